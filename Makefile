@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+# Ripstop. `make help` lists the targets; everything that is made lies under build/.
+
+VERSION := $(shell cat VERSION)
+SANITIZE ?=
+BUILD ?= build/$(if $(SANITIZE),san,rel)
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+CNIBINDIR ?= /opt/cni/bin
+CNICONFDIR ?= /etc/cni/net.d
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+DESTDIR ?=
+V ?=
+Q := $(if $(V),,@)
+
+CC = gcc
+PKG_CONFIG = pkg-config
+PKGS := libnl-3.0 libnl-route-3.0 libnftnl libmnl json-c yaml-0.1 libevent smartcols
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+
+WARN := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wcast-align \
+	-Wimplicit-fallthrough -Wnull-dereference -Wno-format-nonliteral
+# Fortify needs optimisation and fights the sanitizers, so those builds go without it.
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fno-strict-overflow \
+	-fno-delete-null-pointer-checks -ftrivial-auto-var-init=zero
+ifeq ($(SANITIZE),)
+OPT := -O2 -g -D_FORTIFY_SOURCE=2
+SANFLAGS :=
+else
+OPT := -O1 -g -fno-omit-frame-pointer
+SANFLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+endif
+CPPFLAGS += -D_GNU_SOURCE -DRIPSTOP_VERSION='"$(VERSION)"' -Iinclude -Ilib -I. $(PKG_CFLAGS)
+CFLAGS += -std=gnu17 -fPIE $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections
+LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SANFLAGS)
+
+# ---- libraries: one archive a room of lib/, and what each may use --------------------------------
+ROOMS := base object source policy dataplane netlink ipam endpoint ctl
+DEPS_base := base
+DEPS_object := object base
+DEPS_source := source object base
+DEPS_policy := policy object base
+DEPS_dataplane := dataplane policy object base
+DEPS_netlink := netlink base
+DEPS_ipam := ipam base
+DEPS_endpoint := endpoint base
+DEPS_ctl := ctl base
+DEPS_plugin := ctl netlink ipam endpoint base
+DEPS_agent := source dataplane policy object ctl netlink ipam endpoint base
+DEPS_cli := source dataplane policy object ctl netlink ipam endpoint base
+EXT_base :=
+EXT_object := -lyaml -ljson-c
+EXT_source := $(EXT_object)
+EXT_policy := $(EXT_object)
+EXT_dataplane := -lnftnl -lmnl $(EXT_object)
+EXT_netlink := -lnl-route-3 -lnl-3
+EXT_ipam := -ljson-c
+EXT_endpoint := -ljson-c
+EXT_ctl := -ljson-c
+EXT_plugin := -ljson-c -lnl-route-3 -lnl-3
+EXT_agent := -levent $(EXT_dataplane) $(EXT_netlink)
+EXT_cli := -lsmartcols $(EXT_dataplane) $(EXT_netlink)
+
+srcs = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
+objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))
+libs = $(patsubst %,$(BUILD)/lib/lib%.a,$(1))
+
+PROGRAMS := $(BUILD)/ripstop-cni $(BUILD)/ripstop-agent $(BUILD)/ripstop
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all
+all: $(PROGRAMS) ## build the three programs
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+define room
+$(BUILD)/lib/lib$(1).a: $(call objs,lib/$(1))
+	@mkdir -p $$(@D)
+	@$$(if $$(V),,echo "  AR    $$@")
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call room,$(r))))
+
+# Fully static: it runs on hosts whose libraries we do not know. Sanitizers need the dynamic loader.
+$(BUILD)/ripstop-cni: $(call objs,plugin) $(call libs,$(DEPS_plugin))
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(if $(SANITIZE),$(LDFLAGS),$(filter-out -pie,$(LDFLAGS)) -static-pie) -o $@ $(call objs,plugin) \
+		-Wl,--start-group $(call libs,$(DEPS_plugin)) -Wl,--end-group $(EXT_plugin)
+
+$(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,agent) \
+		-Wl,--start-group $(call libs,$(DEPS_agent)) -Wl,--end-group $(EXT_agent)
+
+$(BUILD)/ripstop: $(call objs,cli) $(call libs,$(DEPS_cli))
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,cli) \
+		-Wl,--start-group $(call libs,$(DEPS_cli)) -Wl,--end-group $(EXT_cli)
+
+-include tests/tests.mk
+-include tools/house.mk
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

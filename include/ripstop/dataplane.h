@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dataplane.h - SEAM: one ops struct between the agent and a kernel mechanism that enforces an IR.
+ *
+ * Implementations: nft (lib/dataplane/nft), null (remembers what it was given; dry runs and tests that
+ * are not about packets; never an acceptance), ebpf later. A backend renders the relations of <ripstop/ir.h>
+ * and holds no policy logic.
+ *
+ * Life: probe -> open -> read -> commit ... commit -> close. close() leaves the kernel as it is:
+ * only remove() takes rules away. All calls come from one thread.
+ *
+ * After a failed call the kernel holds what it held before (one atomic batch), and the handle can be
+ * used again unless its text says otherwise.
+ */
+#ifndef RIPSTOP_DATAPLANE_H
+#define RIPSTOP_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ripstop/error.h>
+#include <ripstop/ir.h>
+
+/* Drop reasons, one list for dataplanes, metrics, records and the command line. */
+enum rs_drop_reason {
+	RS_DROP_POLICY_INGRESS,
+	RS_DROP_POLICY_EGRESS,
+	RS_DROP_NOT_PROGRAMMED, /* a pod link without a group */
+	RS_DROP_SPOOFED,	/* a source that is not that link's, or a pod's source from elsewhere */
+	RS_DROP_INVALID,	/* no flow known, mid-stream TCP, an error about somebody else's flow */
+	RS_DROP_MALFORMED,
+	RS_DROP_REASONS,
+};
+
+/* "policy-ingress", ... */
+const char *rs_drop_reason_name(enum rs_drop_reason r);
+
+struct rs_dp_config {
+	uint32_t link_group;	/* group of pod links; the neighbouring number (xor 1) is for condemned ones */
+	uint32_t ct_mark_mask;	/* bits of ct mark that are ours: 16 contiguous; default 0xffff0000 */
+	bool verdict_cache;	/* false: every packet is judged */
+	uint16_t nflog_group;	/* default 41 */
+	uint32_t log_rate;	/* drop records a second and pod, default 10; 0: no records */
+};
+
+void rs_dp_config_default(struct rs_dp_config *cfg);
+
+struct rs_dp_counter {
+	uint64_t packets;
+	uint64_t bytes;
+};
+
+/* Judgements of one cell, as counted by the kernel (lookups, not flows). */
+struct rs_dp_judged {
+	uint8_t dir;
+	uint32_t group;
+	uint32_t cls;
+	uint64_t judged;
+};
+
+struct rs_dp_stats {
+	struct rs_dp_counter drops[RS_DROP_REASONS];
+	struct rs_dp_judged *judged; /* sorted by key; owned by the struct */
+	size_t n_judged;
+	size_t elements; /* set elements in the kernel */
+	size_t rules;
+};
+
+void rs_dp_stats_free(struct rs_dp_stats *s);
+
+/* What commit() did, for the log and the metrics. */
+struct rs_dp_commit {
+	bool changed;	 /* false: the kernel had it all already, nothing was sent */
+	bool rebuilt;	 /* the table was made anew (new layout, damage, first start) */
+	bool bumped;	 /* every live flow is judged again */
+	size_t messages; /* of the batch */
+	size_t bytes;
+	double ms;	 /* send to acknowledgement */
+};
+
+/* A difference between what the kernel holds and what it should hold. */
+struct rs_dp_drift {
+	char *object; /* "element grp_in4 10.0.0.7", "rule judge handle 12", "table" */
+	char *what;   /* "missing", "foreign", "changed" */
+};
+
+struct rs_dp_drifts {
+	struct rs_dp_drift *v;
+	size_t n;
+};
+
+void rs_dp_drifts_free(struct rs_dp_drifts *d);
+
+struct rs_dp;
+
+struct rs_dp_ops {
+	const char *name; /* "nft", "null" */
+
+	/* Can this kernel, with our privileges, carry it? 0, or an error (CNI code 104) that says which
+	 * feature or capability is missing. Leaves nothing behind. */
+	int (*probe)(const struct rs_dp_config *cfg, struct rs_err *err);
+
+	/* Open the netlink sockets. Changes nothing in the kernel. */
+	int (*open)(const struct rs_dp_config *cfg, struct rs_dp **out, struct rs_err *err);
+
+	/*
+	 * Read back what the kernel enforces, as an IR (people's parts empty): the base for numbering and
+	 * for the next difference. *out is NULL when there is nothing of this layout that could be
+	 * adopted (no table, another layout number, damaged rules); commit() then makes it anew, in one batch.
+	 * The caller frees *out.
+	 */
+	int (*read)(struct rs_dp *dp, struct rs_ir **out, struct rs_err *err);
+
+	/*
+	 * Make the kernel enforce next, in one atomic batch, as a difference to what it holds. The
+	 * generation stamp is bumped in the same batch unless the step from what is in force is proven
+	 * (rs_ir_may_refuse) to refuse nothing that is accepted now. next is borrowed for the call.
+	 */
+	int (*commit)(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
+		      struct rs_err *err);
+
+	/* The text of what commit() would install for ir from nothing: the golden file. Pure; dp may be
+	 * NULL (then cfg of rs_dp_config_default is used). Caller frees. */
+	char *(*print)(struct rs_dp *dp, const struct rs_ir *ir);
+
+	/* Compare kernel and last committed IR. 0 and an empty list when in sync. */
+	int (*audit)(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
+
+	int (*stats)(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err);
+
+	/* Readable when somebody else changed the ruleset; -1 when the backend cannot tell. */
+	int (*watch_fd)(const struct rs_dp *dp);
+	/* Drain it. *foreign: our objects may have been touched by someone else: audit. `who` gets
+	 * "pid 4411 (nft)" or NULL; caller frees. */
+	int (*watch_read)(struct rs_dp *dp, bool *foreign, char **who, struct rs_err *err);
+
+	/* Conditions a person should know ("table inet foo writes ct mark bits that are ours");
+	 * newline-separated, NULL when none; caller frees. */
+	char *(*conditions)(struct rs_dp *dp);
+
+	/* Take everything of ours out of the kernel (uninstall). */
+	int (*remove)(struct rs_dp *dp, struct rs_err *err);
+
+	void (*close)(struct rs_dp *dp); /* NULL is legal; the kernel keeps its rules */
+};
+
+struct rs_dp {
+	const struct rs_dp_ops *ops;
+};
+
+extern const struct rs_dp_ops rs_dp_nft;
+extern const struct rs_dp_ops rs_dp_null;
+
+/* By name; NULL when there is none of that name ("ebpf" is not built yet). */
+const struct rs_dp_ops *rs_dp_by_name(const char *name);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netlink.h - lib/netlink: links, addresses, routes, neighbours and sysctls, over libnl-3.
+ *
+ * What flows in: names and plain values. What flows out: kernel state, or an error that names the
+ * object ("link rs3a91c0: No such device"). A handle belongs to the network namespace in which it
+ * was opened and stays there; it is used by one thread. Library names (nl_*, rtnl_*) stay inside.
+ *
+ * Every function returns 0 or a negative errno. EPERM is classified as CNI code 104 with a hint.
+ */
+#ifndef RIPSTOP_NETLINK_NETLINK_H
+#define RIPSTOP_NETLINK_NETLINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ripstop/addr.h>
+#include <ripstop/error.h>
+
+#define RS_NL_IFNAME_LEN 16
+/* Routes of ours carry this protocol number, and only those are ever removed. rtnetlink.h leaves
+ * 4..255 to user space; 91 is used by nobody in iproute2's rt_protos. */
+#define RS_NL_ROUTE_PROTO 91
+
+struct rs_nl;
+
+/* A handle in the calling thread's network namespace. */
+int rs_nl_open(struct rs_nl **out, struct rs_err *err);
+/* A handle in the namespace of netns_fd: the thread enters it for the moment of the open and is
+ * brought back, on every path. */
+int rs_nl_open_netns(int netns_fd, struct rs_nl **out, struct rs_err *err);
+void rs_nl_close(struct rs_nl *nl);
+
+/* Open a network namespace path: -EINVAL with code 8 when it is missing, no nsfs file, or the
+ * caller's own namespace (compared by device and inode). O_CLOEXEC. */
+int rs_netns_open(const char *path, int *fd, struct rs_err *err);
+/* Run fn inside that namespace and come back. If coming back fails the process must not go on: abort(). */
+int rs_netns_do(int netns_fd, int (*fn)(void *arg, struct rs_err *err), void *arg,
+		struct rs_err *err);
+
+struct rs_link {
+	uint32_t ifindex;
+	char name[RS_NL_IFNAME_LEN];
+	uint8_t mac[6];
+	uint32_t mtu;
+	uint32_t group;
+	bool up;
+	uint32_t peer_ifindex; /* veth: IFLA_LINK; 0 otherwise */
+	char kind[16];	       /* "veth", "" */
+};
+
+/* -ENODEV when there is none. */
+int rs_link_get(struct rs_nl *nl, const char *name, struct rs_link *out, struct rs_err *err);
+int rs_link_get_index(struct rs_nl *nl, uint32_t ifindex, struct rs_link *out, struct rs_err *err);
+/* All links; caller frees *out. */
+int rs_link_list(struct rs_nl *nl, struct rs_link **out, size_t *n, struct rs_err *err);
+
+struct rs_veth {
+	const char *host_name;
+	const char *pod_name;
+	int pod_netns_fd;
+	uint8_t host_mac[6];
+	uint8_t pod_mac[6];
+	uint32_t mtu;
+	uint32_t group; /* of the host end, set in the creating message: never for a moment without */
+};
+
+/* One RTM_NEWLINK: both ends down, host end NOARP and without IPv6 address generation.
+ * -EEXIST when either name is taken (nothing is changed then). */
+int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, struct rs_link *host,
+		   struct rs_err *err);
+
+int rs_link_set_up(struct rs_nl *nl, uint32_t ifindex, bool up, struct rs_err *err);
+int rs_link_set_noarp(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
+int rs_link_set_group(struct rs_nl *nl, uint32_t ifindex, uint32_t group, struct rs_err *err);
+/* Deleting what is gone is no error. */
+int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
+
+/* len: prefix length; flags set for us: nodad, permanent. */
+int rs_addr_add_link(struct rs_nl *nl, uint32_t ifindex, const struct rs_addr *a, unsigned int len,
+		     struct rs_err *err);
+struct rs_link_addr {
+	uint32_t ifindex;
+	struct rs_addr addr;
+	uint8_t len;
+};
+/* Addresses of all links of the namespace (of one when ifindex is not 0); caller frees. */
+int rs_addr_list(struct rs_nl *nl, uint32_t ifindex, struct rs_link_addr **out, size_t *n,
+		 struct rs_err *err);
+
+/* Permanent neighbour entry. */
+int rs_neigh_set(struct rs_nl *nl, uint32_t ifindex, const struct rs_addr *a, const uint8_t mac[6],
+		 struct rs_err *err);
+
+struct rs_route {
+	struct rs_cidr dst;
+	uint32_t ifindex;	/* 0 for unreachable */
+	struct rs_addr via;	/* family 0: none (scope link) */
+	struct rs_addr src;	/* preferred source; family 0: none */
+	bool onlink;
+	bool unreachable;
+	uint32_t mtu;		/* 0: none */
+	uint32_t priority;	/* metric; 0: default */
+};
+
+/* Add a route with RS_NL_ROUTE_PROTO in the main table; -EEXIST when one of that destination and
+ * metric exists and replace is false. */
+int rs_route_add(struct rs_nl *nl, const struct rs_route *r, bool replace, struct rs_err *err);
+/* Remove ours; none there is no error. */
+int rs_route_del(struct rs_nl *nl, const struct rs_route *r, struct rs_err *err);
+/* Routes of the main table, ours only when ours_only; caller frees. */
+int rs_route_list(struct rs_nl *nl, int family, bool ours_only, struct rs_route **out, size_t *n,
+		  struct rs_err *err);
+/* Interface of the default route and its MTU; family RS_AF_IP4 or RS_AF_IP6. -ENOENT when none. */
+int rs_uplink(struct rs_nl *nl, int family, struct rs_link *out, struct rs_err *err);
+
+/* Write /proc/sys/<path> ("net/ipv4/conf/rs1/rp_filter") if it does not hold the value already.
+ * A missing file is -ENOENT. Acts on the calling thread's namespace. */
+int rs_sysctl_set(const char *path, const char *value, struct rs_err *err);
+int rs_sysctl_get(const char *path, char *buf, size_t size, struct rs_err *err);
+
+#endif

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# Targets around the build: deps, demo, check, install, formatting, house rules.
+
+APT_BUILD := gcc make pkg-config libc6-dev linux-libc-dev libnl-3-dev libnl-route-3-dev libnftnl-dev \
+	libmnl-dev libjson-c-dev libyaml-dev libevent-dev uthash-dev libsmartcols-dev \
+	iproute2 nftables procps python3-minimal libpython3-stdlib
+APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux jq
+
+.PHONY: deps
+deps: ## install what build and demo need (and, with `check`, what the tests need); Debian, as root
+	@tools/apt-deps $(APT_BUILD) $(if $(filter check check-%,$(MAKECMDGOALS)),$(APT_CHECK))
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+# pkg-config was asked before the packages were there: build in a second make, with fresh answers.
+GOALS_AFTER_DEPS := $(filter-out deps,$(MAKECMDGOALS))
+ifneq ($(GOALS_AFTER_DEPS),)
+.PHONY: $(GOALS_AFTER_DEPS)
+$(GOALS_AFTER_DEPS): deps
+	@$(MAKE) --no-print-directory $@
+SECOND_MAKE := 1
+endif
+endif
+
+ifeq ($(SECOND_MAKE),)
+JOBS ?= $(shell nproc)
+
+.PHONY: demo
+demo: ## policy enforced on real packets, in network namespaces (root)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/tests/prober $(BUILD)/tests/golden/golden_runner
+	@python3 tools/demo.py --build $(BUILD)
+
+.PHONY: check
+check: ## every circle of tests: house rules, unit, golden, replay, netns, fuzz smoke
+	@tests/check --jobs $(JOBS)
+
+.PHONY: check-layers
+check-layers: ## includes point downward only; base names are unique; headers stand alone
+	@tools/check-layers
+
+.PHONY: lint
+lint: check-layers ## house rules: formatting, banned calls, file and header forms
+	@tools/check-house
+
+.PHONY: fmt
+fmt: ## format the C sources
+	@clang-format-14 -i $(shell git ls-files '*.c' '*.h')
+
+.PHONY: install
+install: all ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, UNITDIR)
+	install -D -m 0755 $(BUILD)/ripstop-cni $(DESTDIR)$(CNIBINDIR)/ripstop
+	install -D -m 0755 $(BUILD)/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop-agent
+	install -D -m 0755 $(BUILD)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop
+	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/ripstop/manifests.d
+	@# A configuration that an operator has edited is never overwritten.
+	test -e $(DESTDIR)$(SYSCONFDIR)/ripstop/ripstop.conf || \
+		install -D -m 0644 tools/ripstop.conf $(DESTDIR)$(SYSCONFDIR)/ripstop/ripstop.conf
+	test -e $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist || \
+		install -D -m 0600 tools/05-ripstop.conflist $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist
+	install -d -m 0755 $(DESTDIR)$(UNITDIR)
+	sed 's|@BINDIR@|$(PREFIX)/bin|' tools/ripstop-agent.service > $(DESTDIR)$(UNITDIR)/ripstop-agent.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/ripstop-agent.service
+
+.PHONY: uninstall
+uninstall: ## remove what install put there (configuration that was edited stays)
+	rm -f $(DESTDIR)$(CNIBINDIR)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop
+	rm -f $(DESTDIR)$(UNITDIR)/ripstop-agent.service
+	cmp -s tools/05-ripstop.conflist $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist && \
+		rm -f $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist || true
+	cmp -s tools/ripstop.conf $(DESTDIR)$(SYSCONFDIR)/ripstop/ripstop.conf && \
+		rm -f $(DESTDIR)$(SYSCONFDIR)/ripstop/ripstop.conf || true
+	rmdir $(DESTDIR)$(SYSCONFDIR)/ripstop/manifests.d $(DESTDIR)$(SYSCONFDIR)/ripstop 2>/dev/null || true
+
+.PHONY: clean
+clean: ## remove build/ (build/cache stays)
+	rm -rf build/rel build/san build/fuzz
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile tools/house.mk tests/*.mk | sort | \
+		sed 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/' | expand -t 18
+	@echo; echo "  V=1 shows commands; SANITIZE=address,undefined builds into build/san; DESTDIR, PREFIX, CNIBINDIR, CNICONFDIR for install."
+endif
