@@ -67,14 +67,15 @@ void rs_ctl_error_from_json(struct json_object *o, struct rs_err *err);
  * answer's "result" (caller puts it; NULL pointer legal). timeout_ms bounds the whole call.
  *
  * Errors: -ECONNREFUSED, -ENOENT, -EACCES as connect(2) says; -ETIMEDOUT when the agent accepts and
- * does not answer; -EPROTO when the answer is no frame of ours; and, when the agent answered with an
+ * does not answer; -ECONNRESET when it goes away unanswered (these but -EACCES are CNI code 11); -EPROTO when the answer is no frame of ours; and, when the agent answered with an
  * error, that error (its errno negated; its CNI code and hint in err).
  */
 int rs_ctl_call(const char *socket_path, struct json_object *request, int timeout_ms,
 		struct json_object **result, struct rs_err *err);
 
-/* The same, but a refused or missing socket is tried again every 100 ms until the time is up: an
- * agent that restarts must not fail an ADD. */
+/* The same, but a refused or missing socket, and an agent that goes away unanswered, is tried again
+ * every 100 ms until the time is up: an agent that restarts must not fail an ADD. So the request may
+ * be served twice. */
 int rs_ctl_call_retry(const char *socket_path, struct json_object *request, int timeout_ms,
 		      struct json_object **result, struct rs_err *err);
 

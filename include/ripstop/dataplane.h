@@ -65,6 +65,7 @@ struct rs_dp_stats {
 	size_t n_judged;
 	size_t elements; /* set elements in the kernel */
 	size_t rules;
+	uint64_t log_suppressed; /* dropped packets that the log limit kept from being recorded */
 };
 
 void rs_dp_stats_free(struct rs_dp_stats *s);

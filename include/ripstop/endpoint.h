@@ -26,6 +26,9 @@
 #define RS_CONTAINER_ID_MAX 200 /* bytes; longer ones are refused (code 4) */
 #define RS_IFNAME_LEN 16	/* with NUL */
 #define RS_ENDPOINT_MAX_IPS 8
+/* The link group of every pod link's host end unless node.json names another; condemned links lie in the
+ * neighbouring number (xor 1). */
+#define RS_LINK_GROUP 0x5249u
 
 enum rs_endpoint_state {
 	RS_ENDPOINT_LIVE,
@@ -56,14 +59,14 @@ struct rs_endpoint_port {
 struct rs_endpoint {
 	enum rs_endpoint_state state;
 	char *container_id;
-	char *ifname;	 /* in the pod */
-	char *network;	 /* name of the network configuration */
-	char *netns;	 /* path at ADD; may be gone or reused later: never trusted for identity */
-	char *boot_id;	 /* of the boot that made it: one of another boot is void */
+	char *ifname;  /* in the pod */
+	char *network; /* name of the network configuration */
+	char *netns;   /* path at ADD; may be gone or reused later: never trusted for identity */
+	char *boot_id; /* of the boot that made it: one of another boot is void */
 
-	char *pod_ns;	 /* never NULL: "default" when nothing said */
-	char *pod_name;	 /* never NULL: the containerID when nothing said */
-	char *pod_uid;	 /* NULL when the runtime gave none */
+	char *pod_ns;	/* never NULL: "default" when nothing said */
+	char *pod_name; /* never NULL: the containerID when nothing said */
+	char *pod_uid;	/* NULL when the runtime gave none */
 	enum rs_label_origin label_origin;
 	struct rs_endpoint_label *labels; /* last known, sorted by key */
 	size_t n_labels;
@@ -74,7 +77,7 @@ struct rs_endpoint {
 	uint32_t host_ifindex; /* 0 until the link exists */
 	uint8_t pod_mac[6];
 	uint8_t host_mac[6];
-	struct rs_addr ll;     /* the pod's IPv6 link-local address that we gave; family 0 when none */
+	struct rs_addr ll; /* the pod's IPv6 link-local address that we gave; family 0 when none */
 	uint32_t mtu;
 	struct rs_addr ips[RS_ENDPOINT_MAX_IPS];
 	size_t n_ips;
@@ -87,11 +90,11 @@ void rs_endpoint_free(struct rs_endpoint *e); /* and the struct itself; NULL is 
 struct rs_endpoint *rs_endpoint_copy(const struct rs_endpoint *e);
 
 /* "rs" and 11 hex digits of a hash of (containerID, ifname): the host side's name. */
-void rs_endpoint_host_ifname(const char *container_id, const char *ifname,
-			     char out[RS_IFNAME_LEN]);
+void rs_endpoint_host_ifname(const char *container_id, const char *ifname, char out[RS_IFNAME_LEN]);
 
 /* cni.md 6.1 / CNI spec: containerID starts alphanumeric, then [A-Za-z0-9_.-]; at most
- * RS_CONTAINER_ID_MAX. ifname: 1..15 bytes, not "." or "..", no '/', ':', white space, controls. */
+ * RS_CONTAINER_ID_MAX. ifname: 1..15 bytes of printable ASCII, not ".", "..", "all" or "default",
+ * no '/', ':', '%' (the kernel would choose a name). */
 int rs_container_id_check(const char *id, struct rs_err *err);
 int rs_ifname_check(const char *ifname, struct rs_err *err);
 
@@ -104,9 +107,13 @@ void rs_endpoint_store_close(struct rs_endpoint_store *s);
 /* -EEXIST (CNI code 105) when a record of that key exists; the old one is untouched. */
 int rs_endpoint_create(struct rs_endpoint_store *s, const struct rs_endpoint *e,
 		       struct rs_err *err);
-/* Replace the record of that key (it must exist: -ENOENT). */
+/* Replace the record of that key (it must exist: -ENOENT). A tombstone is not made live: -ESTALE. */
 int rs_endpoint_update(struct rs_endpoint_store *s, const struct rs_endpoint *e,
 		       struct rs_err *err);
+/* Read, let fn change what it likes but the key, write: all under one lock, so that plugin and agent
+ * never undo each other's changes. Errors as rs_endpoint_update(). */
+int rs_endpoint_modify(struct rs_endpoint_store *s, const char *container_id, const char *ifname,
+		       void (*fn)(struct rs_endpoint *e, void *arg), void *arg, struct rs_err *err);
 /* -ENOENT when there is none; -EBADMSG when it is damaged. The caller frees *out. */
 int rs_endpoint_load(struct rs_endpoint_store *s, const char *container_id, const char *ifname,
 		     struct rs_endpoint **out, struct rs_err *err);

@@ -4,8 +4,8 @@
  *
  * What flows in: ranges, and a key (containerID, ifname). What flows out: one address of each family
  * that has a range. State: STATE/leases/, one small JSON file an address, named by the address;
- * every change holds one flock (leases/.lock) and is written temp + fsync + link/rename, so a crash leaves
- * all or nothing, and a damaged file is an error (CNI code 103), never a free address.
+ * every change holds one flock (on the folder itself) and is written temp + fsync + link/rename, so a crash
+ * leaves all or nothing, and a damaged file is an error (CNI code 103), never a free address.
  *
  * Rules (docs/ipam.md): an address that was released rests (restSeconds) before it is given out
  * again; among free ones the longest rested comes first, never used before used, so a range is walked round
@@ -31,9 +31,9 @@ struct rs_ipam_config {
 	size_t n_ranges;
 	const struct rs_addr *exclude; /* the node's own addresses and gateways */
 	size_t n_exclude;
-	uint32_t rest_s;     /* default 30 */
+	uint32_t rest_s;     /* taken as it is, 0: no rest (the plugin's default is 30) */
 	const char *boot_id; /* this boot; NULL: read it */
-	int64_t now_s;	     /* 0: ask the clock (tests pass one) */
+	int64_t now_s;	     /* 0: ask CLOCK_BOOTTIME, which nobody can set (tests pass one) */
 };
 
 enum rs_lease_state {
@@ -47,7 +47,7 @@ struct rs_lease {
 	char *container_id;
 	char *ifname;
 	char *boot_id;
-	int64_t since_s; /* held or resting since */
+	int64_t since_s; /* held or resting since, in seconds after the boot (CLOCK_BOOTTIME) */
 };
 
 /* Ranges are checked here: overlap with each other, a default route, loopback, link-local, multicast, or an
@@ -57,8 +57,9 @@ void rs_ipam_close(struct rs_ipam *ipam);
 
 /*
  * Lease one address per family that has ranges, for a key that holds none (-EEXIST, code 105).
- * All families or none. Exhausted: code 100; only resting addresses: code 11, and the message says when the next
- * is free. out has room for 2; *n is set.
+ * All families or none. Exhausted: -EADDRNOTAVAIL, code 100; only resting addresses: -EAGAIN, code 11,
+ * and the message says when the next is free. A damaged file anywhere in the folder: -EBADMSG, code 103.
+ * out has room for 2; *n is set.
  */
 int rs_ipam_acquire(struct rs_ipam *ipam, const char *container_id, const char *ifname,
 		    struct rs_addr out[2], size_t *n, struct rs_err *err);

@@ -35,7 +35,7 @@ void rs_nl_close(struct rs_nl *nl);
 /* Open a network namespace path: -EINVAL with code 8 when it is missing, no nsfs file, or the
  * caller's own namespace (compared by device and inode). O_CLOEXEC. */
 int rs_netns_open(const char *path, int *fd, struct rs_err *err);
-/* Run fn inside that namespace and come back. If coming back fails the process must not go on: abort(). */
+/* Run fn inside that namespace and come back; abort() if there is no coming back. */
 int rs_netns_do(int netns_fd, int (*fn)(void *arg, struct rs_err *err), void *arg,
 		struct rs_err *err);
 
@@ -48,6 +48,8 @@ struct rs_link {
 	bool up;
 	uint32_t peer_ifindex; /* veth: IFLA_LINK; 0 otherwise */
 	char kind[16];	       /* "veth", "" */
+	bool noarp;
+	bool carrier;
 };
 
 /* -ENODEV when there is none. */
@@ -63,10 +65,11 @@ struct rs_veth {
 	uint8_t host_mac[6];
 	uint8_t pod_mac[6];
 	uint32_t mtu;
-	uint32_t group; /* of the host end, set in the creating message: never for a moment without */
+	uint32_t group; /* of the host end, from its creation on: never for a moment without */
 };
 
-/* One RTM_NEWLINK: both ends down, host end NOARP and without IPv6 address generation.
+/* One RTM_NEWLINK: both ends down, host end NOARP and in its group; then, still down, its IPv6
+ * address generation off. Whatever fails, no pair is left.
  * -EEXIST when either name is taken (nothing is changed then). */
 int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, struct rs_link *host,
 		   struct rs_err *err);
@@ -74,6 +77,8 @@ int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, struct rs_link *ho
 int rs_link_set_up(struct rs_nl *nl, uint32_t ifindex, bool up, struct rs_err *err);
 int rs_link_set_noarp(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
 int rs_link_set_group(struct rs_nl *nl, uint32_t ifindex, uint32_t group, struct rs_err *err);
+/* No IPv6 address of its own making; on a kernel without IPv6 nothing is to be done. */
+int rs_link_set_no_addrgen(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
 /* Deleting what is gone is no error. */
 int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
 
@@ -92,17 +97,28 @@ int rs_addr_list(struct rs_nl *nl, uint32_t ifindex, struct rs_link_addr **out, 
 /* Permanent neighbour entry. */
 int rs_neigh_set(struct rs_nl *nl, uint32_t ifindex, const struct rs_addr *a, const uint8_t mac[6],
 		 struct rs_err *err);
+struct rs_neigh {
+	struct rs_addr addr;
+	uint8_t mac[6];
+	bool permanent;
+};
+/* Neighbours of one link, both families; caller frees. */
+int rs_neigh_list(struct rs_nl *nl, uint32_t ifindex, struct rs_neigh **out, size_t *n,
+		  struct rs_err *err);
 
 struct rs_route {
 	struct rs_cidr dst;
-	uint32_t ifindex;	/* 0 for unreachable */
-	struct rs_addr via;	/* family 0: none (scope link) */
-	struct rs_addr src;	/* preferred source; family 0: none */
+	uint32_t ifindex;   /* 0 for unreachable */
+	struct rs_addr via; /* family 0: none (scope link) */
+	struct rs_addr src; /* preferred source; family 0: none */
 	bool onlink;
 	bool unreachable;
-	uint32_t mtu;		/* 0: none */
-	uint32_t priority;	/* metric; 0: default */
+	uint32_t mtu;	   /* 0: none */
+	uint32_t priority; /* metric; 0: default */
+	uint8_t protocol;  /* told by rs_route_list, ignored elsewhere */
 };
+
+#define RS_NL_PROTO_RA 9 /* protocol of a route that came from a router advertisement */
 
 /* Add a route with RS_NL_ROUTE_PROTO in the main table; -EEXIST when one of that destination and
  * metric exists and replace is false. */

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * agent.c - agent/ is the node agent: it keeps the kernel's rules as the policies say, takes pods in
+ * for the plugin and answers the command line. This file is its main().
+ */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/httpd.h"
+#include "agent/server.h"
+
+static int open_dataplane(struct rs_agent *a, struct rs_err *err)
+{
+	struct rs_dp_config cfg = rs_options_dataplane(&a->opt);
+	const struct rs_dp_ops *ops = rs_dp_by_name(a->opt.dataplane);
+	int rc;
+
+	if (!ops)
+		return rs_err_set(err, ENOSYS, "no dataplane '%s'", a->opt.dataplane);
+	rc = ops->probe(&cfg, err);
+	if (rc == 0)
+		rc = ops->open(&cfg, &a->dp, err);
+	return rc < 0 ? rs_err_wrap(err, "dataplane %s", ops->name) : 0;
+}
+
+/* What run and uninstall both need; nothing in the kernel changes here. */
+static int open_node(struct rs_agent *a, struct rs_err *err)
+{
+	struct rs_registry_config cfg = { .host = &a->host,
+					  .boot_id = a->boot_id,
+					  .link_group = a->opt.link_group };
+	int rc = rs_lock_take(a->opt.state_dir, &a->lock_fd, err);
+
+	if (rc == 0)
+		rc = rs_boot_id(a->boot_id, err);
+	if (rc == 0)
+		rc = rs_host_open(a->opt.state_dir, &a->host, &a->host_real, err);
+	if (rc == 0)
+		rc = rs_endpoint_store_open(a->opt.state_dir, &a->records, err);
+	if (rc < 0)
+		return rc;
+	cfg.records = a->records;
+	a->reg = rs_registry_new(&cfg);
+	return open_dataplane(a, err);
+}
+
+static int open_reconciler(struct rs_agent *a, struct rs_err *err)
+{
+	struct rs_source_config folder = { .path = a->opt.manifests };
+	struct rs_reconcile_config cfg = {
+		.reg = a->reg,
+		.dp = a->dp,
+		.metrics = &a->metrics,
+		.node_name = a->opt.node_name,
+		.node_ranges = a->opt.node_ranges.v,
+		.n_node_ranges = a->opt.node_ranges.n,
+		.cluster_ranges = a->opt.cluster_cidr.v,
+		.n_cluster_ranges = a->opt.cluster_cidr.n,
+	};
+	int rc = rs_source_folder.open(&folder, &a->src, err);
+
+	if (rc < 0)
+		return rc;
+	cfg.src = a->src;
+	rc = rs_registry_scan(a->reg, true, rs_mono_ms(), 0, err);
+	if (rc >= 0)
+		rc = rs_reconcile_new(&cfg, &a->rec, err);
+	if (rc < 0)
+		return rc;
+	a->in_sync = true;
+	rs_reconcile_dispatch(a->rec, rs_mono_ms());
+	rs_repair_conditions(a);
+	return 0;
+}
+
+static int run(struct rs_agent *a, struct rs_err *err)
+{
+	size_t n = 0;
+	int rc = open_reconciler(a, err);
+
+	if (rc == 0)
+		rc = rs_loop_start(a, err);
+	if (rc == 0)
+		rc = rs_server_start(a, err);
+	if (rc == 0)
+		rc = rs_httpd_start(a, err);
+	if (rc < 0)
+		return rc;
+	rs_registry_list(a->reg, &n);
+	rs_log(RS_LOG_INFO, "started", "version", RIPSTOP_VERSION, "node", a->opt.node_name,
+	       "dataplane", a->dp->ops->name, "manifests", a->opt.manifests, "endpoints",
+	       RS_LOG_U64(n), "adopted_generation",
+	       RS_LOG_U64(rs_reconcile_generation(a->rec)), NULL);
+	rs_board_update(a);
+	return rs_loop_run(a, err);
+}
+
+/* The kernel keeps everything, and node.json stays: it ages, so that a restart does not flap the node. */
+static void close_all(struct rs_agent *a)
+{
+	rs_reconcile_free(a->rec);
+	rs_server_stop(a->server);
+	rs_httpd_stop(a->httpd);
+	rs_loop_stop(a);
+	if (a->src)
+		a->src->ops->close(a->src);
+	if (a->dp)
+		a->dp->ops->close(a->dp);
+	rs_registry_free(a->reg);
+	rs_endpoint_store_close(a->records);
+	rs_host_close(a->host_real);
+	rs_conditions_free(&a->conditions);
+	rs_conditions_free(&a->routes);
+	free(a->dp_conditions);
+	free(a->node_json);
+	if (a->lock_fd >= 0)
+		close(a->lock_fd);
+	rs_options_clear(&a->opt);
+}
+
+static int complain(const struct rs_err *err)
+{
+	rs_auto_strbuf text = { 0 };
+
+	rs_strbuf_puts_safe(&text, rs_err_str(err));
+	fprintf(stderr, "ripstop-agent: %s\n", rs_strbuf_str(&text));
+	if (err->hint)
+		fprintf(stderr, "ripstop-agent: %s\n", err->hint);
+	return 1;
+}
+
+static int act(struct rs_agent *a, struct rs_err *err)
+{
+	int rc;
+
+	rs_log_setup(rs_options_log_level(&a->opt), !strcmp(a->opt.log_format, "json"));
+	a->started_ms = rs_mono_ms();
+	umask(077);
+	rc = open_node(a, err);
+	if (rc < 0)
+		return rc;
+	return a->opt.command == RS_AGENT_UNINSTALL ? rs_uninstall(a, err) : run(a, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct rs_agent a = { .lock_fd = -1 };
+	rs_auto_err err = { 0 };
+	int rc = rs_options_read(&a.opt, argc, argv, environ, &err);
+
+	if (rc < 0) {
+		complain(&err);
+		rs_options_clear(&a.opt);
+		return 2;
+	}
+	if (a.opt.command == RS_AGENT_HELP) {
+		rs_options_help(stdout);
+	} else if (a.opt.command == RS_AGENT_VERSION) {
+		puts("ripstop-agent " RIPSTOP_VERSION);
+	} else {
+		rc = act(&a, &err);
+		if (rc < 0)
+			rc = complain(&err);
+	}
+	close_all(&a);
+	return rc;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.h - the running agent: what it holds, for the files that serve requests and timers.
+ *
+ * One thread, one loop. Everything here lives from main() to its end.
+ */
+#ifndef RIPSTOP_AGENT_AGENT_H
+#define RIPSTOP_AGENT_AGENT_H
+
+#include <ripstop/dataplane.h>
+#include <ripstop/endpoint.h>
+#include <ripstop/source.h>
+
+#include "agent/host.h"
+#include "agent/log.h"
+#include "agent/metrics.h"
+#include "agent/options.h"
+#include "agent/reconcile.h"
+#include "agent/registry.h"
+#include "base/base.h"
+
+struct event_base;
+struct rs_server;
+struct rs_httpd;
+struct rs_loop;
+
+struct rs_agent {
+	struct rs_options opt;
+	char boot_id[RS_BOOT_ID_LEN];
+	int lock_fd;
+	int64_t started_ms;
+	struct rs_host host;
+	struct rs_host_real *host_real;
+	struct rs_endpoint_store *records;
+	struct rs_registry *reg;
+	struct rs_metrics metrics;
+	struct rs_source *src;
+	struct rs_dp *dp;
+	struct rs_reconcile *rec;
+	struct rs_conditions conditions;    /* as last shown */
+	char *dp_conditions;		    /* as the backend last told; NULL: none */
+	struct rs_conditions routes;	    /* routes that could not be set */
+	struct rs_cidr_list routed;	    /* ranges with an unreachable route */
+	bool in_sync;			    /* the last audit found no difference */
+	bool serving;			    /* the control socket listens */
+	char *node_json;		    /* as last written, without its time */
+	int64_t node_written_ms;
+	struct event_base *base;
+	struct rs_loop *loop;
+	struct rs_server *server;
+	struct rs_httpd *httpd;
+};
+
+/* lock.c: one agent a state folder. The lock is held while *fd is open. */
+int rs_lock_take(const char *state_dir, int *fd, struct rs_err *err);
+
+/* nodefile.c: write STATE/node.json when it changed or is 10 s old. */
+void rs_nodefile_update(struct rs_agent *a, int64_t now_ms);
+
+/* routes.c: an unreachable route for every pod range of this node, so that nothing is forwarded to
+ * an address that nobody holds; and away with those of ranges that are no longer ours. */
+void rs_routes_sync(struct rs_agent *a);
+int rs_routes_remove(struct rs_nl *nl, struct rs_err *err);
+
+/* gc.c: tombstones, vanished records, links gone for five minutes. */
+void rs_gc_run(struct rs_agent *a, int64_t now_ms);
+
+/* repair.c */
+void rs_repair_watch(struct rs_agent *a, int64_t now_ms); /* the dataplane's watch is readable */
+/* Compare kernel and state, mend and report. Returns how many differences, or negative. */
+int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err);
+void rs_repair_conditions(struct rs_agent *a); /* ask the backend again */
+
+/* board.c: gather the conditions; one log line for each that comes or goes. */
+void rs_board_update(struct rs_agent *a);
+
+/* scrape.c: the text of /metrics. */
+char *rs_scrape(struct rs_agent *a);
+uint64_t rs_process_rss(void);
+
+/* uninstall.c */
+int rs_uninstall(struct rs_agent *a, struct rs_err *err);
+
+/* loop.c: timers, signals and descriptors. run() returns on SIGTERM or SIGINT. */
+int rs_loop_start(struct rs_agent *a, struct rs_err *err);
+int rs_loop_run(struct rs_agent *a, struct rs_err *err);
+void rs_loop_stop(struct rs_agent *a);
+void rs_loop_kick(struct rs_agent *a); /* run the reconciler as soon as it is due */
+
+#endif

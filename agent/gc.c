@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+/* gc.c - what no DEL will ever release: containerd never calls GC, so the agent looks itself. */
+#include "agent/agent.h"
+
+#define LINK_GONE_MS (5 * 60 * 1000)
+
+void rs_gc_run(struct rs_agent *a, int64_t now_ms)
+{
+	rs_auto_err err = { 0 };
+	int left = rs_registry_scan(a->reg, false, now_ms, LINK_GONE_MS, &err);
+
+	if (left < 0)
+		rs_log(RS_LOG_ERROR, "records not read", "error", rs_err_str(&err), NULL);
+	if (rs_registry_check_links(a->reg, now_ms, LINK_GONE_MS) || left > 0 ||
+	    rs_registry_graves(a->reg)) {
+		rs_reconcile_touch(a->rec);
+		rs_loop_kick(a);
+	}
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/* host.c - links, addresses and leases of the real machine; see host.h. */
+#include "agent/host.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "ipam/ipam.h"
+
+struct rs_host_real {
+	char *state_dir;
+	struct rs_nl *nl;
+};
+
+static int real_link(void *arg, const char *name, struct rs_link *out, struct rs_err *err)
+{
+	struct rs_host_real *h = arg;
+
+	return rs_link_get(h->nl, name, out, err);
+}
+
+static int real_own_addr(void *arg, const struct rs_addr *a, struct rs_err *err)
+{
+	struct rs_host_real *h = arg;
+	rs_autofree struct rs_link_addr *v = NULL;
+	size_t n = 0;
+	int rc = rs_addr_list(h->nl, 0, &v, &n, err);
+
+	if (rc < 0)
+		return rs_err_wrap(err, "read this node's addresses");
+	for (size_t i = 0; i < n; i++)
+		if (!rs_addr_cmp(&v[i].addr, a))
+			return 1;
+	return 0;
+}
+
+static int real_release(void *arg, const struct rs_endpoint *e, struct rs_err *err)
+{
+	struct rs_host_real *h = arg;
+	struct rs_ipam_config cfg = { .state_dir = h->state_dir };
+	struct rs_ipam *ipam = NULL;
+	int rc = rs_ipam_open(&cfg, &ipam, err);
+
+	if (rc < 0)
+		return rc;
+	rc = rs_ipam_release(ipam, e->container_id, e->ifname, err);
+	rs_ipam_close(ipam);
+	return rc;
+}
+
+int rs_host_open(const char *state_dir, struct rs_host *host, struct rs_host_real **out,
+		 struct rs_err *err)
+{
+	struct rs_nl *nl = NULL;
+	int rc = rs_nl_open(&nl, err);
+
+	if (rc < 0)
+		return rc;
+	*out = rs_new(struct rs_host_real);
+	(*out)->state_dir = rs_strdup(state_dir);
+	(*out)->nl = nl;
+	*host = (struct rs_host){ real_link, real_own_addr, real_release, *out };
+	return 0;
+}
+
+void rs_host_close(struct rs_host_real *h)
+{
+	if (!h)
+		return;
+	rs_nl_close(h->nl);
+	free(h->state_dir);
+	free(h);
+}
+
+struct rs_nl *rs_host_netlink(struct rs_host_real *h)
+{
+	return h->nl;
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+/* loop.c - the one loop: descriptors, timers and signals, over libevent. */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <string.h>
+
+#include "agent/httpd.h"
+#include "agent/server.h"
+
+#define TICK_S 1
+#define GC_EVERY 10
+#define AUDIT_EVERY 60
+
+struct rs_loop {
+	struct rs_agent *agent;
+	struct event *source, *source_timer, *watch, *run, *tick;
+	struct event *term, *intr, *hup;
+	unsigned int ticks;
+	bool routes_due; /* the ranges may have changed */
+};
+
+static void arm(struct event *ev, int64_t ms)
+{
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	evtimer_add(ev, &tv);
+}
+
+/*
+ * The reconciler runs from a timer, never from a request: everything that became readable in this
+ * turn of the loop is taken first and shares its compile and its batch.
+ */
+void rs_loop_kick(struct rs_agent *a)
+{
+	int64_t due = rs_reconcile_due(a->rec, rs_mono_ms());
+
+	if (!a->loop)
+		return;
+	if (due >= 0)
+		arm(a->loop->run, due);
+	else
+		evtimer_del(a->loop->run);
+}
+
+static void on_run(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+	struct rs_agent *a = l->agent;
+	uint64_t before = rs_reconcile_generation(a->rec);
+
+	(void)fd;
+	(void)what;
+	rs_reconcile_run(a->rec, rs_mono_ms());
+	if (l->routes_due && rs_reconcile_synced(a->rec)) {
+		l->routes_due = false;
+		rs_routes_sync(a);
+	}
+	if (before != rs_reconcile_generation(a->rec) || a->conditions.n)
+		rs_board_update(a);
+	rs_nodefile_update(a, rs_mono_ms());
+	rs_loop_kick(a);
+}
+
+static void arm_source(struct rs_loop *l)
+{
+	int ms = l->agent->src->ops->timeout_ms(l->agent->src);
+
+	if (ms >= 0)
+		arm(l->source_timer, ms);
+	else
+		evtimer_del(l->source_timer);
+}
+
+static void on_source(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+	struct rs_agent *a = l->agent;
+	int had = rs_reconcile_source_error(a->rec)->num;
+
+	(void)fd;
+	(void)what;
+	rs_reconcile_dispatch(a->rec, rs_mono_ms());
+	if (had != rs_reconcile_source_error(a->rec)->num) {
+		rs_board_update(a);
+		rs_nodefile_update(a, rs_mono_ms());
+	}
+	if (rs_reconcile_due(a->rec, rs_mono_ms()) == 0)
+		l->routes_due = true;
+	arm_source(l);
+	rs_loop_kick(a);
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	rs_repair_watch(l->agent, rs_mono_ms());
+}
+
+static void audit(struct rs_agent *a)
+{
+	rs_auto_err err = { 0 };
+
+	if (rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
+		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
+	rs_repair_conditions(a);
+	rs_routes_sync(a);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+	struct rs_agent *a = l->agent;
+	int64_t now = rs_mono_ms();
+
+	(void)fd;
+	(void)what;
+	l->ticks++;
+	rs_server_sweep(a->server, now);
+	rs_httpd_sweep(a->httpd);
+	if (l->ticks % GC_EVERY == 0)
+		rs_gc_run(a, now);
+	if (l->ticks % AUDIT_EVERY == 0)
+		audit(a);
+	if (l->ticks % GC_EVERY == 0)
+		rs_board_update(a);
+	rs_nodefile_update(a, now);
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)what;
+	rs_log(RS_LOG_INFO, "stopping, the kernel keeps its rules", "signal",
+	       fd == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+	event_base_loopbreak(l->agent->base);
+}
+
+/* ---- reload ----------------------------------------------------------------------------------- */
+
+static void watch_source(struct rs_loop *l)
+{
+	struct rs_agent *a = l->agent;
+
+	if (l->source)
+		event_free(l->source);
+	l->source = event_new(a->base, a->src->ops->fd(a->src), EV_READ | EV_PERSIST, on_source, l);
+	if (!l->source || event_add(l->source, NULL) < 0)
+		rs_oom();
+	arm_source(l);
+}
+
+/* A new reading of the folder takes the old one's place only when it is good. */
+static int reload(struct rs_loop *l, struct rs_err *err)
+{
+	struct rs_agent *a = l->agent;
+	struct rs_source_config cfg = { .path = a->opt.manifests };
+	struct rs_source *old = a->src, *fresh = NULL;
+	bool changed = false;
+	int rc = old->ops->open(&cfg, &fresh, err);
+
+	if (rc == 0)
+		rc = fresh->ops->dispatch(fresh, &changed, err);
+	if (rc < 0) {
+		if (fresh)
+			fresh->ops->close(fresh);
+		return rc;
+	}
+	a->src = fresh;
+	rs_reconcile_set_source(a->rec, fresh, rs_mono_ms());
+	l->routes_due = true;
+	watch_source(l);
+	old->ops->close(old);
+	return 0;
+}
+
+static void on_hup(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+	rs_auto_err err = { 0 };
+
+	(void)fd;
+	(void)what;
+	if (reload(l, &err) < 0)
+		rs_log(RS_LOG_ERROR, "not reloaded, the last good state stays", "error",
+		       rs_err_str(&err), NULL);
+	else
+		rs_log(RS_LOG_INFO, "reloaded", "path", l->agent->opt.manifests, NULL);
+	rs_loop_kick(l->agent);
+}
+
+/* ---- start and stop --------------------------------------------------------------------------- */
+
+static struct event *new_event(struct rs_loop *l, int fd, short what, event_callback_fn fn)
+{
+	struct event *ev = event_new(l->agent->base, fd, what, fn, l);
+
+	if (!ev || (what && event_add(ev, NULL) < 0))
+		rs_oom();
+	return ev;
+}
+
+int rs_loop_start(struct rs_agent *a, struct rs_err *err)
+{
+	struct timeval second = { TICK_S, 0 };
+	struct rs_loop *l;
+	int fd;
+
+	a->base = event_base_new();
+	if (!a->base)
+		return rs_err_set(err, ENOMEM, "make the event loop");
+	a->loop = l = rs_new(struct rs_loop);
+	l->agent = a;
+	l->routes_due = true;
+	signal(SIGPIPE, SIG_IGN);
+	l->run = new_event(l, -1, 0, on_run);
+	l->source_timer = new_event(l, -1, 0, on_source);
+	l->tick = new_event(l, -1, EV_PERSIST, on_tick);
+	event_add(l->tick, &second);
+	l->term = new_event(l, SIGTERM, EV_SIGNAL | EV_PERSIST, on_stop);
+	l->intr = new_event(l, SIGINT, EV_SIGNAL | EV_PERSIST, on_stop);
+	l->hup = new_event(l, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hup);
+	fd = a->dp->ops->watch_fd(a->dp);
+	if (fd >= 0)
+		l->watch = new_event(l, fd, EV_READ | EV_PERSIST, on_watch);
+	watch_source(l);
+	return 0;
+}
+
+int rs_loop_run(struct rs_agent *a, struct rs_err *err)
+{
+	rs_loop_kick(a);
+	if (event_base_dispatch(a->base) < 0)
+		return rs_err_set(err, EIO, "the event loop broke");
+	return 0;
+}
+
+void rs_loop_stop(struct rs_agent *a)
+{
+	struct rs_loop *l = a->loop;
+
+	if (l) {
+		struct event *all[] = { l->source, l->source_timer, l->watch, l->run,
+					l->tick,   l->term,	    l->intr,  l->hup };
+
+		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
+			if (all[i])
+				event_free(all[i]);
+		a->loop = NULL;
+		free(l);
+	}
+	if (a->base)
+		event_base_free(a->base);
+	a->base = NULL;
+}

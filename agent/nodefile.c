@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/* nodefile.c - keeps STATE/node.json true and young: the plugin's STATUS and ranges come from it. */
+#include "agent/agent.h"
+
+#include <string.h>
+
+#include "endpoint/node.h"
+
+#define RENEW_MS 10000
+
+static void fill(struct rs_agent *a, const struct rs_world *w, struct rs_node_info *n)
+{
+	n->boot_id = rs_strdup(a->boot_id);
+	n->node = rs_strdup(a->opt.node_name);
+	n->dataplane = rs_strdup(a->dp->ops->name);
+	n->version = rs_strdup(RIPSTOP_VERSION);
+	n->ranges = rs_memdup(w->node_ranges, w->n_node_ranges * sizeof(*w->node_ranges));
+	n->n_ranges = w->n_node_ranges;
+	n->mtu = a->opt.mtu;
+	n->link_group = a->opt.link_group;
+	n->why_not = a->serving ? rs_reconcile_why_not_ready(a->rec) :
+				  rs_strdup("the agent is starting");
+	n->ready = !n->why_not;
+}
+
+void rs_nodefile_update(struct rs_agent *a, int64_t now_ms)
+{
+	rs_autofree char *text = NULL;
+	struct rs_node_info n = { 0 };
+	rs_auto_err err = { 0 };
+	struct rs_world w;
+
+	rs_reconcile_world(a->rec, &w);
+	fill(a, &w, &n);
+	text = rs_node_info_to_json(&n);
+	if (!a->node_json || strcmp(a->node_json, text) != 0 ||
+	    now_ms - a->node_written_ms >= RENEW_MS) {
+		n.written_s = rs_now_s();
+		if (rs_node_info_write(a->opt.state_dir, &n, &err) < 0) {
+			rs_log(RS_LOG_ERROR, "node.json not written", "error", rs_err_str(&err),
+			       NULL);
+		} else {
+			free(a->node_json);
+			a->node_json = rs_steal_ptr(&text);
+			a->node_written_ms = now_ms;
+		}
+	}
+	rs_node_info_clear(&n);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops.h - the operations of the control socket; each answers the request it is given. */
+#ifndef RIPSTOP_AGENT_OPS_H
+#define RIPSTOP_AGENT_OPS_H
+
+#include "agent/server.h"
+
+const struct rs_ctl_op *rs_op_find(const char *name);
+
+typedef void rs_op_fn(struct rs_agent *a, struct rs_request *req, struct json_object *body);
+
+rs_op_fn rs_op_attach, rs_op_detach, rs_op_check, rs_op_report;			/* ops_plugin.c */
+rs_op_fn rs_op_status, rs_op_pods, rs_op_policies, rs_op_rules, rs_op_version; /* ops_cli.c */
+rs_op_fn rs_op_explain;								/* ops_explain.c */
+
+/* {"apiVersion", "kind", "metadata": {...}} of every object that the command line prints. */
+struct json_object *rs_op_object(struct rs_agent *a, const char *kind);
+/* ["a", "b"] */
+struct json_object *rs_op_strings(char *const *v, size_t n);
+/* "pod operand": [NS/]NAME or pod/NS/NAME; ns defaults to def. Fills copies. */
+int rs_operand_pod(const char *text, const char *def, char **ns, char **name, struct rs_err *err);
+/* -ENOENT with the namespaces in which a pod of that name is, as the hint. */
+int rs_operand_no_pod(struct rs_agent *a, const char *ns, const char *name, struct rs_err *err);
+/* 5432 | tcp/5432 | udp/53 | sctp/9 | icmp. proto 0 stands for ICMP of the flow's family. */
+int rs_operand_port(const char *text, uint8_t *proto, uint16_t *port, struct rs_err *err);
+
+#endif

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+/* ops_plugin.c - what the CNI plugin asks: attach, detach, check, report. */
+#include "agent/ops.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/jsonio.h"
+
+#define DEADLINE_MS 10000
+#define DEADLINE_MAX_MS 120000
+
+/* An attach or a detach on its way. */
+struct call {
+	struct rs_agent *a;
+	struct rs_request *req;
+	enum rs_cni_command command;
+	char *container_id;
+	char *ifname;
+};
+
+static void call_free(struct call *c)
+{
+	free(c->container_id);
+	free(c->ifname);
+	free(c);
+}
+
+static int read_key(struct json_object *body, char **container_id, char **ifname,
+		    struct rs_err *err)
+{
+	int rc = rs_json_str(body, "containerID", RS_CONTAINER_ID_MAX, container_id, err);
+
+	if (rc == 0)
+		rc = rs_json_str(body, "ifname", RS_IFNAME_LEN - 1, ifname, err);
+	if (rc == 0)
+		rc = rs_container_id_check(*container_id, err);
+	return rc < 0 ? rc : rs_ifname_check(*ifname, err);
+}
+
+static char *addresses(const struct rs_endpoint *e)
+{
+	rs_auto_strbuf b = { 0 };
+	char text[RS_ADDR_STRLEN];
+
+	for (size_t i = 0; e && i < e->n_ips; i++)
+		rs_strbuf_printf(&b, "%s%s", i ? "," : "", rs_addr_str(&e->ips[i], text));
+	return b.len ? rs_strbuf_steal(&b) : NULL;
+}
+
+static void log_call(const struct call *c, const struct rs_outcome *o)
+{
+	rs_autofree char *pod = o->name ? rs_asprintf("%s/%s", o->ns, o->name) : NULL;
+	rs_autofree char *ips = addresses(o->rec);
+
+	rs_log(o->err ? RS_LOG_ERROR : RS_LOG_INFO, rs_cni_command_name(c->command), "pod", pod,
+	       "address", ips, "containerID", c->container_id, "ifname", c->ifname, "generation",
+	       o->err ? NULL : RS_LOG_U64(o->generation), "ms", RS_LOG_U64(o->ms), "cause",
+	       o->err ? rs_err_str(o->err) : NULL, NULL);
+}
+
+static void done(void *arg, const struct rs_outcome *o)
+{
+	struct call *c = arg;
+	struct json_object *result;
+
+	log_call(c, o);
+	if (o->err) {
+		/* A failed ADD comes back as the plugin's report, and is counted there. */
+		if (c->command != RS_CNI_ADD)
+			rs_metrics_cni(&c->a->metrics, c->command,
+				       o->err->cni ? o->err->cni : RS_CNI_INTERNAL,
+				       (double)o->ms / 1000);
+		rs_request_fail(c->req, o->err);
+		call_free(c);
+		return;
+	}
+	rs_metrics_cni(&c->a->metrics, c->command, 0, (double)o->ms / 1000);
+	result = json_object_new_object();
+	json_object_object_add(result, "generation", json_object_new_uint64(o->generation));
+	rs_json_add_str(result, "dataplane", c->a->dp->ops->name);
+	rs_request_answer(c->req, result);
+	call_free(c);
+}
+
+static void start(struct rs_agent *a, struct rs_request *req, struct json_object *body,
+		  enum rs_cni_command command)
+{
+	struct call *c = rs_new(struct call);
+	int64_t left = DEADLINE_MS, now = rs_mono_ms();
+	rs_auto_err err = { 0 };
+	int rc = read_key(body, &c->container_id, &c->ifname, &err);
+
+	if (rc == 0)
+		rc = rs_json_opt_int(body, "deadlineMs", 0, INT32_MAX, &left, &err);
+	if (rc < 0) {
+		rs_request_fail(req, &err);
+		call_free(c);
+		return;
+	}
+	if (left > DEADLINE_MAX_MS)
+		left = DEADLINE_MAX_MS;
+	c->a = a;
+	c->req = req;
+	c->command = command;
+	if (command == RS_CNI_ADD)
+		rs_reconcile_attach(a->rec, c->container_id, c->ifname, now, now + left, done, c);
+	else
+		rs_reconcile_detach(a->rec, c->container_id, c->ifname, now, now + left, done, c);
+	rs_loop_kick(a);
+}
+
+void rs_op_attach(struct rs_agent *a, struct rs_request *req, struct json_object *body)
+{
+	start(a, req, body, RS_CNI_ADD);
+}
+
+void rs_op_detach(struct rs_agent *a, struct rs_request *req, struct json_object *body)
+{
+	start(a, req, body, RS_CNI_DEL);
+}
+
+/* Its elements are in the kernel as they should be. */
+static int check(struct rs_agent *a, const char *container_id, const char *ifname,
+		 struct rs_err *err)
+{
+	struct rs_attached *e = rs_registry_find(a->reg, container_id, ifname);
+	int n;
+
+	if (!e)
+		return rs_err_set(err, ENOENT, "the agent knows no attachment %s of %s", ifname,
+				  container_id);
+	if (e->conflict || !e->programmed)
+		return rs_err_set(err, EAGAIN, "pod %s/%s is not programmed: %s", e->rec->pod_ns,
+				  e->rec->pod_name,
+				  e->conflict ? e->conflict : "nothing is committed yet");
+	if (!e->has_link)
+		return rs_err_set(err, ENODEV, "the host link %s of the record is not there",
+				  e->rec->host_ifname);
+	n = rs_repair_audit(a, "found by CHECK", rs_mono_ms(), err);
+	if (n > 0)
+		return rs_err_set(err, EUCLEAN,
+				  "the kernel's rules had %d differences to what they should be; "
+				  "they are repaired", n);
+	return n;
+}
+
+void rs_op_check(struct rs_agent *a, struct rs_request *req, struct json_object *body)
+{
+	rs_autofree char *container_id = NULL, *ifname = NULL;
+	int64_t begun = rs_mono_ms();
+	struct json_object *result;
+	rs_auto_err err = { 0 };
+	int rc = read_key(body, &container_id, &ifname, &err);
+
+	if (rc == 0)
+		rc = check(a, container_id, ifname, &err);
+	if (rc < 0) {
+		rs_request_fail(req, &err);
+		return;
+	}
+	rs_metrics_cni(&a->metrics, RS_CNI_CHECK, 0, (double)(rs_mono_ms() - begun) / 1000);
+	result = json_object_new_object();
+	json_object_object_add(result, "generation",
+			       json_object_new_uint64(rs_reconcile_generation(a->rec)));
+	rs_request_answer(req, result);
+}
+
+/* One line for the log: what went wrong in the plugin, where nobody else looks. */
+void rs_op_report(struct rs_agent *a, struct rs_request *req, struct json_object *body)
+{
+	const char *verb = rs_json_text(body, "verb", "");
+	int command = rs_cni_command_by_name(verb);
+	int64_t code = RS_CNI_INTERNAL, ms = 0;
+	char number[24];
+
+	rs_json_opt_int(body, "cni", 0, 9999, &code, NULL);
+	rs_json_opt_int(body, "ms", 0, INT32_MAX, &ms, NULL);
+	if (command >= 0)
+		rs_metrics_cni(&a->metrics, (enum rs_cni_command)command, (int)code,
+			       (double)ms / 1000);
+	rs_log(code ? RS_LOG_ERROR : RS_LOG_INFO, "plugin", "verb", verb, "pod",
+	       rs_json_text(body, "pod", NULL), "containerID",
+	       rs_json_text(body, "containerID", NULL), "ifname",
+	       rs_json_text(body, "ifname", NULL), "code", rs_log_u64_(number, (uint64_t)code), "ms",
+	       RS_LOG_U64(ms), "cause", rs_json_text(body, "message", NULL), NULL);
+	rs_request_answer(req, NULL);
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+/* records.c - the registry against the folder of records: scan, tombstones, burial; see registry.h. */
+#include "agent/registry_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct scan {
+	struct rs_registry *r;
+	bool adopt;
+	int64_t now_ms;
+	int64_t limit_ms;
+	int left; /* entries that left the registry */
+};
+
+static bool same_key(const struct rs_endpoint *a, const struct rs_endpoint *b)
+{
+	return !strcmp(a->container_id, b->container_id) && !strcmp(a->ifname, b->ifname);
+}
+
+void rs_registry_entomb(struct rs_registry *r, struct rs_endpoint *e)
+{
+	for (size_t i = 0; i < r->graves.n; i++)
+		if (same_key(r->graves.v[i], e)) {
+			rs_endpoint_free(e);
+			return;
+		}
+	*rs_vec_push(&r->graves) = e;
+}
+
+size_t rs_registry_graves(const struct rs_registry *r)
+{
+	return r->graves.n;
+}
+
+static void note_damaged(struct rs_registry *r, const char *name, const struct rs_err *why)
+{
+	char *line = rs_asprintf("%s: %s", name, rs_err_str(why));
+
+	*rs_vec_push(&r->damaged) = line;
+}
+
+/* A record of another boot: its links are gone with that kernel. */
+static void forget_void(struct rs_registry *r, const struct rs_endpoint *e)
+{
+	rs_auto_err err = { 0 };
+	int rc = e->ipam_external ? 0 : r->cfg.host->release(r->cfg.host->arg, e, &err);
+
+	if (rc == 0)
+		rc = rs_endpoint_remove(r->cfg.records, e->container_id, e->ifname, &err);
+	rs_log(rc == 0 ? RS_LOG_INFO : RS_LOG_ERROR, "record of another boot removed", "pod",
+	       e->pod_name, "namespace", e->pod_ns, "containerID", e->container_id, "error",
+	       rc == 0 ? NULL : rs_err_str(&err), NULL);
+}
+
+static void take_tombstone(struct scan *s, struct rs_endpoint *e)
+{
+	struct rs_attached *a = rs_registry_find(s->r, e->container_id, e->ifname);
+
+	if (a) {
+		rs_registry_drop(s->r, a);
+		s->left++;
+	}
+	rs_registry_entomb(s->r, e);
+}
+
+static struct rs_stray *stray(struct scan *s, const struct rs_endpoint *e)
+{
+	rs_autofree char *key = rs_attached_key(e->container_id, e->ifname);
+	struct rs_stray *new;
+
+	for (size_t i = 0; i < s->r->strays.n; i++)
+		if (!strcmp(s->r->strays.v[i].key, key))
+			return &s->r->strays.v[i];
+	new = rs_vec_push(&s->r->strays);
+	new->key = rs_steal_ptr(&key);
+	new->since_ms = s->now_ms;
+	return new;
+}
+
+/* A live record that nobody attached: an ADD on its way, or what a killed plugin left. The second
+ * shows by having no link for long. */
+static void take_stray(struct scan *s, struct rs_endpoint *e)
+{
+	struct rs_stray *seen = stray(s, e);
+
+	seen->seen = true;
+	if (rs_attached_verify_link(s->r, e, NULL) != -ENODEV)
+		seen->since_ms = s->now_ms;
+	if (s->now_ms - seen->since_ms < s->limit_ms) {
+		rs_endpoint_free(e);
+		return;
+	}
+	rs_log(RS_LOG_WARN, "released: an ADD that never ended", "pod", e->pod_name, "namespace",
+	       e->pod_ns, "containerID", e->container_id, NULL);
+	rs_registry_entomb(s->r, e);
+}
+
+static void forget_strays(struct rs_registry *r)
+{
+	for (size_t i = 0; i < r->strays.n;) {
+		if (r->strays.v[i].seen) {
+			r->strays.v[i++].seen = false;
+			continue;
+		}
+		free(r->strays.v[i].key);
+		r->strays.v[i] = r->strays.v[--r->strays.n];
+	}
+}
+
+static void take_live(struct scan *s, struct rs_endpoint *e)
+{
+	struct rs_attached *a;
+
+	if (rs_registry_find(s->r, e->container_id, e->ifname)) {
+		rs_endpoint_free(e);
+		return;
+	}
+	if (!s->adopt) {
+		take_stray(s, e);
+		return;
+	}
+	a = rs_registry_insert(s->r, e);
+	a->has_link = rs_attached_verify_link(s->r, e, NULL) == 0;
+}
+
+static int visit(struct rs_endpoint *e, const char *name, const struct rs_err *why, void *arg)
+{
+	struct scan *s = arg;
+
+	if (!e) {
+		note_damaged(s->r, name, why);
+		return 0;
+	}
+	if (!e->boot_id || strcmp(e->boot_id, s->r->cfg.boot_id) != 0) {
+		forget_void(s->r, e);
+		rs_endpoint_free(e);
+	} else if (e->state == RS_ENDPOINT_TOMBSTONE) {
+		take_tombstone(s, e);
+	} else {
+		take_live(s, e);
+	}
+	return 0;
+}
+
+/* Entries whose record somebody removed: the plugin's DEL got through and its detach did not. */
+static void drop_without_record(struct scan *s)
+{
+	struct rs_registry *r = s->r;
+
+	for (size_t i = 0; i < r->entries.n;) {
+		struct rs_attached *a = r->entries.v[i];
+		struct rs_endpoint *now = NULL;
+		int rc = rs_endpoint_load(r->cfg.records, a->rec->container_id, a->rec->ifname,
+					  &now, NULL);
+
+		rs_endpoint_free(now);
+		if (rc == -ENOENT) {
+			rs_log(RS_LOG_WARN, "dropped: its record is gone", "pod", a->rec->pod_name,
+			       "namespace", a->rec->pod_ns, "containerID", a->rec->container_id,
+			       NULL);
+			rs_registry_drop(r, a);
+			s->left++;
+		} else {
+			i++;
+		}
+	}
+}
+
+int rs_registry_scan(struct rs_registry *r, bool adopt, int64_t now_ms, int64_t limit_ms,
+		     struct rs_err *err)
+{
+	struct scan s = { r, adopt, now_ms, limit_ms, 0 };
+	int rc;
+
+	for (size_t i = 0; i < r->damaged.n; i++)
+		free(r->damaged.v[i]);
+	r->damaged.n = 0;
+	rc = rs_endpoint_each(r->cfg.records, visit, &s, err);
+	if (rc < 0)
+		return rs_err_wrap(err, "read the attachment records");
+	forget_strays(r);
+	if (adopt)
+		rs_registry_settle_conflicts(r);
+	else
+		drop_without_record(&s);
+	return s.left;
+}
+
+/* Whether it may be taken out of the list of graves. */
+static bool bury_one(struct rs_registry *r, const struct rs_endpoint *e)
+{
+	rs_auto_err err = { 0 };
+	int rc = 0;
+
+	/* An ADD of the same key in the meantime would have been refused: the record still stands. */
+	if (!e->ipam_external)
+		rc = r->cfg.host->release(r->cfg.host->arg, e, &err);
+	if (rc == 0)
+		rc = rs_endpoint_remove(r->cfg.records, e->container_id, e->ifname, &err);
+	if (rc < 0) {
+		rs_log(RS_LOG_ERROR, "a record cannot be removed", "containerID", e->container_id,
+		       "error", rs_err_str(&err), NULL);
+		return false;
+	}
+	/* Another plugin's leases go when the runtime's DEL reaches that plugin, not before. */
+	rs_log(RS_LOG_INFO, "record removed", "pod", e->pod_name, "namespace", e->pod_ns,
+	       "containerID", e->container_id, "leases", e->ipam_external ? "external" : "resting",
+	       NULL);
+	return true;
+}
+
+size_t rs_registry_bury(struct rs_registry *r)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < r->graves.n;) {
+		if (!bury_one(r, r->graves.v[i])) {
+			i++;
+			continue;
+		}
+		rs_endpoint_free(r->graves.v[i]);
+		r->graves.v[i] = r->graves.v[--r->graves.n];
+		done++;
+	}
+	return done;
+}
+
+void rs_registry_conditions(const struct rs_registry *r, struct rs_conditions *out)
+{
+	for (size_t i = 0; i < r->damaged.n; i++)
+		rs_conditions_add(out, "DamagedRecord", "endpoints/%s", r->damaged.v[i]);
+	for (size_t i = 0; i < r->entries.n; i++) {
+		const struct rs_attached *a = r->entries.v[i];
+
+		if (a->conflict)
+			rs_conditions_add(out, "AddressClaimedTwice",
+					  "pod %s/%s (%s) is closed: %s", a->rec->pod_ns,
+					  a->rec->pod_name, a->key, a->conflict);
+		else if (a->closed)
+			rs_conditions_add(out, "PodWithoutLabels",
+					  "pod %s/%s is closed: nobody knows its labels",
+					  a->rec->pod_ns, a->rec->pod_name);
+	}
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+/* relabel.c - whose labels and named ports a local pod has; see registry.h. */
+#include "agent/registry_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+const char *rs_label_origin_name(enum rs_label_origin o)
+{
+	switch (o) {
+	case RS_LABELS_CNI_ARGS:
+		return "cni-args";
+	case RS_LABELS_CONFIG:
+		return "config";
+	case RS_LABELS_MANIFEST:
+		return "manifest";
+	case RS_LABELS_API:
+		return "api";
+	case RS_LABELS_NONE:
+		break;
+	}
+	return "none";
+}
+
+void rs_container_ports_free(struct rs_container_port *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(v[i].name);
+	free(v);
+}
+
+static struct rs_container_port *ports_copy(const struct rs_container_port *v, size_t n)
+{
+	struct rs_container_port *copy = rs_new0(struct rs_container_port, n);
+
+	for (size_t i = 0; i < n; i++) {
+		copy[i] = v[i];
+		copy[i].name = rs_strdup(v[i].name);
+	}
+	return copy;
+}
+
+static bool ports_equal(const struct rs_attached *a, const struct rs_pod *pod)
+{
+	if (a->n_ports != pod->n_ports)
+		return false;
+	for (size_t i = 0; i < a->n_ports; i++)
+		if (a->ports[i].proto != pod->ports[i].proto ||
+		    a->ports[i].port != pod->ports[i].port ||
+		    strcmp(a->ports[i].name ? a->ports[i].name : "",
+			   pod->ports[i].name ? pod->ports[i].name : "") != 0)
+			return false;
+	return true;
+}
+
+static void free_record_labels(struct rs_endpoint *e)
+{
+	for (size_t i = 0; i < e->n_labels; i++) {
+		free(e->labels[i].key);
+		free(e->labels[i].value);
+	}
+	free(e->labels);
+	for (size_t i = 0; i < e->n_ports; i++)
+		free(e->ports[i].name);
+	free(e->ports);
+}
+
+static void labels_into_record(struct rs_endpoint *e, const struct rs_attached *a,
+			       enum rs_label_origin origin)
+{
+	free_record_labels(e);
+	e->label_origin = origin;
+	e->n_labels = a->labels.n;
+	e->labels = rs_new0(struct rs_endpoint_label, a->labels.n);
+	for (size_t i = 0; i < a->labels.n; i++) {
+		e->labels[i].key = rs_strdup(a->labels.v[i].key);
+		e->labels[i].value = rs_strdup(a->labels.v[i].value);
+	}
+	e->n_ports = 0;
+	e->ports = rs_new0(struct rs_endpoint_port, a->n_ports);
+	for (size_t i = 0; i < a->n_ports; i++) {
+		if (!a->ports[i].name)
+			continue;
+		e->ports[e->n_ports].name = rs_strdup(a->ports[i].name);
+		e->ports[e->n_ports].proto = a->ports[i].proto;
+		e->ports[e->n_ports++].port = a->ports[i].port;
+	}
+}
+
+struct rewrite {
+	const struct rs_attached *a;
+	enum rs_label_origin origin;
+};
+
+static void put_labels(struct rs_endpoint *e, void *arg)
+{
+	const struct rewrite *w = arg;
+
+	if (e->state == RS_ENDPOINT_LIVE)
+		labels_into_record(e, w->a, w->origin);
+}
+
+/* Under the folder's lock: a DEL may have turned the record into a tombstone, which stays one. */
+static int rewrite(const struct rs_registry *r, const struct rs_attached *a,
+		   enum rs_label_origin origin, struct rs_err *err)
+{
+	struct rewrite w = { a, origin };
+	int rc = rs_endpoint_modify(r->cfg.records, a->rec->container_id, a->rec->ifname,
+				    put_labels, &w, err);
+
+	return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
+}
+
+static void remember(const struct rs_registry *r, struct rs_attached *a,
+		     enum rs_label_origin origin)
+{
+	rs_auto_err err = { 0 };
+
+	labels_into_record(a->rec, a, origin);
+	if (rewrite(r, a, origin, &err) < 0)
+		rs_log(RS_LOG_ERROR, "the record keeps older labels", "pod", a->rec->pod_name,
+		       "namespace", a->rec->pod_ns, "error", rs_err_str(&err), NULL);
+}
+
+static bool relabel_one(const struct rs_registry *r, struct rs_attached *a,
+			const struct rs_store *store)
+{
+	enum rs_label_origin origin = r->cfg.labels_from_api ? RS_LABELS_API : RS_LABELS_MANIFEST;
+	const struct rs_pod *pod = rs_store_pod(store, a->rec->pod_ns, a->rec->pod_name);
+	bool changed;
+
+	/* No object: what was last known stays, from wherever it came. */
+	if (!pod)
+		return false;
+	changed = a->closed || !rs_labels_equal(&a->labels, &pod->meta.labels) ||
+		  !ports_equal(a, pod);
+	if (!changed && a->rec->label_origin == origin)
+		return false;
+	rs_labels_free(&a->labels);
+	a->labels = rs_labels_copy(&pod->meta.labels);
+	rs_container_ports_free(a->ports, a->n_ports);
+	a->ports = ports_copy(pod->ports, pod->n_ports);
+	a->n_ports = pod->n_ports;
+	a->closed = false;
+	remember(r, a, origin);
+	return changed;
+}
+
+bool rs_registry_relabel(struct rs_registry *r, const struct rs_store *store)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < r->entries.n; i++)
+		changed |= relabel_one(r, r->entries.v[i], store);
+	return changed;
+}

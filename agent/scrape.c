@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/* scrape.c - the text of /metrics: counters of metrics.c and gauges gathered now. */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "agent/agent.h"
+
+static void gauge(struct rs_strbuf *out, const char *name, const char *help, double v)
+{
+	rs_metric_head(out, name, "gauge", help);
+	rs_metric_sample(out, name, NULL, v);
+}
+
+static void labelled(struct rs_strbuf *out, const char *name, const char *key, const char *value,
+		     double v)
+{
+	rs_auto_strbuf labels = { 0 };
+
+	rs_metric_label(&labels, key, value);
+	rs_metric_sample(out, name, rs_strbuf_str(&labels), v);
+}
+
+/* ---- the process ------------------------------------------------------------------------------ */
+
+/* Pages: size, resident. */
+static void memory(unsigned long pages[2])
+{
+	rs_autofclose FILE *f = fopen("/proc/self/statm", "re");
+
+	pages[0] = pages[1] = 0;
+	if (f && fscanf(f, "%lu %lu", &pages[0], &pages[1]) != 2)
+		pages[0] = pages[1] = 0;
+}
+
+uint64_t rs_process_rss(void)
+{
+	unsigned long pages[2];
+
+	memory(pages);
+	return (uint64_t)pages[1] * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static double open_fds(void)
+{
+	rs_autoclosedir DIR *d = opendir("/proc/self/fd");
+	double n = 0;
+
+	while (d && readdir(d))
+		n++;
+	return n > 3 ? n - 3 : 0; /* ".", ".." and the folder itself */
+}
+
+static double start_time(const struct rs_agent *a)
+{
+	return (double)(rs_now_s() - (rs_mono_ms() - a->started_ms) / 1000);
+}
+
+static void put_process(const struct rs_agent *a, struct rs_strbuf *out)
+{
+	struct rusage ru = { 0 };
+	struct rlimit rl = { 0 };
+	unsigned long pages[2];
+	double page = (double)sysconf(_SC_PAGESIZE);
+
+	getrusage(RUSAGE_SELF, &ru);
+	getrlimit(RLIMIT_NOFILE, &rl);
+	memory(pages);
+	rs_metric_head(out, "process_cpu_seconds_total", "counter", "User and system CPU time");
+	rs_metric_sample(out, "process_cpu_seconds_total", NULL,
+			 (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+				 (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
+	gauge(out, "process_resident_memory_bytes", "Resident memory", (double)pages[1] * page);
+	gauge(out, "process_virtual_memory_bytes", "Virtual memory", (double)pages[0] * page);
+	gauge(out, "process_open_fds", "Open descriptors", open_fds());
+	gauge(out, "process_max_fds", "Limit of open descriptors", (double)rl.rlim_cur);
+	gauge(out, "process_start_time_seconds", "Start, seconds since the epoch", start_time(a));
+}
+
+/* ---- the node --------------------------------------------------------------------------------- */
+
+static void put_endpoints(struct rs_agent *a, struct rs_strbuf *out)
+{
+	static const char *const dirs[] = { "ingress", "egress" };
+	size_t n, count[RS_DIRECTIONS] = { 0 };
+	struct rs_attached *const *v;
+	struct rs_world w;
+
+	rs_reconcile_world(a->rec, &w);
+	v = rs_registry_list(a->reg, &n);
+	gauge(out, "ripstop_endpoints", "Pods attached on this node", (double)n);
+	for (int dir = 0; dir < RS_DIRECTIONS; dir++)
+		for (size_t i = 0; i < n; i++) {
+			size_t policies = 0;
+
+			free(rs_policies_of(&w, v[i]->rec->pod_ns, &v[i]->labels,
+					    (enum rs_direction)dir, &policies));
+			count[dir] += policies || v[i]->closed;
+		}
+	rs_metric_head(out, "ripstop_endpoints_isolated", "gauge",
+		       "Pods of this node that a policy isolates, by direction");
+	for (int dir = 0; dir < RS_DIRECTIONS; dir++)
+		labelled(out, "ripstop_endpoints_isolated", "direction", dirs[dir],
+			 (double)count[dir]);
+}
+
+static void put_source(struct rs_agent *a, struct rs_strbuf *out)
+{
+	const struct rs_store *store = a->src->ops->store(a->src);
+	int64_t age = a->src->ops->age_s(a->src);
+	size_t n;
+
+	rs_store_policies(store, &n);
+	gauge(out, "ripstop_policies", "NetworkPolicies known", (double)n);
+	gauge(out, "ripstop_source_synced", "1 when the objects have been read",
+	      rs_reconcile_synced(a->rec));
+	if (age >= 0)
+		gauge(out, "ripstop_source_age_seconds",
+		      "Seconds since the source last heard from its origin", (double)age);
+	gauge(out, "ripstop_generation", "Generation in force",
+	      (double)rs_reconcile_generation(a->rec));
+}
+
+static void put_dataplane(struct rs_agent *a, struct rs_strbuf *out)
+{
+	struct rs_dp_stats s = { 0 };
+	rs_auto_err err = { 0 };
+
+	if (a->dp->ops->stats(a->dp, &s, &err) < 0) {
+		rs_log(RS_LOG_WARN, "dataplane statistics", "error", rs_err_str(&err), NULL);
+		return;
+	}
+	gauge(out, "ripstop_set_elements", "Set elements in the kernel", (double)s.elements);
+	gauge(out, "ripstop_rules", "Rules in the kernel", (double)s.rules);
+	rs_metric_head(out, "ripstop_drops_total", "counter", "Packets dropped, by reason");
+	for (int i = 0; i < RS_DROP_REASONS; i++)
+		labelled(out, "ripstop_drops_total", "reason",
+			 rs_drop_reason_name((enum rs_drop_reason)i), (double)s.drops[i].packets);
+	rs_dp_stats_free(&s);
+}
+
+/* Sorted by type: one sample for each, counting its lines. */
+static void put_conditions(struct rs_agent *a, struct rs_strbuf *out)
+{
+	const struct rs_conditions *c = &a->conditions;
+
+	rs_board_update(a);
+	rs_metric_head(out, "ripstop_condition", "gauge", "Conditions a person should know, by type");
+	for (size_t i = 0, same; i < c->n; i += same) {
+		for (same = 1; i + same < c->n && !strcmp(c->v[i].type, c->v[i + same].type);)
+			same++;
+		labelled(out, "ripstop_condition", "type", c->v[i].type, (double)same);
+	}
+}
+
+char *rs_scrape(struct rs_agent *a)
+{
+	rs_auto_strbuf out = { 0 }, labels = { 0 };
+
+	rs_metric_label(&labels, "version", RIPSTOP_VERSION);
+	rs_metric_label(&labels, "backend", a->dp->ops->name);
+	rs_metric_head(&out, "ripstop_build_info", "gauge", "Version and dataplane; always 1");
+	rs_metric_sample(&out, "ripstop_build_info", rs_strbuf_str(&labels), 1);
+	put_endpoints(a, &out);
+	put_source(a, &out);
+	put_dataplane(a, &out);
+	put_conditions(a, &out);
+	rs_metrics_print(&a->metrics, &out);
+	put_process(a, &out);
+	return rs_strbuf_steal(&out);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli.h - inside cli/: what the commands share.
+ *
+ * cli.c is the front door. commands.c holds the one table of verbs and flags.c the one of flags:
+ * parsing, help and suggestions all read them. A command asks the agent for one object and renders
+ * it into a buffer that is written once, at the end: a failed command prints nothing on stdout.
+ */
+#ifndef RIPSTOP_CLI_H
+#define RIPSTOP_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/base.h"
+#include "base/jsonio.h"
+
+/* Exit codes, part of the interface (docs/cli.md). */
+enum cli_exit {
+	CLI_YES = 0, /* allowed, ready, listed */
+	CLI_NO = 1,  /* denied, not ready */
+	CLI_USAGE = 2,
+	CLI_NOT_FOUND = 3,
+	CLI_NO_AGENT = 4, /* not reachable, refused, or no answer that can be used */
+	CLI_BAD_INPUT = 6,
+	CLI_TIMEOUT = 124,
+};
+
+enum cli_output {
+	CLI_TABLE,
+	CLI_WIDE,
+	CLI_JSON,
+};
+
+enum cli_expect {
+	CLI_EXPECT_ALLOW,
+	CLI_EXPECT_DENY,
+};
+
+struct cli_options {
+	const char *namespace;
+	bool all_namespaces;
+	enum cli_output output;
+	bool no_headers;
+	const char *socket;
+	int timeout_ms;
+	int color; /* -1 auto, 0 never, 1 always */
+	enum cli_expect expect;
+	int family; /* 0, 4, 6 */
+	bool help;
+	bool version;
+};
+
+struct cli_command;
+
+struct cli_run {
+	const struct cli_command *cmd;
+	struct cli_options opt;
+	char **operands;
+	int n_operands;
+	bool colored;
+	struct rs_strbuf out;
+};
+
+/* ---- commands.c: the table of verbs ----------------------------------------------------------- */
+
+struct cli_command {
+	const char *name;
+	const char *operands; /* "SRC DST PORT" */
+	const char *help;     /* one sentence */
+	const char *details;  /* further lines, may be NULL */
+	const char *example;
+	int min, max;	    /* operands */
+	unsigned int flags; /* CLI_F_* that it takes besides the common ones */
+	int (*run)(struct cli_run *r);
+};
+
+extern const struct cli_command cli_commands[];
+const struct cli_command *cli_command_find(const char *name);
+const char *cli_command_nearest(const char *name);
+
+int cli_cmd_status(struct cli_run *r);
+int cli_cmd_pods(struct cli_run *r);
+int cli_cmd_policies(struct cli_run *r);
+int cli_cmd_rules(struct cli_run *r);
+int cli_cmd_explain(struct cli_run *r);
+int cli_cmd_version(struct cli_run *r);
+int cli_cmd_help(struct cli_run *r);
+
+/* ---- flags.c: the table of flags -------------------------------------------------------------- */
+
+#define CLI_F_NAMESPACE 0x01u
+#define CLI_F_ALL 0x02u
+#define CLI_F_OUTPUT 0x04u
+#define CLI_F_HEADERS 0x08u
+#define CLI_F_AGENT 0x10u /* --socket, --timeout */
+#define CLI_F_EXPLAIN 0x20u
+#define CLI_F_COMMON 0x40u
+#define CLI_F_LIST (CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT)
+
+struct cli_flag {
+	char letter; /* 0: none */
+	const char *name;
+	const char *arg; /* NULL: takes none */
+	const char *help;
+	const char *example;
+	unsigned int group;
+	/* false: the value is none of those in arg */
+	bool (*set)(struct cli_options *o, const char *value);
+};
+
+extern const struct cli_flag cli_flags[];
+
+/* Sort argv into flags, the verb and its operands. 0, or an exit code after the error was told. */
+int cli_parse(int argc, char **argv, struct cli_run *r);
+
+/* Of the words that next() yields the one most like `word`; NULL when none is near. */
+const char *cli_nearest(const char *word, const char *(*next)(size_t i));
+
+/* ---- call.c: one question to the agent ---------------------------------------------------------- */
+
+/* Ask; *result is an object of that kind. 0, or an exit code after the error was told. Takes request. */
+int cli_call(struct cli_run *r, struct json_object *request, const char *op, const char *kind,
+	     struct json_object **result);
+
+/* "ripstop: MESSAGE" and, on a line of its own, the hint. Escaped. */
+void cli_error(const char *hint, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether a plain pod name, without a namespace, an address or a word with a meaning of its own. */
+bool cli_is_plain_name(const char *operand);
+
+/* The operand, with the namespace of -n before a plain name; the caller frees it. */
+char *cli_qualified(const struct cli_run *r, const char *operand);
+
+/* Keep only the items of -n's namespace that an operand names ([NS/]NAME), all of them when there is no
+ * operand; the first operand that names none goes to *missing. */
+void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
+
+/* ---- printer.c: text and tables into r->out ----------------------------------------------------- */
+
+enum cli_color {
+	CLI_PLAIN,
+	CLI_GOOD,
+	CLI_BAD,
+	CLI_WARN,
+};
+
+void cli_put(struct cli_run *r, const char *text);	/* ours */
+void cli_put_safe(struct cli_run *r, const char *text); /* from an object */
+void cli_putf(struct cli_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cli_put_colored(struct cli_run *r, enum cli_color color, const char *text); /* ours */
+
+/* The object as JSON: nothing in it is changed, what could steer a terminal is written as \uXXXX. */
+void cli_put_json(struct cli_run *r, struct json_object *o);
+
+/* Text of a member for a table: escaped, "-" when absent or empty; the caller frees it. */
+char *cli_cell(struct json_object *o, const char *key);
+/* Items of an array of strings, escaped and joined; "-" when there are none. */
+char *cli_cell_list(struct json_object *o, const char *key, const char *sep);
+char *cli_cell_number(struct json_object *o, const char *key);
+char *cli_cell_labels(struct json_object *labels);
+size_t cli_count(struct json_object *o, const char *key);
+bool cli_true(struct json_object *o, const char *key);
+
+struct cli_table;
+struct cli_column {
+	const char *name;
+	bool right;
+};
+
+/* A table of n columns of which those from first to before last are shown. */
+struct cli_table *cli_table_new(const struct cli_column *columns, size_t n, size_t first,
+				size_t last);
+/* A row of n cells, which it takes; NULL is "-". */
+void cli_table_row(struct cli_table *t, char **cells);
+/* Colour a cell of the last row. */
+void cli_table_color(struct cli_table *t, size_t column, enum cli_color color);
+/* Print it into r->out, every line after indent, and free it. */
+void cli_table_end(struct cli_run *r, struct cli_table *t, const char *indent, bool headers);
+
+#endif

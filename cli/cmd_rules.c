@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/* cmd_rules.c - `ripstop rules POD`: who may reach a pod and whom it may reach, rule by rule. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+enum {
+	COL_NR,
+	COL_VERDICT,
+	COL_PEERS,
+	COL_PORTS,
+	COL_SOURCE,
+	COL_RULE,
+	COL_WHERE,
+	N_COLUMNS
+};
+
+static void put_pod(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *pod = rs_json_get(o, "pod"), *meta = rs_json_get(o, "metadata");
+	rs_autofree char *ips = cli_cell_list(pod, "ips", ",");
+	rs_autofree char *labels = cli_cell_labels(rs_json_get(pod, "labels"));
+	rs_autofree char *node = cli_cell(meta, "node");
+	rs_autofree char *gen = cli_cell_number(meta, "generation");
+
+	cli_put_safe(r, rs_json_text(pod, "namespace", "-"));
+	cli_put(r, "/");
+	cli_put_safe(r, rs_json_text(pod, "name", "-"));
+	cli_putf(r, "   %s   node %s   labels %s   generation %s\n", ips, node, labels, gen);
+}
+
+static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, const char *dir)
+{
+	bool nothing = cli_true(rule, "allowsNothing");
+	rs_autofree char *why = cli_cell(rule, "whyNothing");
+	rs_autofree char *peers = cli_cell(rule, "peers");
+	rs_autofree char *index = cli_cell_number(rule, "index");
+	char *cells[N_COLUMNS] = {
+		[COL_NR] = rs_asprintf("%zu", nr),
+		[COL_VERDICT] = rs_strdup(nothing ? "NOTHING" : "ALLOW"),
+		[COL_PEERS] = nothing ? rs_asprintf("%s (%s)", peers, why) : rs_strdup(peers),
+		[COL_PORTS] = cli_cell(rule, "ports"),
+		[COL_SOURCE] = cli_cell(rule, "source"),
+		[COL_RULE] = rs_asprintf("%s[%s]", dir, index),
+		[COL_WHERE] = cli_cell(rule, "where"),
+	};
+
+	cli_table_row(t, cells);
+	cli_table_color(t, COL_VERDICT, nothing ? CLI_WARN : CLI_GOOD);
+}
+
+static void add_default(struct cli_table *t, bool isolated, size_t policies)
+{
+	char *cells[N_COLUMNS] = {
+		[COL_NR] = rs_strdup("-"),
+		[COL_VERDICT] = rs_strdup(isolated ? "DENY" : "ALLOW"),
+		[COL_PEERS] = rs_strdup(isolated ? "everything else" : "everything"),
+		[COL_PORTS] = rs_strdup(isolated ? "-" : "any"),
+		[COL_SOURCE] = isolated ? rs_asprintf("default of %zu %s", policies,
+						      policies == 1 ? "policy" : "policies")
+					: rs_strdup("no policy"),
+	};
+
+	cli_table_row(t, cells);
+	cli_table_color(t, COL_VERDICT, isolated ? CLI_BAD : CLI_GOOD);
+}
+
+static void put_half(struct cli_run *r, struct json_object *half, const char *dir,
+		     const char *title, const char *peers)
+{
+	struct cli_column columns[N_COLUMNS] = {
+		{ "#", true },	     { "VERDICT", false }, { peers, false },   { "PORTS", false },
+		{ "SOURCE", false }, { "RULE", false },	   { "WHERE", false },
+	};
+	struct json_object *rules = rs_json_get(half, "rules");
+	bool isolated = cli_true(half, "isolated");
+	rs_autofree char *by = cli_cell_list(half, "isolatedBy", ", ");
+	size_t i, n = cli_count(half, "rules");
+	struct cli_table *t = cli_table_new(columns, N_COLUMNS, 0, N_COLUMNS);
+
+	if (isolated && !strcmp(by, "-"))
+		cli_putf(r, "%s  isolated\n", title);
+	else
+		cli_putf(r, "%s  %s%s\n", title, isolated ? "isolated by " : "open",
+			 isolated ? by : ": no policy isolates it");
+	for (i = 0; i < n; i++)
+		add_rule(t, json_object_array_get_idx(rules, i), i + 1, dir);
+	add_default(t, isolated, cli_count(half, "isolatedBy"));
+	cli_table_end(r, t, "  ", !r->opt.no_headers);
+}
+
+int cli_cmd_rules(struct cli_run *r)
+{
+	rs_autojson struct json_object *o = NULL;
+	rs_autofree char *pod = cli_qualified(r, r->operands[0]);
+	struct json_object *req = json_object_new_object(), *in, *out;
+	int code;
+
+	rs_json_add_str(req, "pod", pod);
+	code = cli_call(r, req, "rules", "Rules", &o);
+	if (code)
+		return code;
+	if (r->opt.output == CLI_JSON) {
+		cli_put_json(r, o);
+		return CLI_YES;
+	}
+	in = rs_json_get(o, "ingress");
+	out = rs_json_get(o, "egress");
+	put_pod(r, o);
+	put_half(r, in, "ingress", "INGRESS", "FROM");
+	put_half(r, out, "egress", "EGRESS ", "TO");
+	if (cli_true(in, "isolated") || cli_true(out, "isolated"))
+		cli_put(r,
+			"Replies of allowed flows pass, and so does what this node itself begins "
+			"towards the pod.\n");
+	return CLI_YES;
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/* cmd_status.c - `ripstop status`: the agent of this node on one screen. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+static long long number(struct json_object *o, const char *key, long long def)
+{
+	struct json_object *v = rs_json_get(o, key);
+
+	return json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : def;
+}
+
+static void put_since(struct cli_run *r, const char *before, long long s, const char *after)
+{
+	if (s < 0)
+		return;
+	if (s >= 86400)
+		cli_putf(r, "%s%lldd %02lldh%s", before, s / 86400, s / 3600 % 24, after);
+	else if (s >= 3600)
+		cli_putf(r, "%s%lldh %02lldm%s", before, s / 3600, s / 60 % 60, after);
+	else if (s >= 60)
+		cli_putf(r, "%s%lldm %02llds%s", before, s / 60, s % 60, after);
+	else
+		cli_putf(r, "%s%lld s%s", before, s, after);
+}
+
+static void put_head(struct cli_run *r, struct json_object *o)
+{
+	bool ready = cli_true(o, "ready");
+	long long rss = number(o, "rssBytes", -1);
+
+	cli_put(r, "Ripstop ");
+	cli_put_safe(r, rs_json_text(o, "version", "?"));
+	cli_put(r, " on ");
+	cli_put_safe(r, rs_json_text(rs_json_get(o, "metadata"), "node", "this node"));
+	cli_put(r, "   ");
+	cli_put_colored(r, ready ? CLI_GOOD : CLI_BAD, ready ? "ready" : "NOT READY");
+	put_since(r, "   up ", number(o, "uptimeSeconds", -1), "");
+	if (rss >= 0)
+		cli_putf(r, "   rss %.1f MiB", (double)rss / (1024.0 * 1024.0));
+	cli_put(r, "\n");
+	if (!ready) {
+		cli_put(r, "  not ready:  ");
+		cli_put_safe(r, rs_json_text(o, "notReadyReason", "the agent gave no reason"));
+		cli_put(r, "\n");
+	}
+}
+
+static void put_error(struct cli_run *r, struct json_object *part)
+{
+	const char *error = rs_json_text(part, "error", NULL);
+
+	if (!error)
+		return;
+	cli_put(r, "              ");
+	cli_put_colored(r, CLI_BAD, "ERROR");
+	cli_put(r, " ");
+	cli_put_safe(r, error);
+	cli_put(r, "\n");
+}
+
+static void put_dataplane(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *d = rs_json_get(o, "dataplane");
+	struct json_object *ms = rs_json_get(d, "lastCommitMs");
+	long long gen = number(rs_json_get(o, "metadata"), "generation", -1);
+
+	if (!d)
+		return;
+	cli_put(r, "  dataplane   ");
+	cli_put_safe(r, rs_json_text(d, "name", "-"));
+	if (rs_json_get(d, "inSync")) {
+		cli_put(r, "   ");
+		cli_put_colored(r, cli_true(d, "inSync") ? CLI_GOOD : CLI_BAD,
+				cli_true(d, "inSync") ? "in sync" : "NOT IN SYNC");
+	}
+	if (gen >= 0)
+		cli_putf(r, "   generation %lld", gen);
+	if (number(d, "rules", -1) >= 0)
+		cli_putf(r, "   %lld rules", number(d, "rules", -1));
+	if (number(d, "elements", -1) >= 0)
+		cli_putf(r, "   %lld elements", number(d, "elements", -1));
+	if (json_object_is_type(ms, json_type_double) || json_object_is_type(ms, json_type_int))
+		cli_putf(r, "   last commit %.1f ms", json_object_get_double(ms));
+	if (rs_json_get(d, "verdictCache"))
+		cli_putf(r, "   verdict cache %s", cli_true(d, "verdictCache") ? "on" : "off");
+	cli_put(r, "\n");
+	put_error(r, d);
+}
+
+static void put_source(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *s = rs_json_get(o, "source");
+
+	if (!s)
+		return;
+	cli_put(r, "  source      ");
+	cli_put_safe(r, rs_json_text(s, "kind", "-"));
+	cli_put(r, " ");
+	cli_put_safe(r, rs_json_text(s, "path", ""));
+	cli_put(r, "   ");
+	cli_put_colored(r, cli_true(s, "synced") ? CLI_GOOD : CLI_BAD,
+			cli_true(s, "synced") ? "synced" : "NOT SYNCED");
+	put_since(r, "   last read ", number(s, "ageSeconds", -1), " ago");
+	cli_put(r, "\n");
+	put_error(r, s);
+}
+
+static void put_counts(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *b = rs_json_get(o, "objects"), *e = rs_json_get(o, "endpoints");
+	rs_autofree char *ranges = cli_cell_list(rs_json_get(o, "ipam"), "ranges", "   ");
+
+	cli_putf(r, "  ipam        %s\n", ranges);
+	if (b)
+		cli_putf(r, "  objects     %lld namespaces, %lld pods, %lld policies\n",
+			 number(b, "namespaces", 0), number(b, "pods", 0),
+			 number(b, "policies", 0));
+	if (e)
+		cli_putf(r,
+			 "  endpoints   %lld pods: %lld isolated for ingress, %lld for egress, "
+			 "%lld closed\n",
+			 number(e, "total", 0), number(e, "isolatedIngress", 0),
+			 number(e, "isolatedEgress", 0), number(e, "closed", 0));
+}
+
+static void put_drops(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *d = rs_json_get(o, "drops");
+	struct json_object_iterator it, end;
+	rs_auto_strbuf parts = { 0 };
+	long long total = 0, n;
+
+	if (!json_object_is_type(d, json_type_object))
+		return;
+	end = json_object_iter_end(d);
+	for (it = json_object_iter_begin(d); !json_object_iter_equal(&it, &end);
+	     json_object_iter_next(&it)) {
+		n = json_object_get_int64(json_object_iter_peek_value(&it));
+		if (n <= 0 || __builtin_add_overflow(total, n, &total))
+			continue;
+		rs_strbuf_puts(&parts, parts.len ? ", " : " (");
+		rs_strbuf_puts_safe(&parts, json_object_iter_peek_name(&it));
+		rs_strbuf_printf(&parts, " %lld", n);
+	}
+	cli_putf(r, "  drops       %lld packets%s%s\n", total, rs_strbuf_str(&parts),
+		 parts.len ? ")" : "");
+}
+
+static void put_notes(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *c = rs_json_get(o, "conditions"), *w = rs_json_get(o, "warnings");
+	size_t i, n = cli_count(o, "conditions");
+
+	for (i = 0; i < n; i++) {
+		struct json_object *item = json_object_array_get_idx(c, i);
+
+		cli_put_colored(r, CLI_BAD, "CONDITION");
+		cli_put(r, "  ");
+		cli_put_safe(r, rs_json_text(item, "type", "-"));
+		cli_put(r, ": ");
+		cli_put_safe(r, rs_json_text(item, "message", "-"));
+		cli_put(r, "\n");
+	}
+	n = cli_count(o, "warnings");
+	for (i = 0; i < n; i++) {
+		const char *s = json_object_get_string(json_object_array_get_idx(w, i));
+
+		cli_put_colored(r, CLI_WARN, "WARNING");
+		cli_put(r, "    ");
+		cli_put_safe(r, s ? s : "-");
+		cli_put(r, "\n");
+	}
+}
+
+int cli_cmd_status(struct cli_run *r)
+{
+	rs_autojson struct json_object *o = NULL;
+	int code = cli_call(r, json_object_new_object(), "status", "Status", &o);
+
+	if (code)
+		return code;
+	if (r->opt.output == CLI_JSON) {
+		cli_put_json(r, o);
+	} else {
+		put_head(r, o);
+		put_dataplane(r, o);
+		put_source(r, o);
+		put_counts(r, o);
+		put_drops(r, o);
+		put_notes(r, o);
+	}
+	return cli_true(o, "ready") ? CLI_YES : CLI_NO;
+}

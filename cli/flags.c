@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+/* flags.c - the one table of flags, and the walk over argv that reads it. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool set_namespace(struct cli_options *o, const char *v)
+{
+	o->namespace = v;
+	return *v && !strchr(v, '/');
+}
+
+static bool set_all(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->all_namespaces = true;
+}
+
+static bool set_output(struct cli_options *o, const char *v)
+{
+	static const char *const names[] = { "table", "wide", "json" };
+	size_t i;
+
+	for (i = 0; i < RS_ARRAY_SIZE(names); i++)
+		if (!strcmp(v, names[i])) {
+			o->output = (enum cli_output)i;
+			return true;
+		}
+	return false;
+}
+
+static bool set_no_headers(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->no_headers = true;
+}
+
+static bool set_socket(struct cli_options *o, const char *v)
+{
+	o->socket = v;
+	return *v != '\0';
+}
+
+/* Seconds, or with a unit: 5, 5s, 500ms. */
+static bool set_timeout(struct cli_options *o, const char *v)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(v, &end, 10);
+	if (end == v || *v < '0' || *v > '9' || errno || n <= 0 || n > 86400000)
+		return false;
+	if (strcmp(end, "ms")) {
+		if ((*end && strcmp(end, "s")) || n > 86400)
+			return false;
+		n *= 1000;
+	}
+	o->timeout_ms = (int)n;
+	return true;
+}
+
+static bool set_color(struct cli_options *o, const char *v)
+{
+	if (!strcmp(v, "auto"))
+		o->color = -1;
+	else if (!strcmp(v, "always"))
+		o->color = 1;
+	else if (!strcmp(v, "never"))
+		o->color = 0;
+	else
+		return false;
+	return true;
+}
+
+static bool set_expect(struct cli_options *o, const char *v)
+{
+	o->expect = !strcmp(v, "deny") ? CLI_EXPECT_DENY : CLI_EXPECT_ALLOW;
+	return !strcmp(v, "deny") || !strcmp(v, "allow");
+}
+
+static bool set_family(struct cli_options *o, const char *v)
+{
+	o->family = !strcmp(v, "6") ? 6 : 4;
+	return !strcmp(v, "4") || !strcmp(v, "6");
+}
+
+static bool set_help(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->help = true;
+}
+
+static bool set_version(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->version = true;
+}
+
+const struct cli_flag cli_flags[] = {
+	{ 'n', "namespace", "NAME", "the namespace of plain names, and the only one to list",
+	  "ripstop pods -n shop", CLI_F_NAMESPACE, set_namespace },
+	{ 'A', "all-namespaces", NULL, "list every namespace (what happens without -n)",
+	  "ripstop pods -A", CLI_F_ALL, set_all },
+	{ 'o', "output", "table|wide|json", "form of the answer", "ripstop status -o json",
+	  CLI_F_OUTPUT, set_output },
+	{ 0, "no-headers", NULL, "no line of column names", "ripstop pods --no-headers",
+	  CLI_F_HEADERS, set_no_headers },
+	{ 0, "socket", "PATH", "control socket of the agent (/run/ripstop/agent.sock)",
+	  "ripstop status --socket /tmp/n1/agent.sock", CLI_F_AGENT, set_socket },
+	{ 0, "timeout", "SECONDS", "how long to wait for the agent (5; also 500ms)",
+	  "ripstop status --timeout 1", CLI_F_AGENT, set_timeout },
+	{ 0, "expect", "allow|deny", "the verdict that is exit code 0 (allow)",
+	  "ripstop explain shop/web shop/db 5432 --expect deny", CLI_F_EXPLAIN, set_expect },
+	{ 0, "family", "4|6", "the addresses to judge where an end has both",
+	  "ripstop explain shop/web shop/db 5432 --family 6", CLI_F_EXPLAIN, set_family },
+	{ 0, "color", "auto|always|never", "colours (auto: on a terminal, without NO_COLOR)",
+	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },
+	{ 'h', "help", NULL, "help for ripstop or for a verb", "ripstop explain --help",
+	  CLI_F_COMMON, set_help },
+	{ 0, "version", NULL, "version of this program", "ripstop --version", CLI_F_COMMON,
+	  set_version },
+	{ 0 },
+};
+
+static const char *flag_name(size_t i)
+{
+	return cli_flags[i].name;
+}
+
+static const struct cli_flag *find_flag(const char *name, size_t len, char letter)
+{
+	const struct cli_flag *f;
+
+	for (f = cli_flags; f->name; f++)
+		if (letter ? f->letter == letter
+			   : strlen(f->name) == len && !strncmp(f->name, name, len))
+			return f;
+	return NULL;
+}
+
+static int unknown_flag(const char *arg, size_t len)
+{
+	rs_autofree char *word = rs_strndup(arg, len);
+	const char *near = word[1] == '-' ? cli_nearest(word + 2, flag_name) : NULL;
+	rs_autofree char *hint = near ? rs_asprintf("did you mean --%s?", near)
+				      : rs_strdup("ripstop help lists the flags");
+
+	cli_error(hint, "unknown flag %s", word);
+	return CLI_USAGE;
+}
+
+struct walk {
+	int argc;
+	char **argv;
+	int i;
+	unsigned int groups; /* of the flags that were given */
+	const struct cli_flag *given[64];
+	size_t n_given;
+};
+
+static int apply(struct walk *w, const struct cli_flag *f, const char *value, struct cli_run *r)
+{
+	if (f->arg && !value) {
+		if (w->i + 1 >= w->argc) {
+			cli_error(f->example, "--%s needs a value: %s", f->name, f->arg);
+			return CLI_USAGE;
+		}
+		value = w->argv[++w->i];
+	}
+	if (!f->arg && value) {
+		cli_error(f->example, "--%s takes no value", f->name);
+		return CLI_USAGE;
+	}
+	if (!f->set(&r->opt, value)) {
+		cli_error(f->example, "--%s: \"%s\" is not %s", f->name, value, f->arg);
+		return CLI_USAGE;
+	}
+	if (w->n_given < RS_ARRAY_SIZE(w->given))
+		w->given[w->n_given++] = f;
+	return 0;
+}
+
+/* "--name", "--name=value". */
+static int take_long(struct walk *w, struct cli_run *r)
+{
+	const char *arg = w->argv[w->i], *eq = strchr(arg, '=');
+	size_t len = eq ? (size_t)(eq - arg) : strlen(arg);
+	const struct cli_flag *f = find_flag(arg + 2, len - 2, 0);
+
+	return f ? apply(w, f, eq ? eq + 1 : NULL, r) : unknown_flag(arg, len);
+}
+
+/* "-A", "-n NAME", "-nNAME"; letters are not bundled. */
+static int take_short(struct walk *w, struct cli_run *r)
+{
+	const char *arg = w->argv[w->i];
+	const struct cli_flag *f = find_flag(NULL, 0, arg[1]);
+
+	if (!f || (arg[2] && !f->arg))
+		return unknown_flag(arg, strlen(arg));
+	return apply(w, f, arg[2] ? arg + 2 : NULL, r);
+}
+
+static int unknown_verb(const char *name)
+{
+	const char *near = cli_command_nearest(name);
+	rs_autofree char *hint = near ? rs_asprintf("did you mean %s?", near)
+				      : rs_strdup("ripstop help lists the verbs");
+
+	cli_error(hint, "unknown verb %s", name);
+	return CLI_USAGE;
+}
+
+/* Does what was given fit the verb? */
+static int check(const struct walk *w, const struct cli_run *r)
+{
+	rs_autofree char *usage = NULL;
+	size_t i;
+
+	if (!r->cmd || r->opt.help)
+		return 0;
+	usage = rs_asprintf("usage: ripstop %s %s", r->cmd->name, r->cmd->operands);
+	for (i = 0; i < w->n_given; i++)
+		if (!(w->given[i]->group & (r->cmd->flags | CLI_F_COMMON))) {
+			cli_error(usage, "--%s means nothing to %s", w->given[i]->name,
+				  r->cmd->name);
+			return CLI_USAGE;
+		}
+	if (r->n_operands < r->cmd->min || r->n_operands > r->cmd->max) {
+		cli_error(usage, "%s: too %s operands", r->cmd->name,
+			  r->n_operands < r->cmd->min ? "few" : "many");
+		return CLI_USAGE;
+	}
+	for (i = 0; i < (size_t)r->n_operands; i++)
+		if (!*r->operands[i]) {
+			cli_error(usage, "%s: operand %zu is empty", r->cmd->name, i + 1);
+			return CLI_USAGE;
+		}
+	if (r->opt.namespace && r->opt.all_namespaces) {
+		cli_error(usage, "-n and -A contradict each other");
+		return CLI_USAGE;
+	}
+	return 0;
+}
+
+static int take_word(const char *arg, struct cli_run *r, char *word)
+{
+	if (r->cmd) {
+		r->operands[r->n_operands++] = word;
+		return 0;
+	}
+	r->cmd = cli_command_find(arg);
+	return r->cmd ? 0 : unknown_verb(arg);
+}
+
+int cli_parse(int argc, char **argv, struct cli_run *r)
+{
+	struct walk w = { .argc = argc, .argv = argv, .i = 1 };
+	bool words_only = false;
+	int rc = 0;
+
+	r->operands = rs_new0(char *, (size_t)argc + 1);
+	for (; w.i < argc && rc == 0; w.i++) {
+		char *arg = argv[w.i];
+
+		if (words_only || arg[0] != '-' || !arg[1])
+			rc = take_word(arg, r, arg);
+		else if (!strcmp(arg, "--"))
+			words_only = true;
+		else if (arg[1] == '-')
+			rc = take_long(&w, r);
+		else
+			rc = take_short(&w, r);
+	}
+	return rc ? rc : check(&w, r);
+}

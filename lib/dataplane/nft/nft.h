@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nft.h - the handle behind rs_dp_nft and what its files share.
+ *
+ * The model is what the kernel holds of ours, as far as we know: from a read or from the last commit. While it
+ * is not known (a start, a failed batch, foreign news) the next commit reads first.
+ */
+#ifndef RIPSTOP_DATAPLANE_NFT_NFT_H
+#define RIPSTOP_DATAPLANE_NFT_NFT_H
+
+#include "dataplane/nft/batch.h"
+#include "dataplane/nft/plan.h"
+#include "dataplane/nft/readback.h"
+#include "dataplane/nft/stamp.h"
+
+struct rs_nft {
+	struct rs_dp dp;
+	struct rs_dp_config cfg;
+	struct mnl_socket *nl;
+	struct mnl_socket *watch;
+	struct rs_nft_stamps stamps;
+
+	bool known;		   /* model says what the kernel holds (NULL: nothing usable) */
+	bool exists;		   /* a table of our name is there, whatever it holds */
+	bool drifted;		   /* somebody else changed it: the next change bumps */
+	struct rs_nft_plan *model; /* may be the same as want */
+	struct rs_nft_plan *want;  /* of the last commit */
+	uint16_t stamp;
+	uint64_t stamp_handle;
+	int64_t last_bump_ms;
+	size_t rules;
+
+	bool others_changed;	/* other tables: look through them again */
+	char *conflict;		/* lines of rs_nft_foreign_scan() */
+	char *no_stamps;	/* why no stamp can be chosen; the cache is off then */
+	char *owner_note;	/* why the table is not owned */
+};
+
+/* Flows are compared with a stamp: wanted, and nothing speaks against it. */
+bool rs_nft_cache(const struct rs_nft *n);
+
+/* Make the model known. Leaves model NULL when the kernel's table cannot be adopted. */
+int rs_nft_load(struct rs_nft *n, struct rs_err *err);
+void rs_nft_set_model(struct rs_nft *n, struct rs_nft_plan *p);
+void rs_nft_set_want(struct rs_nft *n, struct rs_nft_plan *p);
+/* Look through other tables if they changed. */
+int rs_nft_check_others(struct rs_nft *n, struct rs_err *err);
+
+int rs_nft_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
+		  struct rs_err *err);
+int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
+int rs_nft_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err);
+int rs_nft_probe(const struct rs_dp_config *cfg, struct rs_err *err);
+
+/* Classify an error of the kernel for people: privilege, missing feature. Returns it. */
+int rs_nft_explain_error(struct rs_err *err);
+
+static inline struct rs_nft *rs_nft_of(struct rs_dp *dp)
+{
+	return (struct rs_nft *)dp; /* its first member */
+}
+
+#endif

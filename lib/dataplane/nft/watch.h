@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* watch.h - hears of changes to the ruleset that somebody else made. */
+#ifndef RIPSTOP_DATAPLANE_NFT_WATCH_H
+#define RIPSTOP_DATAPLANE_NFT_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/nft/batch.h"
+
+/* own_port: changes made through that netlink port are not reported. */
+int rs_nft_watch_open(uint32_t own_port, struct mnl_socket **out, struct rs_err *err);
+
+struct rs_nft_news {
+	bool ours;   /* our table was touched, or something may have been missed */
+	bool others; /* another table was */
+	char *who;   /* "pid 4411 (nft)"; caller frees */
+};
+
+/* Drain; never blocks. */
+int rs_nft_watch_drain(struct mnl_socket *nl, struct rs_nft_news *news, struct rs_err *err);
+
+#endif

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+/* nl_link.c - links: look, create a veth pair, change one thing, delete. */
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+
+#include "netlink/nl_internal.h"
+
+/* linux/if.h and net/if.h do not live together; these are the two values we need. */
+#define ADDR_GEN_NONE 1 /* IN6_ADDR_GEN_MODE_NONE */
+
+struct links {
+	struct rs_vec(struct rs_link) l;
+};
+
+static void parse_kind(struct rs_link *l, struct nlattr *info)
+{
+	struct nlattr *tb[IFLA_INFO_MAX + 1];
+
+	if (!info || nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL) < 0)
+		return;
+	if (tb[IFLA_INFO_KIND])
+		nla_strlcpy(l->kind, tb[IFLA_INFO_KIND], sizeof(l->kind));
+}
+
+static void parse_attrs(struct rs_link *l, struct nlattr **tb)
+{
+	if (tb[IFLA_IFNAME])
+		nla_strlcpy(l->name, tb[IFLA_IFNAME], sizeof(l->name));
+	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == (int)sizeof(l->mac))
+		memcpy(l->mac, nla_data(tb[IFLA_ADDRESS]), sizeof(l->mac));
+	if (tb[IFLA_MTU])
+		l->mtu = nla_get_u32(tb[IFLA_MTU]);
+	if (tb[IFLA_GROUP])
+		l->group = nla_get_u32(tb[IFLA_GROUP]);
+	if (tb[IFLA_LINK])
+		l->peer_ifindex = nla_get_u32(tb[IFLA_LINK]);
+	parse_kind(l, tb[IFLA_LINKINFO]);
+}
+
+static int on_link(struct nlmsghdr *h, void *arg)
+{
+	struct nlattr *tb[IFLA_MAX + 1];
+	struct links *links = arg;
+	struct ifinfomsg *ifi;
+	struct rs_link *l;
+
+	if (h->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	if (nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MAX, NULL) < 0)
+		return -EPROTO;
+	ifi = nlmsg_data(h);
+	l = rs_vec_push(&links->l);
+	l->ifindex = (uint32_t)ifi->ifi_index;
+	l->up = ifi->ifi_flags & IFF_UP;
+	l->noarp = ifi->ifi_flags & IFF_NOARP;
+	l->carrier = ifi->ifi_flags & IFF_LOWER_UP;
+	parse_attrs(l, tb);
+	return 0;
+}
+
+static int get(struct rs_nl *nl, const char *name, uint32_t ifindex, int flags, struct links *out)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	struct nl_msg *msg = rs_nl_msg(RTM_GETLINK, flags, &ifi, sizeof(ifi));
+	int rc = 0;
+
+	if (name)
+		RS_NL_PUT(rc, nla_put_string(msg, IFLA_IFNAME, name));
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS));
+	if (rc < 0) {
+		nlmsg_free(msg);
+		return rc;
+	}
+	return rs_nl_talk(nl, msg, on_link, out);
+}
+
+static int get_one(struct rs_nl *nl, const char *name, uint32_t ifindex, struct rs_link *out)
+{
+	struct links links = { 0 };
+	int rc = get(nl, name, ifindex, 0, &links);
+
+	if (rc == 0 && links.l.n != 1)
+		rc = -ENODEV;
+	if (rc == 0)
+		*out = links.l.v[0];
+	rs_vec_free(&links.l);
+	return rc;
+}
+
+int rs_link_get(struct rs_nl *nl, const char *name, struct rs_link *out, struct rs_err *err)
+{
+	int rc = strlen(name) < RS_NL_IFNAME_LEN ? get_one(nl, name, 0, out) : -ENODEV;
+
+	return rc < 0 ? rs_nl_fail(err, rc, "link %s", name) : 0;
+}
+
+int rs_link_get_index(struct rs_nl *nl, uint32_t ifindex, struct rs_link *out, struct rs_err *err)
+{
+	int rc = ifindex ? get_one(nl, NULL, ifindex, out) : -ENODEV;
+
+	return rc < 0 ? rs_nl_fail(err, rc, "link with index %u", ifindex) : 0;
+}
+
+int rs_link_list(struct rs_nl *nl, struct rs_link **out, size_t *n, struct rs_err *err)
+{
+	struct links links = { 0 };
+	int rc = -EAGAIN, tries;
+
+	for (tries = 0; rc == -EAGAIN && tries < RS_NL_DUMP_TRIES; tries++) {
+		links.l.n = 0;
+		rc = get(nl, NULL, 0, NLM_F_DUMP, &links);
+	}
+	if (rc < 0) {
+		rs_vec_free(&links.l);
+		return rs_nl_fail(err, rc, "list links");
+	}
+	*out = links.l.v;
+	*n = links.l.n;
+	return 0;
+}
+
+/* The peer's description: a header of its own, then attributes. */
+static int put_peer(struct nl_msg *msg, const struct rs_veth *v)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	struct nlattr *peer = nla_nest_start(msg, VETH_INFO_PEER);
+	int rc = 0;
+
+	if (!peer || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+		return -EMSGSIZE;
+	RS_NL_PUT(rc, nla_put_string(msg, IFLA_IFNAME, v->pod_name));
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)v->pod_netns_fd));
+	RS_NL_PUT(rc, nla_put(msg, IFLA_ADDRESS, sizeof(v->pod_mac), v->pod_mac));
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_MTU, v->mtu));
+	nla_nest_end(msg, peer);
+	return rc;
+}
+
+static int put_veth(struct nl_msg *msg, const struct rs_veth *v)
+{
+	struct nlattr *info, *data;
+	int rc = 0;
+
+	RS_NL_PUT(rc, nla_put_string(msg, IFLA_IFNAME, v->host_name));
+	RS_NL_PUT(rc, nla_put(msg, IFLA_ADDRESS, sizeof(v->host_mac), v->host_mac));
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_MTU, v->mtu));
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_GROUP, v->group));
+	info = nla_nest_start(msg, IFLA_LINKINFO);
+	if (rc < 0 || !info)
+		return -EMSGSIZE;
+	RS_NL_PUT(rc, nla_put_string(msg, IFLA_INFO_KIND, "veth"));
+	data = nla_nest_start(msg, IFLA_INFO_DATA);
+	if (rc < 0 || !data)
+		return -EMSGSIZE;
+	rc = put_peer(msg, v);
+	nla_nest_end(msg, data);
+	nla_nest_end(msg, info);
+	return rc;
+}
+
+int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, struct rs_link *host,
+		   struct rs_err *err)
+{
+	struct ifinfomsg ifi = {
+		.ifi_family = AF_UNSPEC,
+		.ifi_flags = IFF_NOARP,
+		.ifi_change = IFF_NOARP,
+	};
+	struct nl_msg *msg = rs_nl_msg(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi));
+	int rc = put_veth(msg, v);
+
+	if (rc < 0) {
+		nlmsg_free(msg);
+		return rs_nl_fail(err, rc, "create veth %s", v->host_name);
+	}
+	rc = rs_nl_talk(nl, msg, NULL, NULL);
+	if (rc < 0)
+		return rs_nl_fail(err, rc, "create veth %s (peer %s)", v->host_name, v->pod_name);
+	rc = rs_link_get(nl, v->host_name, host, err);
+	if (rc < 0)
+		return rc;
+	rc = rs_link_set_no_addrgen(nl, host->ifindex, err);
+	if (rc < 0)
+		rs_link_del(nl, host->ifindex, NULL);
+	return rc;
+}
+
+static int set_flags(struct rs_nl *nl, uint32_t ifindex, unsigned int flags, unsigned int mask,
+		     struct rs_err *err)
+{
+	struct ifinfomsg ifi = {
+		.ifi_family = AF_UNSPEC,
+		.ifi_index = (int)ifindex,
+		.ifi_flags = flags,
+		.ifi_change = mask,
+	};
+	int rc = rs_nl_talk(nl, rs_nl_msg(RTM_NEWLINK, 0, &ifi, sizeof(ifi)), NULL, NULL);
+
+	return rc < 0 ? rs_nl_fail(err, rc, "link with index %u: set flags", ifindex) : 0;
+}
+
+int rs_link_set_up(struct rs_nl *nl, uint32_t ifindex, bool up, struct rs_err *err)
+{
+	return set_flags(nl, ifindex, up ? IFF_UP : 0, IFF_UP, err);
+}
+
+int rs_link_set_noarp(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err)
+{
+	return set_flags(nl, ifindex, IFF_NOARP, IFF_NOARP, err);
+}
+
+int rs_link_set_group(struct rs_nl *nl, uint32_t ifindex, uint32_t group, struct rs_err *err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	struct nl_msg *msg = rs_nl_msg(RTM_NEWLINK, 0, &ifi, sizeof(ifi));
+	int rc = 0;
+
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_GROUP, group));
+	rc = rs_nl_talk(nl, msg, NULL, NULL);
+	return rc < 0 ? rs_nl_fail(err, rc, "link with index %u: set group %u", ifindex, group) : 0;
+}
+
+static int put_addrgen(struct nl_msg *msg)
+{
+	struct nlattr *spec = nla_nest_start(msg, IFLA_AF_SPEC), *six;
+	int rc = 0;
+
+	if (!spec)
+		return -EMSGSIZE;
+	six = nla_nest_start(msg, AF_INET6);
+	if (!six)
+		return -EMSGSIZE;
+	RS_NL_PUT(rc, nla_put_u8(msg, IFLA_INET6_ADDR_GEN_MODE, ADDR_GEN_NONE));
+	nla_nest_end(msg, six);
+	nla_nest_end(msg, spec);
+	return rc;
+}
+
+int rs_link_set_no_addrgen(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	struct nl_msg *msg = rs_nl_msg(RTM_NEWLINK, 0, &ifi, sizeof(ifi));
+	int rc = put_addrgen(msg);
+
+	if (rc < 0)
+		nlmsg_free(msg);
+	else
+		rc = rs_nl_talk(nl, msg, NULL, NULL);
+	/* A kernel or a link without IPv6 generates nothing anyway. */
+	if (rc < 0 && rc != -EAFNOSUPPORT)
+		return rs_nl_fail(err, rc, "link with index %u: IPv6 address generation off",
+				  ifindex);
+	return 0;
+}
+
+int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	int rc;
+
+	/* Index 0 names no link: some kernels would take the first attribute instead. */
+	if (!ifindex)
+		return 0;
+	rc = rs_nl_talk(nl, rs_nl_msg(RTM_DELLINK, 0, &ifi, sizeof(ifi)), NULL, NULL);
+	if (rc < 0 && rc != -ENODEV)
+		return rs_nl_fail(err, rc, "delete the link with index %u", ifindex);
+	return 0;
+}

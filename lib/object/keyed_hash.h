@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keyed_hash.h - uthash with a hash whose key is drawn at random in every process: names of objects
+ * come from outside and must not be choosable so that they all fall into one bucket. Include this
+ * instead of <uthash.h>.
+ */
+#ifndef RIPSTOP_OBJECT_KEYED_HASH_H
+#define RIPSTOP_OBJECT_KEYED_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+
+/* SipHash-1-3 of n bytes. */
+uint32_t rs_keyed_hash(const void *data, size_t n);
+
+#define HASH_FUNCTION(key, len, hash) ((hash) = rs_keyed_hash((key), (len)))
+
+#include <uthash.h>
+
+#undef uthash_fatal
+#define uthash_fatal(msg) rs_oom()
+
+#endif

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: Apache-2.0
+/* store.c - objects by kind, namespace and name, with sorted views that are made when asked for. */
+#include "object/store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "object/keyed_hash.h"
+#include "object/object_equal.h"
+
+/* More than this many lines helps nobody, and their number comes from outside. */
+#define MAX_WARNINGS 200
+
+struct entry {
+	UT_hash_handle hh;
+	char *key;		/* "namespace/name"; neither can hold a slash */
+	struct rs_meta *object; /* every kind begins with its metadata */
+};
+
+struct view {
+	const void **v;
+	size_t n;
+	bool fresh;
+};
+
+struct file {
+	UT_hash_handle hh;
+	char name[];
+};
+
+struct skipped {
+	UT_hash_handle hh;
+	size_t count;
+	size_t warning; /* index */
+	char key[];
+};
+
+struct rs_store {
+	struct entry *objects[RS_KINDS];
+	struct view views[RS_KINDS];
+	bool synced[RS_KINDS];
+	uint64_t revision;
+	struct file *files;
+	struct skipped *skipped;
+	struct rs_vec(char *) warnings;
+};
+
+/* ---- kinds ------------------------------------------------------------------------------------ */
+
+_Static_assert(offsetof(struct rs_namespace, meta) == 0, "metadata comes first");
+_Static_assert(offsetof(struct rs_pod, meta) == 0, "metadata comes first");
+_Static_assert(offsetof(struct rs_policy, meta) == 0, "metadata comes first");
+_Static_assert(offsetof(struct rs_node, meta) == 0, "metadata comes first");
+
+static void object_free(enum rs_kind kind, void *o)
+{
+	switch (kind) {
+	case RS_KIND_NAMESPACE:
+		rs_namespace_free(o);
+		break;
+	case RS_KIND_POD:
+		rs_pod_free(o);
+		break;
+	case RS_KIND_POLICY:
+		rs_policy_free(o);
+		break;
+	default:
+		rs_node_free(o);
+		break;
+	}
+}
+
+static bool object_equal(enum rs_kind kind, const void *a, const void *b)
+{
+	switch (kind) {
+	case RS_KIND_NAMESPACE:
+		return rs_namespace_equal(a, b);
+	case RS_KIND_POD:
+		return rs_pod_equal(a, b);
+	case RS_KIND_POLICY:
+		return rs_policy_equal(a, b);
+	default:
+		return rs_node_equal(a, b);
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+struct rs_store *rs_store_new(void)
+{
+	return rs_new(struct rs_store);
+}
+
+static void entry_free(enum rs_kind kind, struct entry *e)
+{
+	object_free(kind, e->object);
+	free(e->key);
+	free(e);
+}
+
+static void free_names(struct rs_store *s)
+{
+	struct file *f, *next_file;
+	struct skipped *k, *next_skipped;
+
+	HASH_ITER(hh, s->files, f, next_file) {
+		HASH_DEL(s->files, f);
+		free(f);
+	}
+	HASH_ITER(hh, s->skipped, k, next_skipped) {
+		HASH_DEL(s->skipped, k);
+		free(k);
+	}
+}
+
+void rs_store_free(struct rs_store *s)
+{
+	struct entry *e, *next;
+	size_t i;
+	int kind;
+
+	if (!s)
+		return;
+	for (kind = 0; kind < RS_KINDS; kind++) {
+		HASH_ITER(hh, s->objects[kind], e, next) {
+			HASH_DEL(s->objects[kind], e);
+			entry_free((enum rs_kind)kind, e);
+		}
+		free(s->views[kind].v);
+	}
+	free_names(s);
+	for (i = 0; i < s->warnings.n; i++)
+		free(s->warnings.v[i]);
+	rs_vec_free(&s->warnings);
+	free(s);
+}
+
+/* ---- objects ---------------------------------------------------------------------------------- */
+
+static struct entry *find(const struct rs_store *s, enum rs_kind kind, const char *ns,
+			  const char *name)
+{
+	rs_autofree char *key = rs_asprintf("%s/%s", ns ? ns : "", name);
+	struct entry *e;
+
+	HASH_FIND_STR(s->objects[kind], key, e);
+	return e;
+}
+
+static struct entry *add(struct rs_store *s, enum rs_kind kind, struct rs_meta *o)
+{
+	struct entry *e = rs_new(struct entry);
+
+	e->key = rs_asprintf("%s/%s", o->ns ? o->ns : "", o->name);
+	HASH_ADD_KEYPTR(hh, s->objects[kind], e->key, strlen(e->key), e);
+	return e;
+}
+
+bool rs_store_put(struct rs_store *s, enum rs_kind kind, void *o)
+{
+	struct rs_meta *meta = o;
+	struct entry *e = find(s, kind, meta->ns, meta->name);
+	bool changed = true;
+
+	if (e) {
+		changed = !object_equal(kind, e->object, o);
+		object_free(kind, e->object);
+	} else {
+		e = add(s, kind, meta);
+	}
+	/* Also an equal object takes the old one's place: its position may have moved. */
+	e->object = meta;
+	s->views[kind].fresh = false;
+	s->revision += changed;
+	return changed;
+}
+
+bool rs_store_put_namespace(struct rs_store *s, struct rs_namespace *o)
+{
+	return rs_store_put(s, RS_KIND_NAMESPACE, o);
+}
+
+bool rs_store_put_pod(struct rs_store *s, struct rs_pod *o)
+{
+	return rs_store_put(s, RS_KIND_POD, o);
+}
+
+bool rs_store_put_policy(struct rs_store *s, struct rs_policy *o)
+{
+	return rs_store_put(s, RS_KIND_POLICY, o);
+}
+
+bool rs_store_put_node(struct rs_store *s, struct rs_node *o)
+{
+	return rs_store_put(s, RS_KIND_NODE, o);
+}
+
+bool rs_store_del(struct rs_store *s, enum rs_kind kind, const char *ns, const char *name)
+{
+	struct entry *e = find(s, kind, ns, name);
+
+	if (!e)
+		return false;
+	HASH_DEL(s->objects[kind], e);
+	entry_free(kind, e);
+	s->views[kind].fresh = false;
+	s->revision++;
+	return true;
+}
+
+const struct rs_meta *rs_store_find(const struct rs_store *s, enum rs_kind kind, const char *ns,
+				    const char *name)
+{
+	const struct entry *e = find(s, kind, ns, name);
+
+	return e ? e->object : NULL;
+}
+
+const struct rs_namespace *rs_store_namespace(const struct rs_store *s, const char *name)
+{
+	return (const void *)rs_store_find(s, RS_KIND_NAMESPACE, NULL, name);
+}
+
+const struct rs_pod *rs_store_pod(const struct rs_store *s, const char *ns, const char *name)
+{
+	return (const void *)rs_store_find(s, RS_KIND_POD, ns, name);
+}
+
+const struct rs_policy *rs_store_policy(const struct rs_store *s, const char *ns, const char *name)
+{
+	return (const void *)rs_store_find(s, RS_KIND_POLICY, ns, name);
+}
+
+const struct rs_node *rs_store_node(const struct rs_store *s, const char *name)
+{
+	return (const void *)rs_store_find(s, RS_KIND_NODE, NULL, name);
+}
+
+/* ---- views ------------------------------------------------------------------------------------ */
+
+static int by_name(const void *a, const void *b)
+{
+	const struct rs_meta *x = *(const struct rs_meta *const *)a;
+	const struct rs_meta *y = *(const struct rs_meta *const *)b;
+	int d = strcmp(x->ns ? x->ns : "", y->ns ? y->ns : "");
+
+	return d ? d : strcmp(x->name, y->name);
+}
+
+/* The view is a cache: making it changes nothing that a caller can see of a const store. */
+static const void *const *view(const struct rs_store *s, enum rs_kind kind, size_t *n)
+{
+	struct view *view = &((struct rs_store *)(uintptr_t)s)->views[kind];
+	const struct entry *e;
+
+	if (!view->fresh) {
+		view->v = rs_reallocarray(view->v, HASH_COUNT(s->objects[kind]) + 1,
+					  sizeof(*view->v));
+		view->n = 0;
+		for (e = s->objects[kind]; e; e = e->hh.next)
+			view->v[view->n++] = e->object;
+		qsort(view->v, view->n, sizeof(*view->v), by_name);
+		view->fresh = true;
+	}
+	*n = view->n;
+	return view->v;
+}
+
+const struct rs_namespace *const *rs_store_namespaces(const struct rs_store *s, size_t *n)
+{
+	return (const struct rs_namespace *const *)view(s, RS_KIND_NAMESPACE, n);
+}
+
+const struct rs_pod *const *rs_store_pods(const struct rs_store *s, size_t *n)
+{
+	return (const struct rs_pod *const *)view(s, RS_KIND_POD, n);
+}
+
+const struct rs_policy *const *rs_store_policies(const struct rs_store *s, size_t *n)
+{
+	return (const struct rs_policy *const *)view(s, RS_KIND_POLICY, n);
+}
+
+const struct rs_node *const *rs_store_nodes(const struct rs_store *s, size_t *n)
+{
+	return (const struct rs_node *const *)view(s, RS_KIND_NODE, n);
+}
+
+/* ---- state ------------------------------------------------------------------------------------ */
+
+void rs_store_set_synced(struct rs_store *s, enum rs_kind kind, bool synced)
+{
+	s->synced[kind] = synced;
+}
+
+bool rs_store_synced(const struct rs_store *s)
+{
+	int kind;
+
+	for (kind = 0; kind < RS_KINDS; kind++)
+		if (!s->synced[kind])
+			return false;
+	return true;
+}
+
+uint64_t rs_store_revision(const struct rs_store *s)
+{
+	return s->revision;
+}
+
+void rs_store_follow(struct rs_store *s, const struct rs_store *older, bool changed)
+{
+	s->revision = older->revision + changed;
+}
+
+const char *rs_store_file(struct rs_store *s, const char *name)
+{
+	size_t len = strlen(name);
+	struct file *f;
+
+	HASH_FIND_STR(s->files, name, f);
+	if (!f) {
+		f = rs_calloc(1, sizeof(*f) + len + 1);
+		memcpy(f->name, name, len + 1);
+		HASH_ADD_KEYPTR(hh, s->files, f->name, len, f);
+	}
+	return f->name;
+}
+
+/* ---- warnings --------------------------------------------------------------------------------- */
+
+static void warn_text(struct rs_store *s, const char *text)
+{
+	rs_auto_strbuf safe = { 0 };
+	size_t i;
+
+	if (s->warnings.n > MAX_WARNINGS)
+		return;
+	rs_strbuf_puts_safe(&safe, text);
+	for (i = 0; i < s->warnings.n; i++)
+		if (!strcmp(s->warnings.v[i], rs_strbuf_str(&safe)))
+			return;
+	if (s->warnings.n == MAX_WARNINGS)
+		*rs_vec_push(&s->warnings) = rs_strdup("further warnings are not shown");
+	else
+		*rs_vec_push(&s->warnings) = rs_strbuf_steal(&safe);
+}
+
+void rs_store_warn(struct rs_store *s, const char *fmt, ...)
+{
+	rs_autofree char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = rs_vasprintf(fmt, ap);
+	va_end(ap);
+	warn_text(s, text);
+}
+
+static char *skip_text(const struct skipped *k)
+{
+	rs_auto_strbuf safe = { 0 };
+
+	rs_strbuf_puts_safe(&safe, k->key);
+	return rs_asprintf("%zu object%s skipped: Ripstop does not read %s", k->count,
+			   k->count == 1 ? "" : "s", rs_strbuf_str(&safe));
+}
+
+void rs_store_skip(struct rs_store *s, const char *kind, const char *api_version)
+{
+	rs_autofree char *key = rs_asprintf("%.128s (%.128s)", kind, api_version);
+	struct skipped *k;
+
+	HASH_FIND_STR(s->skipped, key, k);
+	if (!k && s->warnings.n >= MAX_WARNINGS) {
+		warn_text(s, key);
+		return;
+	}
+	if (!k) {
+		k = rs_calloc(1, sizeof(*k) + strlen(key) + 1);
+		memcpy(k->key, key, strlen(key) + 1);
+		k->warning = s->warnings.n;
+		*rs_vec_push(&s->warnings) = rs_strdup("");
+		HASH_ADD_KEYPTR(hh, s->skipped, k->key, strlen(k->key), k);
+	}
+	k->count++;
+	free(s->warnings.v[k->warning]);
+	s->warnings.v[k->warning] = skip_text(k);
+}
+
+const char *const *rs_store_warnings(const struct rs_store *s, size_t *n)
+{
+	*n = s->warnings.n;
+	return (const char *const *)s->warnings.v;
+}
+
+static bool warnings_equal(const struct rs_store *a, const struct rs_store *b)
+{
+	size_t i;
+
+	if (a->warnings.n != b->warnings.n)
+		return false;
+	for (i = 0; i < a->warnings.n; i++)
+		if (strcmp(a->warnings.v[i], b->warnings.v[i]))
+			return false;
+	return true;
+}
+
+bool rs_store_equal(const struct rs_store *a, const struct rs_store *b)
+{
+	int kind;
+
+	for (kind = 0; kind < RS_KINDS; kind++) {
+		const struct entry *e;
+
+		if (a->synced[kind] != b->synced[kind] ||
+		    HASH_COUNT(a->objects[kind]) != HASH_COUNT(b->objects[kind]))
+			return false;
+		for (e = a->objects[kind]; e; e = e->hh.next) {
+			const struct entry *other;
+
+			HASH_FIND_STR(b->objects[kind], e->key, other);
+			if (!other || !object_equal((enum rs_kind)kind, e->object, other->object))
+				return false;
+		}
+	}
+	return warnings_equal(a, b);
+}
+
+/* ---- a folder's namespaces -------------------------------------------------------------------- */
+
+static void imply_namespaces(struct rs_store *s, enum rs_kind kind, struct rs_strbuf *names,
+			     size_t *count)
+{
+	size_t n, i;
+	const struct rs_meta *const *v = (const struct rs_meta *const *)view(s, kind, &n);
+
+	for (i = 0; i < n; i++) {
+		struct rs_namespace *o;
+
+		if (rs_store_find(s, RS_KIND_NAMESPACE, NULL, v[i]->ns))
+			continue;
+		if (++*count <= 10)
+			rs_strbuf_printf(names, "%s%s", names->len ? ", " : "", v[i]->ns);
+		o = rs_new(struct rs_namespace);
+		o->meta.name = rs_strdup(v[i]->ns);
+		o->implied = true;
+		rs_store_put_namespace(s, o);
+	}
+}
+
+void rs_store_finish_folder(struct rs_store *s)
+{
+	rs_auto_strbuf names = { 0 };
+	size_t count = 0;
+	struct entry *e;
+
+	imply_namespaces(s, RS_KIND_POD, &names, &count);
+	imply_namespaces(s, RS_KIND_POLICY, &names, &count);
+	if (count > 10)
+		rs_strbuf_printf(&names, " and %zu more", count - 10);
+	if (count)
+		rs_store_warn(
+			s, "used and not defined, so without labels of %s own: namespace%s %s",
+			count > 1 ? "their" : "its", count > 1 ? "s" : "", rs_strbuf_str(&names));
+	/* The API server sets this label and lets nobody choose it (semantics D10). */
+	for (e = s->objects[RS_KIND_NAMESPACE]; e; e = e->hh.next)
+		rs_labels_set(&e->object->labels, "kubernetes.io/metadata.name", e->object->name);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store.h - what decoders and sources may do to a store beyond <ripstop/object.h>. */
+#ifndef RIPSTOP_OBJECT_STORE_H
+#define RIPSTOP_OBJECT_STORE_H
+
+#include <ripstop/object.h>
+
+/* The store's own copy of a file name; the same name gives the same pointer. */
+const char *rs_store_file(struct rs_store *s, const char *name);
+
+/* Put o (by kind) as rs_store_put_*() does. */
+bool rs_store_put(struct rs_store *s, enum rs_kind kind, void *o);
+
+/* What the store holds under this name, NULL when nothing. */
+const struct rs_meta *rs_store_find(const struct rs_store *s, enum rs_kind kind, const char *ns,
+				    const char *name);
+
+/* Count an object that was not read; one warning for each (kind, apiVersion), kept up to date. */
+void rs_store_skip(struct rs_store *s, const char *kind, const char *api_version);
+
+/* Whether all that Ripstop reads is the same in both (warnings included, positions not). */
+bool rs_store_equal(const struct rs_store *a, const struct rs_store *b);
+
+/* Let s count on from an older store which it replaces. */
+void rs_store_follow(struct rs_store *s, const struct rs_store *older, bool changed);
+
+#endif

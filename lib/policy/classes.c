@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * classes.c - third step of a compile: what every pod is to this node's rules (its facet), and from that
+ * the exact class of every address that some rule can tell from its neighbours.
+ *
+ * Pods with equal facets at addresses of one range class share a class. An address whose facet is
+ * empty gets none: with no atom of its own it may exactly what its range may, so the lookup is right
+ * without it.
+ */
+#include <string.h>
+
+#include "base/base.h"
+#include "policy/compile.h"
+
+#define MAX_NAMED_IN_CONDITIONS 20u
+
+struct claim {
+	struct rs_addr addr;
+	uint32_t facet;
+	bool local;
+	const char *ns, *name;
+};
+
+/* Everything that is asked of a pod's labels, indexed so that few atoms are tried for each pod. */
+struct classifier {
+	struct rs_cc *c;
+	struct rs_intern keys;	/* label keys that any selector of pods names */
+	struct rs_intern pairs; /* key and value of one In requirement of an atom */
+	struct rs_vec(struct rs_u32s) by_pair;
+	struct rs_u32s loose; /* atoms without an In requirement */
+	struct rs_intern seen;
+	struct rs_u32s seen_facet;
+	struct rs_u32s found;
+	struct rs_u64s named;
+	struct rs_strbuf key;
+	/* the namespace at hand */
+	const char *ns;
+	uint32_t ns_id;
+	const struct rs_labels *ns_labels;
+	bool *dim_matches;
+	struct rs_vec(struct claim) claims;
+	size_t outside;
+	char *first_outside;
+};
+
+static void put_pair(struct classifier *x, const char *key, const char *value, uint32_t atom)
+{
+	rs_auto_strbuf b = { 0 };
+	bool fresh;
+	uint32_t id;
+
+	rs_key_str(&b, key);
+	rs_key_str(&b, value);
+	id = rs_intern_put(&x->pairs, b.s, b.len, &fresh);
+	if (fresh)
+		rs_vec_push(&x->by_pair);
+	*rs_vec_push(&x->by_pair.v[id]) = atom;
+}
+
+static void index_atom(struct classifier *x, uint32_t atom)
+{
+	const struct rs_selector *s = x->c->atoms.v[atom].pods;
+	const struct rs_requirement *in = NULL;
+	size_t i;
+
+	for (i = 0; s && i < s->n_reqs; i++) {
+		rs_intern_put(&x->keys, s->reqs[i].key, strlen(s->reqs[i].key), NULL);
+		if (!in && s->reqs[i].op == RS_OP_IN)
+			in = &s->reqs[i];
+	}
+	if (!in)
+		*rs_vec_push(&x->loose) = atom;
+	for (i = 0; in && i < in->n_values; i++)
+		put_pair(x, in->key, in->values[i], atom);
+}
+
+static void classifier_init(struct classifier *x, struct rs_cc *c)
+{
+	size_t i;
+
+	memset(x, 0, sizeof(*x));
+	x->c = c;
+	x->dim_matches = rs_new0(bool, c->ns_dim_sel.n);
+	for (i = 0; i < c->atoms.n; i++)
+		index_atom(x, (uint32_t)i);
+}
+
+static void classifier_free(struct classifier *x)
+{
+	size_t i;
+
+	for (i = 0; i < x->by_pair.n; i++)
+		rs_vec_free(&x->by_pair.v[i]);
+	rs_vec_free(&x->by_pair);
+	rs_intern_free(&x->keys);
+	rs_intern_free(&x->pairs);
+	rs_intern_free(&x->seen);
+	rs_vec_free(&x->seen_facet);
+	rs_vec_free(&x->loose);
+	rs_vec_free(&x->found);
+	rs_vec_free(&x->named);
+	rs_strbuf_free(&x->key);
+	free(x->dim_matches);
+	rs_vec_free(&x->claims);
+	free(x->first_outside);
+}
+
+static void enter_namespace(struct classifier *x, const struct rs_view *v)
+{
+	size_t i;
+
+	if (x->ns && !strcmp(x->ns, v->ns))
+		return;
+	x->ns = v->ns;
+	x->ns_id = rs_intern_find(&x->c->ns_names, v->ns, strlen(v->ns));
+	x->ns_labels = v->ns_labels;
+	for (i = 0; i < x->c->ns_dim_sel.n; i++)
+		x->dim_matches[i] = rs_selector_matches(x->c->ns_dim_sel.v[i], v->ns_labels);
+}
+
+/* The part of a pod that any rule can see: equal keys, equal facets. */
+static void visible_key(struct classifier *x, const struct rs_view *v)
+{
+	size_t i;
+
+	rs_strbuf_reset(&x->key);
+	rs_key_str(&x->key, v->ns);
+	for (i = 0; i < v->labels->n; i++) {
+		const struct rs_label *l = &v->labels->v[i];
+
+		if (rs_intern_find(&x->keys, l->key, strlen(l->key)) == RS_NONE)
+			continue;
+		rs_key_str(&x->key, l->key);
+		rs_key_str(&x->key, l->value);
+	}
+	rs_key_u32(&x->key, RS_NONE - 1); /* no string is that long: the labels end here */
+	for (i = 0; i < x->named.n; i++)
+		rs_strbuf_add(&x->key, &x->named.v[i], sizeof(x->named.v[i]));
+}
+
+static void named_ports(struct classifier *x, const struct rs_view *v)
+{
+	size_t i;
+
+	x->named.n = 0;
+	for (i = 0; x->c->named.head && i < v->n_ports; i++) {
+		const struct rs_container_port *p = &v->ports[i];
+		uint32_t id = p->name ? rs_cc_named_find(x->c, p->proto, p->name) : RS_NONE;
+
+		if (id != RS_NONE && x->c->named_out.v[id])
+			*rs_vec_push(&x->named) = rs_named_pair(id, p->port);
+	}
+	rs_u64s_sort_unique(&x->named);
+}
+
+static void try_atoms(struct classifier *x, const struct rs_u32s *atoms, const struct rs_view *v)
+{
+	size_t i;
+
+	for (i = 0; i < atoms->n; i++) {
+		const struct rs_atom *a = &x->c->atoms.v[atoms->v[i]];
+
+		if (a->ns_dim == RS_NONE ? a->ns != x->ns_id : !x->dim_matches[a->ns_dim])
+			continue;
+		if (!a->pods || rs_selector_matches(a->pods, v->labels))
+			*rs_vec_push(&x->found) = atoms->v[i];
+	}
+}
+
+static void match_atoms(struct classifier *x, const struct rs_view *v)
+{
+	rs_auto_strbuf b = { 0 };
+	size_t i;
+
+	x->found.n = 0;
+	try_atoms(x, &x->loose, v);
+	for (i = 0; i < v->labels->n; i++) {
+		uint32_t id;
+
+		rs_strbuf_reset(&b);
+		rs_key_str(&b, v->labels->v[i].key);
+		rs_key_str(&b, v->labels->v[i].value);
+		id = rs_intern_find(&x->pairs, b.s, b.len);
+		if (id != RS_NONE)
+			try_atoms(x, &x->by_pair.v[id], v);
+	}
+	rs_u32s_sort_unique(&x->found);
+}
+
+/* Known in all compiles by its atoms and ports, whatever their numbers. */
+static struct rs_hash facet_hash(const struct rs_cc *c, const struct rs_facet *f)
+{
+	size_t n = f->atoms.n + f->named.n, i;
+	rs_autofree struct rs_hash *v = rs_new0(struct rs_hash, n);
+
+	for (i = 0; i < f->atoms.n; i++)
+		v[i] = c->atoms.v[f->atoms.v[i]].hash;
+	for (i = 0; i < f->named.n; i++) {
+		rs_auto_strbuf b = { 0 };
+		size_t len;
+		const void *name = rs_intern_key(&c->named, (uint32_t)(f->named.v[i] >> 16), &len);
+
+		rs_key_u32(&b, (uint32_t)(f->named.v[i] & 0xffff));
+		rs_strbuf_add(&b, name, len);
+		v[f->atoms.n + i] = rs_hash_bytes(b.s, b.len);
+	}
+	if (n > 1)
+		qsort(v, n, sizeof(*v), rs_hash_cmp);
+	return rs_hash_bytes(v, n * sizeof(*v));
+}
+
+static uint32_t facet_id(struct rs_cc *c, const struct rs_u32s *atoms, const struct rs_u64s *named)
+{
+	rs_auto_strbuf key = { 0 };
+	struct rs_facet *f;
+	bool fresh;
+	uint32_t id;
+	size_t i;
+
+	rs_key_u32(&key, (uint32_t)atoms->n);
+	for (i = 0; i < atoms->n; i++)
+		rs_key_u32(&key, atoms->v[i]);
+	for (i = 0; i < named->n; i++)
+		rs_strbuf_add(&key, &named->v[i], sizeof(named->v[i]));
+	id = rs_intern_put(&c->facet_keys, key.s, key.len, &fresh);
+	if (!fresh)
+		return id;
+	f = rs_vec_push(&c->facets);
+	for (i = 0; i < atoms->n; i++)
+		*rs_vec_push(&f->atoms) = atoms->v[i];
+	for (i = 0; i < named->n; i++)
+		*rs_vec_push(&f->named) = named->v[i];
+	f->hash = facet_hash(c, f);
+	return id;
+}
+
+static uint32_t facet_of(struct classifier *x, const struct rs_view *v)
+{
+	bool fresh;
+	uint32_t id;
+
+	if (!v->labels)
+		return 0;
+	enter_namespace(x, v);
+	named_ports(x, v);
+	visible_key(x, v);
+	id = rs_intern_put(&x->seen, x->key.s, x->key.len, &fresh);
+	if (fresh) {
+		match_atoms(x, v);
+		*rs_vec_push(&x->seen_facet) = facet_id(x->c, &x->found, &x->named);
+	}
+	return x->seen_facet.v[id];
+}
+
+static void add_claims(struct classifier *x, const struct rs_view *v, const struct rs_addr *ips,
+		       size_t n)
+{
+	uint32_t facet = n ? facet_of(x, v) : 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct claim *c;
+
+		if (ips[i].family == RS_AF_NONE)
+			continue;
+		c = rs_vec_push(&x->claims);
+		c->addr = ips[i];
+		c->facet = facet;
+		c->local = v->local;
+		c->ns = v->ns;
+		c->name = v->name;
+	}
+}
+
+static void claim_outside(struct classifier *x, const struct rs_pod *p, const struct rs_addr *ip)
+{
+	char text[RS_ADDR_STRLEN];
+
+	if (!x->outside++)
+		x->first_outside = rs_asprintf("%s/%s %s", p->meta.ns, p->meta.name,
+					       rs_addr_str(ip, text));
+}
+
+static void add_stored(struct classifier *x, const struct rs_pod *p)
+{
+	rs_autofree struct rs_addr *ips = rs_new0(struct rs_addr, p->n_ips);
+	size_t i, n = 0;
+	struct rs_view v = {
+		.ns = p->meta.ns,
+		.name = p->meta.name,
+		.labels = &p->meta.labels,
+		.ports = p->ports,
+		.n_ports = p->n_ports,
+	};
+
+	for (i = 0; i < p->n_ips; i++) {
+		if (rs_pod_ip_counts(x->c->w, p, &p->ips[i]))
+			ips[n++] = p->ips[i];
+		else
+			claim_outside(x, p, &p->ips[i]);
+	}
+	if (!n)
+		return;
+	if (!x->ns || strcmp(x->ns, v.ns) != 0)
+		v.ns_labels = rs_world_ns_labels(x->c->w, v.ns);
+	add_claims(x, &v, ips, n);
+}
+
+/* Whether the sorted subjects hold that pod; *at moves along, as the store's pods are sorted too. */
+static bool is_local(const struct rs_cc *c, const struct rs_pod *p, size_t *at)
+{
+	for (; *at < c->subjects.n; (*at)++) {
+		const struct rs_local_pod *l = c->subjects.v[*at].pod;
+		int d = strcmp(l->ns, p->meta.ns);
+
+		if (!d)
+			d = strcmp(l->name, p->meta.name);
+		if (d >= 0)
+			return d == 0;
+	}
+	return false;
+}
+
+static int cmp_claim(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+	int d = rs_addr_cmp(&x->addr, &y->addr);
+
+	if (!d)
+		d = (int)y->local - (int)x->local;
+	if (!d)
+		d = strcmp(x->ns, y->ns);
+	return d ? d : strcmp(x->name, y->name);
+}
+
+static void collect_claims(struct classifier *x)
+{
+	const struct rs_pod *const *pods;
+	size_t n, i, at = 0;
+
+	for (i = 0; i < x->c->subjects.n; i++) {
+		const struct rs_local_pod *p = x->c->subjects.v[i].pod;
+		struct rs_view v;
+
+		rs_view_local(x->c->w, p, &v);
+		add_claims(x, &v, p->ips, p->n_ips);
+	}
+	x->ns = NULL;
+	pods = rs_store_pods(x->c->w->store, &n);
+	for (i = 0; i < n; i++)
+		if (!is_local(x->c, pods[i], &at) && rs_pod_is_peer(pods[i]))
+			add_stored(x, pods[i]);
+	if (x->claims.n > 1)
+		qsort(x->claims.v, x->claims.n, sizeof(*x->claims.v), cmp_claim);
+}
+
+/* ---- addresses to classes --------------------------------------------------------------------- */
+
+static struct rs_hash class_key(const struct rs_cc *c, uint32_t range, const struct rs_u32s *facets)
+{
+	rs_autofree struct rs_hash *v = rs_new0(struct rs_hash, facets->n + 1);
+	size_t i;
+
+	for (i = 0; i < facets->n; i++)
+		v[i] = c->facets.v[facets->v[i]].hash;
+	if (facets->n > 1)
+		qsort(v, facets->n, sizeof(*v), rs_hash_cmp);
+	v[facets->n] = c->d.classes.v[range].key;
+	return rs_hash_bytes(v, (facets->n + 1) * sizeof(*v));
+}
+
+static uint32_t exact_class(struct rs_cc *c, uint32_t range, const struct rs_u32s *facets)
+{
+	rs_auto_strbuf key = { 0 };
+	struct rs_draft_class *cls;
+	bool fresh;
+	size_t i;
+	uint32_t id, first = 1 + (uint32_t)c->range_cls_of.n; /* behind the world and the ranges */
+
+	rs_key_u32(&key, range);
+	for (i = 0; i < facets->n; i++)
+		rs_key_u32(&key, facets->v[i]);
+	id = rs_intern_put(&c->class_keys, key.s, key.len, &fresh) + first;
+	if (!fresh)
+		return id;
+	cls = rs_vec_push(&c->d.classes);
+	cls->range_cls = range;
+	cls->key = class_key(c, range, facets);
+	for (i = 0; i < facets->n; i++) {
+		*rs_vec_push(&cls->members) = facets->v[i];
+		*rs_vec_push(&c->facets.v[facets->v[i]].classes) = id;
+	}
+	return id;
+}
+
+/* Claims [from, to) hold one address. A local record is alone in counting. */
+static size_t counting(const struct classifier *x, size_t from, size_t to)
+{
+	size_t end = from;
+
+	if (!x->claims.v[from].local)
+		return to;
+	while (end < to && x->claims.v[end].local)
+		end++;
+	return end;
+}
+
+static char *claim_names(const struct classifier *x, size_t from, size_t to)
+{
+	struct rs_strbuf b = { 0 };
+	size_t i;
+
+	for (i = from; i < to && i < from + 8; i++)
+		rs_strbuf_printf(&b, "%s%s/%s", i > from ? " + " : "", x->claims.v[i].ns,
+				 x->claims.v[i].name);
+	if (i < to)
+		rs_strbuf_printf(&b, " and %zu more", to - i);
+	return rs_strbuf_steal(&b);
+}
+
+static void report_conflict(struct classifier *x, size_t from, size_t to, unsigned int *told)
+{
+	const struct claim *first = &x->claims.v[from];
+	size_t count = counting(x, from, to);
+	rs_autofree char *names = NULL;
+	char text[RS_ADDR_STRLEN];
+
+	if ((*told)++ >= MAX_NAMED_IN_CONDITIONS)
+		return;
+	names = claim_names(x, from, to);
+	rs_addr_str(&first->addr, text);
+	if (!first->local)
+		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
+				  "%s is claimed by %s: only what is allowed for all is allowed",
+				  text, names);
+	else if (count > from + 1)
+		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
+				  "%s is held by more than one pod of this node (%s): there they are "
+				  "closed",
+				  text, names);
+	else
+		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
+				  "%s is claimed by %s: the first is this node's and counts", text,
+				  names);
+}
+
+static void classify_address(struct classifier *x, size_t from, size_t to, struct rs_u32s *facets)
+{
+	size_t end = counting(x, from, to), i;
+	struct rs_draft_addr *a;
+
+	facets->n = 0;
+	for (i = from; i < end; i++) {
+		/* One claimant without atoms: what all may is what its range may. */
+		if (!x->claims.v[i].facet)
+			return;
+		*rs_vec_push(facets) = x->claims.v[i].facet;
+	}
+	rs_u32s_sort_unique(facets);
+	a = rs_vec_push(&x->c->d.addrs);
+	a->addr = x->claims.v[from].addr;
+	a->cls = exact_class(x->c, rs_draft_range_of(&x->c->d, &a->addr), facets);
+	a->comment = claim_names(x, from, end);
+}
+
+/* Two claims of one pod (an address written twice) are one; of local pods, of one record. */
+static bool same_pod(const struct claim *a, const struct claim *b)
+{
+	if (a->local || b->local)
+		return a->local && b->local && a->name == b->name;
+	return !strcmp(a->ns, b->ns) && !strcmp(a->name, b->name);
+}
+
+static void drop_repeats(struct classifier *x)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < x->claims.n; i++) {
+		const struct claim *last = n ? &x->claims.v[n - 1] : NULL;
+
+		if (!last || rs_addr_cmp(&last->addr, &x->claims.v[i].addr) != 0 ||
+		    !same_pod(last, &x->claims.v[i]))
+			x->claims.v[n++] = x->claims.v[i];
+	}
+	x->claims.n = n;
+}
+
+static void classify_all(struct classifier *x)
+{
+	struct rs_u32s facets = { 0 };
+	unsigned int conflicts = 0;
+	size_t from, to;
+
+	for (from = 0; from < x->claims.n; from = to) {
+		const struct rs_addr *a = &x->claims.v[from].addr;
+
+		for (to = from + 1; to < x->claims.n && !rs_addr_cmp(&x->claims.v[to].addr, a);)
+			to++;
+		if (to - from > 1)
+			report_conflict(x, from, to, &conflicts);
+		classify_address(x, from, to, &facets);
+	}
+	rs_vec_free(&facets);
+	if (conflicts > MAX_NAMED_IN_CONDITIONS)
+		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
+				  "%u more addresses are claimed by more than one pod",
+				  conflicts - MAX_NAMED_IN_CONDITIONS);
+	if (x->outside)
+		rs_conditions_add(x->c->conditions, "PodAddressOutsideRanges",
+				  "%zu pod addresses lie outside their node's pod ranges and do not "
+				  "count (the first: %s)",
+				  x->outside, x->first_outside);
+}
+
+void rs_cc_classes(struct rs_cc *c)
+{
+	struct rs_u32s none = { 0 };
+	struct rs_u64s nothing = { 0 };
+	struct classifier x;
+
+	classifier_init(&x, c);
+	facet_id(c, &none, &nothing);
+	collect_claims(&x);
+	drop_repeats(&x);
+	classify_all(&x);
+	classifier_free(&x);
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/* intern.c - equal byte strings share one small number; see intern.h. */
+#include "policy/intern.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+#define uthash_fatal(msg) rs_oom()
+#include <uthash.h>
+
+struct rs_intern_entry {
+	UT_hash_handle hh;
+	uint32_t id;
+	size_t len;
+	char key[];
+};
+
+uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len)
+{
+	struct rs_intern_entry *e = NULL;
+
+	HASH_FIND(hh, t->head, key, len, e);
+	return e ? e->id : RS_NONE;
+}
+
+uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *fresh)
+{
+	struct rs_intern_entry *e = NULL;
+
+	HASH_FIND(hh, t->head, key, len, e);
+	if (fresh)
+		*fresh = !e;
+	if (e)
+		return e->id;
+	e = rs_calloc(1, sizeof(*e) + len + 1);
+	e->id = (uint32_t)t->by_id.n;
+	e->len = len;
+	if (len)
+		memcpy(e->key, key, len);
+	HASH_ADD_KEYPTR(hh, t->head, e->key, len, e);
+	*rs_vec_push(&t->by_id) = e;
+	return e->id;
+}
+
+const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len)
+{
+	if (len)
+		*len = t->by_id.v[id]->len;
+	return t->by_id.v[id]->key;
+}
+
+void rs_intern_free(struct rs_intern *t)
+{
+	size_t i;
+
+	HASH_CLEAR(hh, t->head);
+	for (i = 0; i < t->by_id.n; i++)
+		free(t->by_id.v[i]);
+	rs_vec_free(&t->by_id);
+}
+
+void rs_key_u32(struct rs_strbuf *b, uint32_t v)
+{
+	rs_strbuf_add(b, &v, sizeof(v));
+}
+
+void rs_key_str(struct rs_strbuf *b, const char *s)
+{
+	size_t n = s ? strlen(s) : 0;
+
+	rs_key_u32(b, s ? (uint32_t)n : RS_NONE);
+	if (n)
+		rs_strbuf_add(b, s, n);
+}
+
+static uint64_t mix(uint64_t h)
+{
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdULL;
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	return h ^ h >> 33;
+}
+
+struct rs_hash rs_hash_bytes(const void *p, size_t n)
+{
+	const uint8_t *b = p;
+	struct rs_hash h = { 0xcbf29ce484222325ULL, 0x9ae16a3b2f90404fULL };
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		h.a = (h.a ^ b[i]) * 0x100000001b3ULL;
+		h.b = (h.b + b[i]) * 0x9fb21c651e98df25ULL;
+		h.b ^= h.b >> 29;
+	}
+	h.a = mix(h.a ^ n);
+	h.b = mix(h.b + n);
+	return h;
+}
+
+int rs_hash_cmp(const void *a, const void *b)
+{
+	const struct rs_hash *x = a, *y = b;
+
+	if (x->a != y->a)
+		return x->a < y->a ? -1 : 1;
+	if (x->b != y->b)
+		return x->b < y->b ? -1 : 1;
+	return 0;
+}
+
+static int cmp_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int cmp_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void rs_u32s_sort_unique(struct rs_u32s *v)
+{
+	size_t i, n = 0;
+
+	if (v->n < 2)
+		return;
+	qsort(v->v, v->n, sizeof(*v->v), cmp_u32);
+	for (i = 0; i < v->n; i++)
+		if (!n || v->v[n - 1] != v->v[i])
+			v->v[n++] = v->v[i];
+	v->n = n;
+}
+
+void rs_u64s_sort_unique(struct rs_u64s *v)
+{
+	size_t i, n = 0;
+
+	if (v->n < 2)
+		return;
+	qsort(v->v, v->n, sizeof(*v->v), cmp_u64);
+	for (i = 0; i < v->n; i++)
+		if (!n || v->v[n - 1] != v->v[i])
+			v->v[n++] = v->v[i];
+	v->n = n;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intern.h - equal byte strings share one small number: 0, 1, 2 ... in the order of first sight.
+ *
+ * Zero initialisation is an empty table. Keys are copied; a key pointer stays valid until free.
+ */
+#ifndef RIPSTOP_POLICY_INTERN_H
+#define RIPSTOP_POLICY_INTERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/strbuf.h"
+#include "base/vec.h"
+
+#define RS_NONE UINT32_MAX
+
+struct rs_intern_entry;
+
+struct rs_intern {
+	struct rs_intern_entry *head;
+	struct rs_vec(struct rs_intern_entry *) by_id;
+};
+
+struct rs_u32s rs_vec(uint32_t);
+struct rs_u64s rs_vec(uint64_t);
+
+/* A 128-bit digest: keys that must stay equal over compiles, when small numbers do not. */
+struct rs_hash {
+	uint64_t a, b;
+};
+
+/* The number of a key, added when it is new (*fresh, may be NULL). */
+uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *fresh);
+/* RS_NONE when it was never put. */
+uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len);
+const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len);
+void rs_intern_free(struct rs_intern *t);
+
+/* Append a number or a length-prefixed string: the parts of a key that cannot run into each other. */
+void rs_key_u32(struct rs_strbuf *b, uint32_t v);
+void rs_key_str(struct rs_strbuf *b, const char *s);
+
+struct rs_hash rs_hash_bytes(const void *p, size_t n);
+int rs_hash_cmp(const void *a, const void *b);
+
+void rs_u32s_sort_unique(struct rs_u32s *v);
+void rs_u64s_sort_unique(struct rs_u64s *v);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* irtools.h - what this room alone needs of an IR, beside <ripstop/ir.h>. */
+#ifndef RIPSTOP_POLICY_IRTOOLS_H
+#define RIPSTOP_POLICY_IRTOOLS_H
+
+#include <ripstop/ir.h>
+
+int rs_ir_cell_cmp(const void *a, const void *b);
+/* Entries of a profile, the two fixed ones included; an unknown number has none: deny. */
+const struct rs_ir_port *rs_ir_profile_ports(const struct rs_ir *ir, uint32_t profile, size_t *n);
+bool rs_ir_same_node_ranges(const struct rs_ir *a, const struct rs_ir *b);
+/* The relations and numbers without the people's parts. */
+struct rs_ir *rs_ir_copy_relations(const struct rs_ir *from);
+
+#endif

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+/* cni_release.c - giving back what a key holds, in the one order that cannot leak. */
+#include <errno.h>
+#include <string.h>
+
+#include "plugin/cni.h"
+
+uint32_t cni_link_group(const struct cni_config *conf)
+{
+	struct rs_node_info node;
+	uint32_t group = 0;
+
+	if (rs_node_info_read(conf->state_dir, &node, NULL) == 0) {
+		group = node.link_group;
+		rs_node_info_clear(&node);
+	}
+	return group ? group : RS_LINK_GROUP;
+}
+
+/* By its hardware address, which was drawn for this attachment; without a record by its group. */
+static bool is_ours(const struct cni_release *r, const struct rs_endpoint *e,
+		    const struct rs_link *l)
+{
+	uint32_t group;
+
+	if (strcmp(l->kind, "veth"))
+		return false;
+	if (e)
+		return memcmp(l->mac, e->host_mac, sizeof(l->mac)) == 0;
+	group = cni_link_group(r->conf);
+	return l->group == group || l->group == (group ^ 1);
+}
+
+static bool find_link(const struct cni_release *r, const struct rs_endpoint *e, struct rs_nl *nl,
+		      struct rs_link *out)
+{
+	char name[RS_IFNAME_LEN];
+
+	if (e && e->host_ifindex && rs_link_get_index(nl, e->host_ifindex, out, NULL) == 0 &&
+	    is_ours(r, e, out))
+		return true;
+	rs_endpoint_host_ifname(r->container_id, r->ifname, name);
+	return rs_link_get(nl, name, out, NULL) == 0 && is_ours(r, e, out);
+}
+
+static bool ask_agent(const struct cni_release *r)
+{
+	rs_auto_err err = { 0 };
+
+	if (!r->ask_agent)
+		return true;
+	if (cni_agent_detach(r->conf, r->container_id, r->ifname, r->timeout_ms, &err) == 0)
+		return true;
+	cni_warn("container %s: its rules are left to the agent to remove: %s", r->container_id,
+		 rs_err_str(&err));
+	return false;
+}
+
+static void set_tombstone(struct rs_endpoint *e, void *arg)
+{
+	(void)arg;
+	e->state = RS_ENDPOINT_TOMBSTONE;
+}
+
+/* In the place of a record that is damaged or gone: enough for the agent to know what to clear. */
+static int write_tombstone(const struct cni_release *r, struct rs_err *err)
+{
+	char boot[RS_BOOT_ID_LEN];
+	struct rs_endpoint e = {
+		.state = RS_ENDPOINT_TOMBSTONE,
+		.container_id = (char *)(uintptr_t)r->container_id,
+		.ifname = (char *)(uintptr_t)r->ifname,
+		.network = r->conf->name,
+		.boot_id = boot,
+		.pod_ns = (char *)(uintptr_t) "default",
+		.pod_name = (char *)(uintptr_t)r->container_id,
+		.ipam_external = r->conf->ipam_type != NULL,
+		.created_s = rs_now_s(),
+	};
+	int rc = rs_boot_id(boot, err);
+
+	rs_endpoint_host_ifname(r->container_id, r->ifname, e.host_ifname);
+	if (rc == 0)
+		rc = rs_endpoint_remove(r->store, r->container_id, r->ifname, err);
+	return rc < 0 ? rc : rs_endpoint_create(r->store, &e, err);
+}
+
+static int entomb(const struct cni_release *r, struct rs_err *err)
+{
+	int rc = rs_endpoint_modify(r->store, r->container_id, r->ifname, set_tombstone, NULL, err);
+
+	if (rc == -ENOENT || rc == -EBADMSG) {
+		rs_err_clear(err);
+		rc = write_tombstone(r, err);
+	}
+	return rc;
+}
+
+static int drop_link(const struct cni_release *r, const struct rs_endpoint *e, bool known,
+		     bool *detached, struct rs_err *err)
+{
+	rs_cleanup(cni_cleanup_nl) struct rs_nl *nl = NULL;
+	struct rs_link link;
+	bool found;
+	int rc = rs_nl_open(&nl, err);
+
+	if (rc < 0)
+		return rc;
+	found = find_link(r, e, nl, &link);
+	/* A link that will not go down may still be deleted. */
+	if (found)
+		rs_link_set_up(nl, link.ifindex, false, NULL);
+	*detached = (!known && !found) || ask_agent(r);
+	return found ? rs_link_del(nl, link.ifindex, err) : 0;
+}
+
+int cni_release(const struct cni_release *r, struct rs_err *err)
+{
+	rs_cleanup(cni_cleanup_endpoint) struct rs_endpoint *e = NULL;
+	bool detached = false;
+	int rc = rs_endpoint_load(r->store, r->container_id, r->ifname, &e, err);
+	bool known = rc == 0 || rc == -EBADMSG;
+
+	if (rc == -EBADMSG)
+		cni_warn("%s", rs_err_str(err));
+	if (rc < 0 && rc != -ENOENT && rc != -EBADMSG)
+		return rc;
+	rs_err_clear(err);
+	rc = drop_link(r, e, known, &detached, err);
+	if (rc < 0)
+		return rc;
+	if (!detached)
+		return entomb(r, err);
+	rc = rs_endpoint_remove(r->store, r->container_id, r->ifname, err);
+	if (rc == 0 && r->ipam)
+		rc = rs_ipam_release(r->ipam, r->container_id, r->ifname, err);
+	return rc;
+}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs of the netns circle: real packets between network namespaces.
+
+PROBER_SRCS := $(sort $(wildcard tests/support/prober*.c))
+$(BUILD)/tests/prober: $(patsubst %.c,$(BUILD)/obj/%.o,$(PROBER_SRCS))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
+# The tests' external IPAM plugin, in the folder that CNI_PATH names.
+$(BUILD)/tests/cni/staticipam: $(BUILD)/obj/tests/support/staticipam.o
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ljson-c
+
+$(BUILD)/tests/yaml2json: $(BUILD)/obj/tests/support/yaml2json.o
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lyaml -ljson-c
+
+NETNS_TOOLS := $(BUILD)/tests/prober $(BUILD)/tests/cni/staticipam $(BUILD)/tests/yaml2json
+EXTRA_TEST_BINS += $(NETNS_TOOLS)
+.PHONY: netns-tools
+netns-tools: $(NETNS_TOOLS)
+
+# The nft dataplane against the real kernel, without plugin and agent.
+$(BUILD)/tests/netns/nft_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_kernel nft_bed) \
+		$(call libs,$(DEPS_dataplane))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
+EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_kernel

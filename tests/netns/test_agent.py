@@ -1,0 +1,558 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The real agent with the nft dataplane in a namespace: start, death, restart, garbage, bad folders, uninstall.
+
+    tests/netns/test_agent.py [--build DIR] [NAME...]
+
+The last line is "N passed, N failed, N skipped". Names of tests carry the failure classes they check (XA4).
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NODE = "rsg-node"
+POD = "rsg-pod"
+TESTS = []
+BUILD = None
+DENY = """apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: default-deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+"""
+BAD = DENY.replace("podSelector: {}", "podSelector: {matchLabels: {app: [1]}}")
+
+
+class Skip(Exception):
+    pass
+
+
+def test(fn):
+    TESTS.append(fn)
+    return fn
+
+
+def expect(cond, *what):
+    if not cond:
+        raise AssertionError(" ".join(str(w) for w in what))
+
+
+def sh(*cmd, check=True, **kw):
+    p = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, text=True, **kw)
+    if check and p.returncode:
+        raise AssertionError("%s: %s" % (" ".join(cmd), p.stderr))
+    return p
+
+
+def node(*cmd, **kw):
+    return sh("ip", "netns", "exec", NODE, *cmd, **kw)
+
+
+def until(fn, seconds=5.0):
+    end = time.monotonic() + seconds
+    while True:
+        got = fn()
+        if got or time.monotonic() > end:
+            return got
+        time.sleep(0.02)
+
+
+class Bed:
+    """A node namespace with an address, a state folder, a folder of manifests and at most a few agents."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="rsg-")
+        self.state, self.manifests = self.dir + "/state", self.dir + "/manifests"
+        self.socket = self.state + "/agent.sock"
+        self.log = self.dir + "/log"
+        self.agents = []
+        os.mkdir(self.manifests)
+        for ns in (NODE, POD):
+            sh("ip", "netns", "del", ns, check=False)
+            sh("ip", "netns", "add", ns)
+        for cmd in ("link set lo up", "link add up0 type veth peer name up1", "addr add 192.168.77.1/24 dev up0",
+                    "link set up0 up", "link set up1 up"):
+            sh("ip", "-n", NODE, *cmd.split())
+
+    def close(self):
+        for p in self.agents:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+        for ns in (NODE, POD):
+            sh("ip", "netns", "del", ns, check=False)
+        shutil.rmtree(self.dir)
+
+    def write(self, name, text):
+        with open(self.manifests + "/." + name, "w") as f:
+            f.write(text)
+        os.rename(self.manifests + "/." + name, self.manifests + "/" + name)
+
+    def spawn(self, *args, prefix=(), manifests=None):
+        with open(self.log, "a") as log:
+            p = subprocess.Popen(["ip", "netns", "exec", NODE, *prefix, BUILD + "/ripstop-agent", "--manifests",
+                                  manifests or self.manifests, "--state-dir", self.state, "--node-ranges",
+                                  "10.7.1.0/24,fd07::/64", "--node-name", "n1", *args],
+                                 stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
+        self.agents.append(p)
+        return p
+
+    def start(self, *args, ready=True, **kw):
+        p = self.spawn(*args, **kw)
+        expect(until(lambda: self.ask({"op": "version"}) or p.poll() is not None), "no answer", self.logs())
+        expect(p.poll() is None, "the agent ended", self.logs())
+        if ready:
+            expect(until(lambda: self.status()["ready"]), self.status(), self.logs())
+        return p
+
+    def logs(self):
+        with open(self.log) as f:
+            return f.read()
+
+    def connect(self):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.settimeout(20)
+        s.connect(self.socket)
+        return s
+
+    def ask(self, request):
+        try:
+            with self.connect() as s:
+                send(s, request)
+                return receive(s)
+        except OSError:
+            return None
+
+    def status(self):
+        return self.ask({"op": "status"})["result"]
+
+    def cni(self, verb, cid="c1", pod="web", ns="shop", labels="app:web"):
+        conf = {"cniVersion": "1.0.0", "name": "t", "type": "ripstop", "stateDir": self.state,
+                "socket": self.socket, "timeoutSeconds": 3}
+        env = {"PATH": os.environ["PATH"], "CNI_COMMAND": verb, "CNI_CONTAINERID": cid, "CNI_IFNAME": "eth0",
+               "CNI_NETNS": "/run/netns/" + POD, "CNI_PATH": "/nonexistent",
+               "CNI_ARGS": "K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;RIPSTOP_LABELS=%s" % (ns, pod, labels)}
+        p = sh("ip", "netns", "exec", NODE, BUILD + "/ripstop-cni", check=False, env=env, input=json.dumps(conf))
+        return p.returncode, json.loads(p.stdout) if p.stdout.strip() else {}
+
+    def rules(self):
+        """The table, without what a running kernel changes by itself."""
+        text = node("nft", "-a", "list", "table", "inet", "ripstop", check=False).stdout
+        text = re.sub(r"packets \d+ bytes \d+|expires \S+|counter \d+", "", text)
+        # The log's rate limiter forgets quiet links.
+        return "\n".join(line for line in text.splitlines() if "limit rate" not in line and line.strip() != "}")
+
+    def http(self, path):
+        code = "import urllib.request as u,urllib.error as e\n" \
+               "try: r=u.urlopen('http://127.0.0.1:9412%s',timeout=5)\n" \
+               "except e.HTTPError as x: r=x\n" \
+               "print(r.status); print(r.read().decode())" % path
+        out = node("python3", "-c", code).stdout
+        return int(out.split("\n", 1)[0]), out.split("\n", 1)[1]
+
+
+def frame(data):
+    return struct.pack(">I", len(data)) + data
+
+
+def send(s, request):
+    s.sendall(frame(json.dumps(dict({"protocol": 1}, **request)).encode()))
+
+
+def receive(s):
+    data = b""
+    while len(data) < 4 or len(data) < 4 + struct.unpack(">I", data[:4])[0]:
+        chunk = s.recv(65536)
+        if not chunk:
+            return None
+        data += chunk
+    return json.loads(data[4:])
+
+
+# ---- life -----------------------------------------------------------------------------------------
+
+@test
+def kill_and_restart_adopt_without_change_XA4_XA7(bed):
+    bed.write("a.yaml", DENY)
+    p = bed.start()
+    rc, result = bed.cni("ADD")
+    expect(rc == 0, result, bed.logs())
+    before = bed.rules()
+    expect("10.7.1." in before and "ripstop" in before, before)
+    for sig in (signal.SIGKILL, signal.SIGTERM):
+        p.send_signal(sig)
+        expect(p.wait(5) == (0 if sig == signal.SIGTERM else -9), p.returncode, bed.logs())
+        expect(bed.rules() == before, "changed at", sig)
+        p = bed.start()
+        expect(bed.rules() == before, "changed at restart after", sig)
+        pods = bed.ask({"op": "pods", "all": True})["result"]["items"]
+        expect([x["state"] for x in pods] == ["enforced"], pods)
+    rc, result = bed.cni("DEL")
+    expect(rc == 0 and "10.7.1.1 " not in bed.rules(), result, bed.rules())
+    expect(not os.listdir(bed.state + "/endpoints"), os.listdir(bed.state + "/endpoints"))
+
+
+@test
+def many_kills_at_random_moments_XA6(bed):
+    bed.write("a.yaml", DENY)
+    p = bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    before = bed.rules()
+    for i in range(20):
+        p.kill()
+        p.wait()
+        p = bed.spawn()
+        time.sleep(i * 0.004)
+        expect(bed.rules() == before, "changed in round", i)
+    p.kill()
+    p.wait()
+    bed.start()
+    expect(bed.rules() == before, "changed at the end")
+
+
+@test
+def second_agent_is_refused(bed):
+    p = bed.start()
+    q = bed.spawn()
+    expect(q.wait(5) == 1, q.returncode)
+    expect("pid %d" % p.pid in bed.logs() or "another agent runs" in bed.logs(), bed.logs())
+    expect(bed.status()["ready"], "the first suffers")
+
+
+@test
+def del_without_agent_leaves_a_tombstone_that_the_next_buries(bed):
+    bed.write("a.yaml", DENY)
+    p = bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    p.kill()
+    p.wait()
+    rc, result = bed.cni("DEL")
+    expect(rc == 0, result)
+    expect(os.listdir(bed.state + "/endpoints"), "no tombstone")
+    expect("10.7.1.1 " in bed.rules(), "elements went without an agent")
+    bed.start()
+    expect(until(lambda: not os.listdir(bed.state + "/endpoints")), "not buried", bed.logs())
+    expect("10.7.1.1 " not in bed.rules(), bed.rules())
+    leases = os.listdir(bed.state + "/leases")
+    expect(all(x.endswith(".resting") for x in leases if not x.startswith(".")), leases)
+
+
+@test
+def no_net_admin_is_a_clear_error(bed):
+    if not shutil.which("setpriv"):
+        raise Skip("no setpriv")
+    p = bed.spawn(prefix=("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"))
+    expect(p.wait(5) == 1, p.returncode, bed.logs())
+    expect("NET_ADMIN" in bed.logs(), bed.logs())
+    expect("ripstop" not in node("nft", "list", "tables").stdout, "a table was made")
+
+
+@test
+def foreign_changes_are_undone(bed):
+    bed.write("a.yaml", DENY)
+    bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    element = re.search(r"(10\.7\.1\.\d+) ", bed.rules()).group(1)
+    node("nft", "flush", "ruleset")
+    expect(until(lambda: element in bed.rules()), "a flush is not undone", bed.logs())
+    expect("changed by somebody else" in bed.logs(), bed.logs())
+    expect(int(re.search(r"^ripstop_drift_total (\d+)", bed.http("/metrics")[1], re.M).group(1)) > 0, "not counted")
+
+
+@test
+def uninstall_refuses_and_then_removes_all(bed):
+    bed.write("a.yaml", DENY)
+    p = bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    p.terminate()
+    p.wait(5)
+    cmd = [BUILD + "/ripstop-agent", "uninstall", "--state-dir", bed.state]
+    q = node(*cmd, check=False)
+    expect(q.returncode == 1 and "shop/web" in q.stdout and "--force" in q.stderr, q)
+    expect("10.7.1.1" in bed.rules(), "removed all the same")
+    q = node(*cmd, "--force", check=False)
+    expect(q.returncode == 0 and "shop/web" in q.stdout, q)
+    expect("ripstop" not in node("nft", "list", "tables").stdout, "the table stays")
+    expect("unreachable" not in sh("ip", "-n", NODE, "route").stdout, "a route stays")
+    expect(not os.path.exists(bed.state), os.listdir(bed.state) if os.path.exists(bed.state) else "")
+
+
+@test
+def uninstall_refuses_while_an_agent_runs(bed):
+    bed.start()
+    q = node(BUILD + "/ripstop-agent", "uninstall", "--state-dir", bed.state, check=False)
+    expect(q.returncode == 1 and "another agent" in q.stderr, q)
+    expect("ripstop" in node("nft", "list", "tables").stdout, "the table is gone")
+
+
+@test
+def routes_of_the_node_ranges(bed):
+    bed.start()
+    expect(until(lambda: "unreachable 10.7.1.0/24" in sh("ip", "-n", NODE, "route").stdout), "no IPv4 route")
+    expect("unreachable fd07::/64" in sh("ip", "-n", NODE, "-6", "route").stdout, "no IPv6 route")
+
+
+# ---- the folder -----------------------------------------------------------------------------------
+
+@test
+def folder_missing_at_first_start(bed):
+    bed.start(ready=False, manifests=bed.dir + "/none")
+    s = bed.status()
+    expect(not s["ready"] and "none" in s["source"]["error"], s)
+    rc, result = bed.cni("ADD")
+    expect(rc == 1 and result["code"] == 11, result)
+    expect(not bed.rules(), "something is in force")
+    expect(bed.http("/readyz")[0] == 503 and bed.http("/livez")[0] == 200, "health")
+    os.mkdir(bed.dir + "/none")
+    expect(until(lambda: bed.status()["ready"], 8), bed.status())
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+
+
+@test
+def bad_folder_at_first_start_answers_11_with_the_place(bed):
+    bed.write("bad.yaml", BAD)
+    bed.start(ready=False)
+    rc, result = bed.cni("ADD")
+    expect(rc == 1 and result["code"] == 11, result)
+    expect(re.search(r"bad\.yaml:4:\d+", json.dumps(result)), result)
+    expect(not os.listdir(bed.state + "/endpoints"), "a record stays")
+    bed.write("bad.yaml", DENY)
+    expect(until(lambda: bed.status()["ready"], 8), bed.status())
+
+
+@test
+def bad_reload_keeps_the_last_good_state(bed):
+    bed.write("a.yaml", DENY)
+    p = bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    before = bed.rules()
+    bed.write("a.yaml", BAD)
+    expect(until(lambda: bed.status()["source"].get("error")), bed.status())
+    expect(bed.rules() == before and bed.status()["ready"], bed.status())
+    expect(any(c["type"] == "SourceError" for c in bed.status()["conditions"]), bed.status())
+    expect(bed.cni("DEL")[0] == 0 and "10.7.1.1 " not in bed.rules(), "DEL with a bad folder")
+    p.send_signal(signal.SIGHUP)
+    expect(until(lambda: "not reloaded" in bed.logs()), bed.logs())
+    bed.write("a.yaml", DENY)
+    expect(until(lambda: not bed.status()["source"].get("error")), bed.status())
+
+
+@test
+def folder_removed_while_running(bed):
+    bed.write("a.yaml", DENY)
+    bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    before = bed.rules()
+    os.rename(bed.manifests, bed.manifests + ".away")
+    expect(until(lambda: bed.status()["source"].get("error"), 8), bed.status())
+    expect(bed.rules() == before, "rules changed")
+    os.rename(bed.manifests + ".away", bed.manifests)
+    expect(until(lambda: not bed.status()["source"].get("error"), 8), bed.status())
+
+
+@test
+def symlink_swap_is_one_reload(bed):
+    for name, text in (("v1", DENY), ("v2", DENY.replace("default-deny", "second"))):
+        os.mkdir(bed.manifests + "/.." + name)
+        with open(bed.manifests + "/.." + name + "/a.yaml", "w") as f:
+            f.write(text)
+    os.symlink("..v1", bed.manifests + "/..data")
+    os.symlink("..data/a.yaml", bed.manifests + "/a.yaml")
+    bed.start()
+    os.symlink("..v2", bed.manifests + "/..tmp")
+    os.rename(bed.manifests + "/..tmp", bed.manifests + "/..data")
+
+    def names():
+        return [p["name"] for p in bed.ask({"op": "policies"})["result"]["items"]]
+    expect(until(lambda: names() == ["second"], 8), names())
+
+
+@test
+def late_manifest_relabels_and_reload_by_signal(bed):
+    bed.write("a.yaml", DENY)
+    p = bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    bed.write("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop, labels: {app: api}}\n")
+    p.send_signal(signal.SIGHUP)
+
+    def pod():
+        return bed.ask({"op": "pods", "all": True})["result"]["items"][0]
+    expect(until(lambda: pod()["labels"] == {"app": "api"}), pod())
+    expect(pod()["labelsFrom"] == "manifest", pod())
+    os.unlink(bed.manifests + "/pod.yaml")
+    until(lambda: bed.status()["objects"]["pods"] == 0)
+    expect(pod()["labels"] == {"app": "api"}, "last known labels are lost", pod())
+
+
+# ---- the socket -----------------------------------------------------------------------------------
+
+@test
+def garbage_on_the_socket_XG5(bed):
+    bed.start()
+    for data in (os.urandom(4096), b"\xff" * 4096, struct.pack(">I", 0), struct.pack(">I", 2**31),
+                 frame(b"[" * 100000), frame(b'{"a":' * 5000 + b"1" + b"}" * 5000), frame(b"{}"), frame(b"[]"),
+                 frame(b'{"protocol":1}'), frame(b'{"protocol":99,"op":"status"}'), frame(b"\x00" * 64),
+                 frame(b'{"protocol":1,"op":"attach","containerID":"../../x","ifname":"eth0"}'),
+                 frame(b'{"protocol":1,"op":"attach","containerID":5}'),
+                 frame(b'{"protocol":1,"op":"explain","src":"%s","dst":"/","port":"x"}' % (b"a" * 9000)),
+                 frame(b'{"protocol":1,"op":"status"} trailing')):
+        with bed.connect() as s:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            answer = None
+            try:
+                answer = receive(s)
+            except (ConnectionError, ValueError):
+                pass
+            expect(answer is None or not answer["ok"], data[:40], answer)
+        expect(bed.status()["ready"], "dead after", data[:40])
+
+
+@test
+def slow_and_many_clients(bed):
+    bed.start()
+    slow = bed.connect()
+    slow.sendall(struct.pack(">I", 100) + b'{"pro')
+    idle = [bed.connect() for _ in range(100)]
+    begun = time.monotonic()
+    expect(bed.status()["ready"] and time.monotonic() - begun < 1, "others wait")
+    slow.settimeout(12)
+    try:
+        gone = slow.recv(1) == b""
+    except ConnectionError:
+        gone = True
+    expect(gone and time.monotonic() - begun < 10, "a slow client lives on")
+    for s in idle:
+        s.close()
+    with bed.connect() as s:
+        for _ in range(3):
+            send(s, {"op": "version"})
+        expect([receive(s)["ok"] for _ in range(3)] == [True] * 3, "several on one connection")
+
+
+@test
+def socket_and_state_are_private_XG1_XG8(bed):
+    bed.start()
+    expect(os.stat(bed.state).st_mode & 0o777 == 0o700, oct(os.stat(bed.state).st_mode))
+    expect(os.stat(bed.socket).st_mode & 0o777 == 0o600, oct(os.stat(bed.socket).st_mode))
+    os.chmod(bed.dir, 0o755)
+    os.chmod(bed.state, 0o755)
+    os.chmod(bed.socket, 0o666)
+    code = "import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);s.sendall(b'x');" \
+           "sys.exit(0 if s.recv(1)==b'' else 3)"
+    p = sh("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "python3", "-c", code, bed.socket,
+           check=False)
+    expect(p.returncode == 0 or "ConnectionReset" in p.stderr or "BrokenPipe" in p.stderr, p)
+
+
+# ---- metrics and options --------------------------------------------------------------------------
+
+@test
+def metrics_parse(bed):
+    bed.write("a.yaml", DENY)
+    bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    code, text = bed.http("/metrics")
+    expect(code == 200, code)
+    typed, seen = {}, {}
+    for line in text.strip().split("\n"):
+        if line.startswith("# TYPE "):
+            expect(line.split()[2] not in typed, "twice", line)
+            typed[line.split()[2]] = line.split()[3]
+        elif not line.startswith("# HELP "):
+            m = re.fullmatch(r'([a-z_]+)(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? (-?[0-9.e+-]+)', line)
+            expect(m, "not parsed", line)
+            base = re.sub("_(bucket|sum|count)$", "", m.group(1))
+            expect(m.group(1) in typed or typed.get(base) == "histogram", "no TYPE", line)
+            seen[m.group(1) + (m.group(2) or "")] = float(m.group(4))
+    for name, value in (("ripstop_endpoints", 1), ('ripstop_endpoints_isolated{direction="egress"}', 1),
+                        ("ripstop_policies", 1), ('ripstop_cni_requests_total{command="ADD",code="0"}', 1)):
+        expect(seen.get(name) == value, name, seen.get(name))
+    for name in ("ripstop_commit_seconds_count", "ripstop_set_elements", "process_resident_memory_bytes",
+                 'ripstop_drops_total{reason="spoofed"}', "ripstop_source_age_seconds"):
+        expect(name in seen, name, "is missing")
+    expect("web" not in text and "10.7.1" not in text, "a pod's name or address in the metrics")
+    expect(bed.http("/nothing")[0] == 404, "404")
+
+
+@test
+def options(bed):
+    agent = BUILD + "/ripstop-agent"
+    conf = bed.dir + "/conf"
+
+    def run(*args, **env):
+        return sh(agent, *args, check=False, env=dict({"PATH": os.environ["PATH"]}, **env))
+    q = run("--manifest", "x")
+    expect(q.returncode == 2 and "--manifests?" in q.stderr, q)
+    for args, word in ((("install",), "no command"), (("--mtu", "70000"), "flag --mtu"), (("--mtu",), "needs a value"),
+                       ((), "nowhere to take policies"), (("--ct-mark-mask", "0xff"), "16 bits"),
+                       (("--node-ranges", "10.0.0.0/8,10.1.0.0/16"), "overlaps"),
+                       (("--manifests", "/", "--dataplane", "null"), "enforces nothing"),
+                       (("--manifests", "/", "--dataplane", "iptables"), "nft|null")):
+        q = run(*args)
+        expect(q.returncode == 2 and word in q.stderr, args, q)
+    expect("RIPSTOP_MTU" in run(RIPSTOP_MTU="x").stderr, "variable")
+    with open(conf, "w") as f:
+        f.write("# comment\nmanifests: /m\nmtu: x\n")
+    expect("conf:3: mtu" in run("--config", conf).stderr, run("--config", conf))
+    expect("RIPSTOP_MTU" in run("--config", conf, RIPSTOP_MTU="y").stderr, "variable before file")
+    expect("flag --mtu" in run("--config", conf, "--mtu", "z", RIPSTOP_MTU="y").stderr, "flag before variable")
+    with open(conf, "w") as f:
+        f.write("manifests: [a: b]\n")
+    expect(run("--config", conf).returncode == 2, "nested value")
+    q = run("--help")
+    expect(q.returncode == 0 and "--manifests DIR" in q.stdout and "enforces NOTHING" in q.stdout, q)
+
+
+@test
+def null_dataplane_says_so(bed):
+    bed.start("--dataplane", "null", "--allow-no-enforcement")
+    s = bed.status()
+    expect(any(c["type"] == "NoEnforcement" for c in s["conditions"]), s)
+    expect("unreachable" not in sh("ip", "-n", NODE, "route").stdout, "a dry run touched the kernel")
+
+
+def main():
+    global BUILD
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--build", default=ROOT + "/build/rel")
+    ap.add_argument("names", nargs="*")
+    args = ap.parse_args()
+    BUILD = os.path.abspath(args.build)
+    count = {"passed": 0, "failed": 0, "skipped": 0}
+    if os.geteuid() != 0:
+        print("needs root\n0 passed, 0 failed, %d skipped" % len(TESTS))
+        return 0
+    for fn in TESTS:
+        if args.names and not any(n in fn.__name__ for n in args.names):
+            continue
+        bed = Bed()
+        try:
+            fn(bed)
+            result = "passed"
+        except Skip as e:
+            result = "skipped"
+            print("  ", e)
+        except Exception:
+            result = "failed"
+            traceback.print_exc(file=sys.stdout)
+        finally:
+            bed.close()
+        count[result] += 1
+        print("%-8s %s" % (result, fn.__name__), flush=True)
+    print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % count)
+    return 1 if count["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

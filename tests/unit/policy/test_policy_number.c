@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Numbers bound to meanings, steps that may refuse, determinism: number.h, refuse.c, holes F1 and F6. */
+#include "policytest.h"
+
+#include "policy/irtools.h"
+
+#define BASE                                                                                       \
+	NS("shop", "team: s")                                                                      \
+	NS("other", "team: o")                                                                     \
+	PORTS_POD("shop", "db", "app: db", "10.0.0.1", "{name: sql, containerPort: 5432}")              \
+	POD("shop", "api", "app: api", "10.0.0.2")                                                 \
+	POD("shop", "api2", "app: api", "10.0.0.3")                                                \
+	POD("shop", "web", "app: web", "10.0.0.4")                                                 \
+	POD("other", "job", "app: job", "10.0.0.5")
+
+#define ALLOW_API(port)                                                                            \
+	POLICY("shop", "a",                                                                        \
+	       "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: " \
+	       "{app: api}}}], ports: [{port: " port "}]}, {from: [{ipBlock: {cidr: "                 \
+	       "192.0.2.0/24}}]}]")
+#define ALLOW_WEB                                                                                  \
+	POLICY("shop", "b",                                                                        \
+	       "podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress, Egress], ingress: "       \
+	       "[{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}], egress: "    \
+	       "[{ports: [{port: sql}]}]")
+
+static struct tw *base(void)
+{
+	struct tw *t = tw_new(BASE ALLOW_API("80") ALLOW_WEB);
+
+	tw_local(t, "shop", "db");
+	tw_local(t, "shop", "web");
+	tw_range(t, "10.0.0.0/16");
+	tw_compile(t);
+	return t;
+}
+
+static void put(struct tw *t, enum rs_kind kind, const char *ns, const char *name, const char *text)
+{
+	rs_store_del(t->store, kind, ns, name);
+	if (text)
+		tw_yaml(t, text);
+}
+
+/* One step: the IR before it stays readable in *before. */
+static void step(struct tw *t, struct rs_ir **before)
+{
+	rs_ir_free(*before);
+	*before = t->ir;
+	t->ir = NULL;
+	tw_compile(t);
+}
+
+static void unchanged_objects_give_the_same_generation(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL;
+
+	(void)state;
+	assert_int_equal(t->ir->generation, 1);
+	step(t, &before);
+	assert_int_equal(t->ir->generation, 1);
+	assert_true(rs_ir_equal(before, t->ir));
+	put(t, RS_KIND_POLICY, "shop", "a", ALLOW_API("81"));
+	step(t, &before);
+	assert_int_equal(t->ir->generation, 2);
+	assert_false(rs_ir_equal(before, t->ir));
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+static void an_uncommitted_compile_leaves_the_numbering_alone(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *a, *b;
+	rs_autofree char *x = NULL, *y = NULL;
+
+	(void)state;
+	put(t, RS_KIND_POLICY, "shop", "a",
+	    POLICY("shop", "a", "podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: "
+				"{app: job}}}, {namespaceSelector: {}}], ports: [{port: 7}]}]"));
+	a = tw_compile_only(t);
+	b = tw_compile_only(t);
+	x = rs_ir_print(a);
+	y = rs_ir_print(b);
+	assert_string_equal(x, y);
+	assert_int_equal(a->generation, b->generation);
+	rs_ir_free(a);
+	rs_ir_free(b);
+	tw_free(t);
+}
+
+/* A later history makes gaps in the numbers; then the agent starts again with only the kernel's IR. */
+static void a_restart_with_unchanged_objects_changes_nothing(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL, *seed, *again;
+	struct rs_compiler *fresh;
+
+	(void)state;
+	put(t, RS_KIND_POLICY, "shop", "b", NULL);
+	step(t, &before);
+	put(t, RS_KIND_POLICY, "shop", "b", ALLOW_WEB);
+	put(t, RS_KIND_POD, "shop", "api", NULL);
+	put(t, RS_KIND_POLICY, "shop", "a", ALLOW_API("99"));
+	step(t, &before);
+	seed = rs_ir_copy_relations(t->ir);
+	fresh = rs_compiler_new(seed);
+	assert_int_equal(rs_compile(fresh, &t->w, &again, NULL, NULL), 0);
+	assert_true(rs_ir_equal(again, seed));
+	assert_true(rs_ir_equal(again, t->ir));
+	assert_int_equal(again->generation, t->ir->generation);
+	assert_false(rs_ir_may_refuse(seed, again));
+	rs_compiler_committed(fresh, again);
+	rs_ir_free(again);
+	assert_int_equal(rs_compile(fresh, &t->w, &again, NULL, NULL), 0);
+	assert_true(rs_ir_equal(again, seed));
+	rs_ir_free(again);
+	rs_compiler_free(fresh);
+	rs_ir_free(seed);
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+static uint32_t max_number(const struct rs_ir *ir)
+{
+	uint32_t max = 0;
+	size_t i;
+
+	for (i = 0; i < ir->n_addrs; i++)
+		max = ir->addrs[i].cls > max ? ir->addrs[i].cls : max;
+	for (i = 0; i < ir->n_ranges; i++)
+		max = ir->ranges[i].cls > max ? ir->ranges[i].cls : max;
+	return max;
+}
+
+static void a_restart_with_changed_objects_takes_numbers_above_the_seed(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *seed = rs_ir_copy_relations(t->ir), *again;
+	struct rs_compiler *fresh = rs_compiler_new(seed);
+	uint32_t api, cls, max = max_number(seed);
+	struct rs_addr job = A("10.0.0.5"), a2 = A("10.0.0.2");
+
+	(void)state;
+	put(t, RS_KIND_POLICY, "other", "p", NULL);
+	tw_yaml(t, POLICY("shop", "c", "podSelector: {}, ingress: [{from: [{namespaceSelector: "
+				       "{matchLabels: {team: o}}}]}]"));
+	api = tw_class(t, "10.0.0.2");
+	assert_int_equal(rs_compile(fresh, &t->w, &again, NULL, NULL), 0);
+	assert_true(rs_ir_class_exact(again, &job, &cls));
+	assert_true(cls > max);
+	assert_true(rs_ir_class_exact(again, &a2, &cls));
+	assert_int_equal(cls, api);
+	assert_int_equal(again->generation, seed->generation + 1);
+	rs_ir_free(again);
+	rs_compiler_free(fresh);
+	rs_ir_free(seed);
+	tw_free(t);
+}
+
+static void a_number_stays_with_its_meaning_and_is_never_reused(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL;
+	uint32_t api = tw_class(t, "10.0.0.2"), max = max_number(t->ir);
+
+	(void)state;
+	/* A member joins, another selector comes into use elsewhere: api's class is what it was. */
+	tw_yaml(t, POD("shop", "api3", "app: api", "10.0.0.9"));
+	step(t, &before);
+	assert_int_equal(tw_class(t, "10.0.0.9"), api);
+	assert_int_equal(tw_class(t, "10.0.0.2"), api);
+	/* The meaning vanishes and comes back: another number, above all that were used. */
+	put(t, RS_KIND_POLICY, "shop", "a", NULL);
+	step(t, &before);
+	assert_int_not_equal(tw_class(t, "10.0.0.2"), api);
+	max = max_number(t->ir) > max ? max_number(t->ir) : max;
+	tw_yaml(t, ALLOW_API("80"));
+	step(t, &before);
+	assert_int_not_equal(tw_class(t, "10.0.0.2"), api);
+	assert_true(tw_class(t, "10.0.0.2") > max);
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+/* holes F6: in one step api2 leaves the class of api and the class is allowed more. */
+static void XF6_left_and_changed_gets_a_fresh_number(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL;
+	uint32_t api = tw_class(t, "10.0.0.2"), web = tw_class(t, "10.0.0.4");
+
+	(void)state;
+	put(t, RS_KIND_POD, "shop", "api2", POD("shop", "api2", "app: web", "10.0.0.3"));
+	put(t, RS_KIND_POLICY, "shop", "a", ALLOW_API("443"));
+	step(t, &before);
+	assert_int_not_equal(tw_class(t, "10.0.0.2"), api);
+	assert_int_equal(tw_class(t, "10.0.0.3"), web); /* it only gained a member */
+	assert_int_equal(tw_class(t, "10.0.0.4"), web);
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+static void XF6_left_alone_or_changed_alone_keeps_the_number(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL;
+	uint32_t api = tw_class(t, "10.0.0.2");
+
+	(void)state;
+	put(t, RS_KIND_POD, "shop", "api2", POD("shop", "api2", "app: web", "10.0.0.3"));
+	step(t, &before);
+	assert_int_equal(tw_class(t, "10.0.0.2"), api);
+	put(t, RS_KIND_POLICY, "shop", "a", ALLOW_API("443"));
+	step(t, &before);
+	assert_int_equal(tw_class(t, "10.0.0.2"), api);
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+static uint32_t in_group(const struct tw *t, const char *addr)
+{
+	struct rs_addr a = A(addr);
+
+	return rs_ir_local(t->ir, &a)->in_group;
+}
+
+static void relabel_local(struct tw *t, size_t i, const char *app)
+{
+	rs_labels_set((struct rs_labels *)(uintptr_t)t->locals[i].labels, "app", app);
+}
+
+static void XF6_groups_too(void **state)
+{
+	struct tw *t = tw_new(BASE ALLOW_API("80") POD("shop", "db2", "app: db", "10.0.0.6"));
+	struct rs_ir *before = NULL;
+	uint32_t db;
+
+	(void)state;
+	tw_local(t, "shop", "db");
+	tw_local(t, "shop", "db2");
+	t->locals[0].n_ports = 0;
+	tw_compile(t);
+	db = in_group(t, "10.0.0.1");
+	assert_int_equal(in_group(t, "10.0.0.6"), db);
+	relabel_local(t, 1, "web");
+	step(t, &before);
+	assert_int_equal(in_group(t, "10.0.0.1"), db);
+	relabel_local(t, 1, "db");
+	step(t, &before);
+	assert_int_equal(in_group(t, "10.0.0.6"), db);
+	relabel_local(t, 1, "web");
+	put(t, RS_KIND_POLICY, "shop", "a", ALLOW_API("443"));
+	step(t, &before);
+	assert_int_not_equal(in_group(t, "10.0.0.1"), db);
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+/* The same for ranges: a block shrinks while what it may grows. */
+static void XF6_ranges_too(void **state)
+{
+	static const char wide[] = POLICY("shop", "r", "podSelector: {}, ingress: [{from: [{ipBlock: "
+					  "{cidr: 198.51.100.0/24}}], ports: [{port: 80}]}]");
+	struct tw *t = tw_new(BASE);
+	struct rs_ir *before = NULL;
+	uint32_t n;
+
+	(void)state;
+	tw_yaml(t, wide);
+	tw_local(t, "shop", "db");
+	tw_compile(t);
+	n = tw_class(t, "198.51.100.1");
+	assert_int_not_equal(n, RS_CLASS_WORLD);
+	put(t, RS_KIND_POLICY, "shop", "r",
+	    POLICY("shop", "r", "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "
+				"198.51.100.0/25}}], ports: [{port: 81}]}]"));
+	step(t, &before);
+	assert_int_not_equal(tw_class(t, "198.51.100.1"), n);
+	assert_int_equal(tw_class(t, "198.51.100.200"), RS_CLASS_WORLD);
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+/* ---- may this step refuse something ----------------------------------------------------------- */
+
+static bool refuses(struct tw *t, struct rs_ir **before)
+{
+	step(t, before);
+	return rs_ir_may_refuse(*before, t->ir);
+}
+
+static void XF1_a_join_a_leave_a_relabel_a_first_policy_may_refuse(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL;
+
+	(void)state;
+	assert_false(refuses(t, &before));
+	tw_local(t, "shop", "api2"); /* an address that was nobody's becomes somebody's */
+	assert_true(refuses(t, &before));
+	tw_yaml(t, POLICY("shop", "z", "podSelector: {matchLabels: {app: api}}"));
+	assert_true(refuses(t, &before));
+	put(t, RS_KIND_POD, "other", "job", NULL); /* nobody's peer: no class of its own */
+	assert_false(refuses(t, &before));
+	put(t, RS_KIND_POD, "shop", "api", NULL);
+	assert_true(refuses(t, &before));
+	relabel_local(t, 0, "web");
+	assert_true(refuses(t, &before));
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+static void loosening_does_not_refuse_tightening_does(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL;
+
+	(void)state;
+	put(t, RS_KIND_POLICY, "shop", "a", ALLOW_API("80, endPort: 90"));
+	assert_false(refuses(t, &before));
+	assert_false(rs_ir_equal(before, t->ir));
+	put(t, RS_KIND_POLICY, "shop", "a", ALLOW_API("81, endPort: 90"));
+	assert_true(refuses(t, &before));
+	put(t, RS_KIND_POLICY, "shop", "a", ALLOW_API("81"));
+	assert_true(refuses(t, &before));
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+static void a_remote_peer_that_joins_refuses_nothing(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL;
+
+	(void)state;
+	tw_yaml(t, POD("shop", "api3", "app: api", "10.0.0.77"));
+	assert_false(refuses(t, &before));
+	assert_true(tw_allows(t, "10.0.0.77", "10.0.0.1", TCP, 80));
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+static void a_changed_range_may_refuse(void **state)
+{
+	struct tw *t = base();
+	struct rs_ir *before = NULL;
+	struct rs_cidr node = C("10.0.0.0/24");
+
+	(void)state;
+	tw_yaml(t, POLICY("shop", "z", "podSelector: {matchLabels: {app: db}}, ingress: [{from: "
+				       "[{ipBlock: {cidr: 203.0.113.0/24}}]}]"));
+	assert_true(refuses(t, &before));
+	t->w.node_ranges = &node;
+	t->w.n_node_ranges = 1;
+	assert_true(refuses(t, &before));
+	t->locals[1].ifindex = 0; /* a guard goes */
+	assert_true(refuses(t, &before));
+	t->locals[1].ifindex = 99; /* a guard comes */
+	assert_false(refuses(t, &before));
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+/* ---- determinism ------------------------------------------------------------------------------ */
+
+static char *shuffled(const char *const *parts, size_t n, size_t start, bool locals_turned)
+{
+	struct tw *t = tw_new(NULL);
+	struct rs_local_pod swap;
+	char *text;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		tw_yaml(t, parts[(start + i * 3) % n]);
+	tw_range(t, "10.0.0.0/16");
+	tw_local(t, "shop", "db")->ifindex = 5;
+	tw_local(t, "shop", "web")->ifindex = 6;
+	if (locals_turned) {
+		swap = t->locals[0];
+		t->locals[0] = t->locals[1];
+		t->locals[1] = swap;
+	}
+	tw_compile(t);
+	text = rs_ir_print(t->ir);
+	tw_free(t);
+	return text;
+}
+
+static void the_order_of_the_input_makes_no_difference(void **state)
+{
+	static const char *const parts[] = {
+		NS("shop", "team: s"), ALLOW_WEB, POD("shop", "api", "app: api", "10.0.0.2"),
+		POD("shop", "api2", "app: api", "10.0.0.3"), POD("shop", "web", "app: web", "10.0.0.4"),
+		PORTS_POD("shop", "db", "app: db", "10.0.0.1", "{name: sql, containerPort: 5432}"),
+		POD("other", "job", "app: job", "10.0.0.5"), ALLOW_API("80"),
+	};
+	rs_autofree char *want = shuffled(parts, RS_ARRAY_SIZE(parts), 0, false);
+	size_t i;
+
+	(void)state;
+	for (i = 1; i < RS_ARRAY_SIZE(parts); i++) {
+		rs_autofree char *got = shuffled(parts, RS_ARRAY_SIZE(parts), i, i & 1);
+
+		assert_string_equal(got, want);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unchanged_objects_give_the_same_generation),
+		cmocka_unit_test(an_uncommitted_compile_leaves_the_numbering_alone),
+		cmocka_unit_test(a_restart_with_unchanged_objects_changes_nothing),
+		cmocka_unit_test(a_restart_with_changed_objects_takes_numbers_above_the_seed),
+		cmocka_unit_test(a_number_stays_with_its_meaning_and_is_never_reused),
+		cmocka_unit_test(XF6_left_and_changed_gets_a_fresh_number),
+		cmocka_unit_test(XF6_left_alone_or_changed_alone_keeps_the_number),
+		cmocka_unit_test(XF6_groups_too),
+		cmocka_unit_test(XF6_ranges_too),
+		cmocka_unit_test(XF1_a_join_a_leave_a_relabel_a_first_policy_may_refuse),
+		cmocka_unit_test(loosening_does_not_refuse_tightening_does),
+		cmocka_unit_test(a_remote_peer_that_joins_refuses_nothing),
+		cmocka_unit_test(a_changed_range_may_refuse),
+		cmocka_unit_test(the_order_of_the_input_makes_no_difference),
+	};
+
+	return cmocka_run_group_tests_name("policy/number", tests, NULL, NULL);
+}
