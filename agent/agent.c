@@ -93,9 +93,12 @@ static int run(struct rs_agent *a, struct rs_err *err)
 	rs_registry_list(a->reg, &n);
 	rs_log(RS_LOG_INFO, "started", "version", RIPSTOP_VERSION, "node", a->opt.node_name,
 	       "dataplane", a->dp->ops->name, "manifests", a->opt.manifests, "endpoints",
-	       RS_LOG_U64(n), "adopted_generation",
-	       RS_LOG_U64(rs_reconcile_generation(a->rec)), NULL);
+	       RS_LOG_U64(n), "adopted_generation", RS_LOG_U64(rs_reconcile_generation(a->rec)),
+	       NULL);
 	rs_board_update(a);
+	/* Else the first commit writes it: a restart never shows a node that was ready as not ready. */
+	if (!rs_reconcile_synced(a->rec))
+		rs_nodefile_update(a, rs_mono_ms());
 	return rs_loop_run(a, err);
 }
 

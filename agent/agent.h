@@ -37,13 +37,13 @@ struct rs_agent {
 	struct rs_source *src;
 	struct rs_dp *dp;
 	struct rs_reconcile *rec;
-	struct rs_conditions conditions;    /* as last shown */
-	char *dp_conditions;		    /* as the backend last told; NULL: none */
-	struct rs_conditions routes;	    /* routes that could not be set */
-	struct rs_cidr_list routed;	    /* ranges with an unreachable route */
-	bool in_sync;			    /* the last audit found no difference */
-	bool serving;			    /* the control socket listens */
-	char *node_json;		    /* as last written, without its time */
+	struct rs_conditions conditions; /* as last shown */
+	char *dp_conditions;		 /* as the backend last told; NULL: none */
+	struct rs_conditions routes;	 /* routes that could not be set */
+	struct rs_cidr_list routed;	 /* ranges with an unreachable route */
+	bool in_sync;			 /* the last audit found no difference */
+	bool serving;			 /* the control socket listens */
+	char *node_json;		 /* as last written, without its time */
 	int64_t node_written_ms;
 	struct event_base *base;
 	struct rs_loop *loop;

@@ -9,7 +9,8 @@ static void add_lines(struct rs_conditions *c, const char *type, const char *lin
 	rs_autofree char *copy = rs_strdup(lines);
 	char *save = NULL;
 
-	for (char *p = copy ? strtok_r(copy, "\n", &save) : NULL; p; p = strtok_r(NULL, "\n", &save))
+	for (char *p = copy ? strtok_r(copy, "\n", &save) : NULL; p;
+	     p = strtok_r(NULL, "\n", &save))
 		rs_conditions_add(c, type, "%s", p);
 }
 

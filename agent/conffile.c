@@ -94,8 +94,8 @@ static int pair(struct reader *r,
 	if (rc == 0)
 		rc = next(r, err);
 	if (rc == 0)
-		rc = r->event.type == YAML_SEQUENCE_START_EVENT ? list(r, &value, err) :
-								  scalar(r, &value, err);
+		rc = r->event.type == YAML_SEQUENCE_START_EVENT ? list(r, &value, err)
+								: scalar(r, &value, err);
 	return rc < 0 ? rc : fn(r->path, line, key, value, arg, err);
 }
 

@@ -50,8 +50,8 @@ int rs_lock_take(const char *state_dir, int *out, struct rs_err *err)
 	if (fd < 0)
 		return rs_err_sys(err, errno, "open %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? refused(fd, path, err) :
-					      rs_err_sys(err, errno, "lock %s", path);
+		return errno == EWOULDBLOCK ? refused(fd, path, err)
+					    : rs_err_sys(err, errno, "lock %s", path);
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
 		return rs_err_sys(err, errno, "write %s", path);
 	*out = rs_steal_fd(&fd);

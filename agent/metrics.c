@@ -12,9 +12,23 @@ static const double bounds[RS_HIST_BUCKETS] = {
 };
 
 static const int codes[RS_METRIC_CODES] = {
-	0, RS_CNI_VERSION, RS_CNI_UNSUPPORTED, RS_CNI_UNKNOWN, RS_CNI_ENV, RS_CNI_IO,
-	RS_CNI_DECODE, RS_CNI_CONFIG, RS_CNI_NETNS, RS_CNI_TRY_AGAIN, RS_CNI_UNAVAILABLE,
-	RS_CNI_LIMITED, RS_CNI_POOL, 101, RS_CNI_LEASES, RS_CNI_KERNEL, RS_CNI_ATTACHED,
+	0,
+	RS_CNI_VERSION,
+	RS_CNI_UNSUPPORTED,
+	RS_CNI_UNKNOWN,
+	RS_CNI_ENV,
+	RS_CNI_IO,
+	RS_CNI_DECODE,
+	RS_CNI_CONFIG,
+	RS_CNI_NETNS,
+	RS_CNI_TRY_AGAIN,
+	RS_CNI_UNAVAILABLE,
+	RS_CNI_LIMITED,
+	RS_CNI_POOL,
+	101,
+	RS_CNI_LEASES,
+	RS_CNI_KERNEL,
+	RS_CNI_ATTACHED,
 	RS_CNI_INTERNAL,
 };
 
@@ -104,24 +118,25 @@ static void put_hist(struct rs_strbuf *out, const char *name, const char *labels
 
 	for (size_t i = 0; i < RS_HIST_BUCKETS; i++) {
 		below += h->n[i];
-		rs_strbuf_printf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", name,
-				 labels ? labels : "", comma, bounds[i], (unsigned long long)below);
+		rs_strbuf_printf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, labels ? labels : "",
+				 comma, bounds[i], (unsigned long long)below);
 	}
 	below += h->n[RS_HIST_BUCKETS];
-	rs_strbuf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, labels ? labels : "", comma,
-			 (unsigned long long)below);
+	rs_strbuf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, labels ? labels : "",
+			 comma, (unsigned long long)below);
 	rs_metric_sample(out, sum, labels, h->sum);
 	rs_metric_sample(out, count, labels, (double)below);
 }
 
 static void put_cni(struct rs_strbuf *out, const struct rs_metrics *m)
 {
-	rs_metric_head(out, "ripstop_cni_requests_total", "counter",
-		       "CNI requests that reached the agent, by command and CNI error code (0: success)");
+	rs_metric_head(
+		out, "ripstop_cni_requests_total", "counter",
+		"CNI requests that reached the agent, by command and CNI error code (0: success)");
 	for (size_t c = 0; c < RS_CNI_COMMANDS; c++)
 		for (size_t i = 0; i < RS_METRIC_CODES; i++) {
-			rs_autofree char *labels = rs_asprintf("command=\"%s\",code=\"%d\"",
-							       commands[c], codes[i]);
+			rs_autofree char *labels =
+				rs_asprintf("command=\"%s\",code=\"%d\"", commands[c], codes[i]);
 
 			if (m->cni[c][i] || i == 0)
 				rs_metric_sample(out, "ripstop_cni_requests_total", labels,

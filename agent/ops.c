@@ -108,7 +108,9 @@ int rs_operand_port(const char *text, uint8_t *proto, uint16_t *port, struct rs_
 	static const struct {
 		const char *prefix;
 		uint8_t proto;
-	} protos[] = { { "tcp/", RS_PROTO_TCP }, { "udp/", RS_PROTO_UDP }, { "sctp/", RS_PROTO_SCTP } };
+	} protos[] = { { "tcp/", RS_PROTO_TCP },
+		       { "udp/", RS_PROTO_UDP },
+		       { "sctp/", RS_PROTO_SCTP } };
 	const char *number = text;
 
 	*proto = RS_PROTO_TCP;
@@ -123,8 +125,8 @@ int rs_operand_port(const char *text, uint8_t *proto, uint16_t *port, struct rs_
 			number = text + strlen(protos[i].prefix);
 		}
 	if (parse_port(number, port) < 0)
-		return rs_err_set(err, EINVAL,
-				  "'%.40s' is no port: write 5432, tcp/5432, udp/53, sctp/9 or icmp",
-				  text);
+		return rs_err_set(
+			err, EINVAL,
+			"'%.40s' is no port: write 5432, tcp/5432, udp/53, sctp/9 or icmp", text);
 	return 0;
 }

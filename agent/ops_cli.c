@@ -251,8 +251,8 @@ static void add_where(struct json_object *o, const struct rs_pos *pos)
 
 static void warn(struct json_object *list, const char *dir, size_t rule, const char *why)
 {
-	rs_autofree char *text = rs_asprintf("spec.%s[%zu] has a part that matches nothing: %s", dir,
-					     rule, why ? why : "it is invalid");
+	rs_autofree char *text = rs_asprintf("spec.%s[%zu] has a part that matches nothing: %s",
+					     dir, rule, why ? why : "it is invalid");
 
 	json_object_array_add(list, json_object_new_string(text));
 }
@@ -336,7 +336,8 @@ void rs_op_policies(struct rs_agent *a, struct rs_request *req, struct json_obje
 	rs_reconcile_world(a->rec, &w);
 	v = rs_store_policies(w.store, &n);
 	for (size_t i = 0; i < n; i++)
-		if ((!ns || !strcmp(v[i]->meta.ns, ns)) && (!name || !strcmp(v[i]->meta.name, name)))
+		if ((!ns || !strcmp(v[i]->meta.ns, ns)) &&
+		    (!name || !strcmp(v[i]->meta.name, name)))
 			json_object_array_add(items, policy_json(a, v[i]));
 	json_object_object_add(o, "items", items);
 	if (name && !json_object_array_length(items)) {

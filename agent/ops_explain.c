@@ -315,8 +315,8 @@ static int explain(struct rs_agent *a, struct json_object *body, struct json_obj
 		rc = read_question(a, body, &q, err);
 	if (rc == 0) {
 		family = (int)wanted;
-		rc = family ? explain_family(a, &q, family, &x, err) :
-			      explain_any(a, &q, &family, &x, err);
+		rc = family ? explain_family(a, &q, family, &x, err)
+			    : explain_any(a, &q, &family, &x, err);
 	}
 	if (rc == 0)
 		*out = result_json(a, &q, family, x);

@@ -141,7 +141,8 @@ static int check(struct rs_agent *a, const char *container_id, const char *ifnam
 	if (n > 0)
 		return rs_err_set(err, EUCLEAN,
 				  "the kernel's rules had %d differences to what they should be; "
-				  "they are repaired", n);
+				  "they are repaired",
+				  n);
 	return n;
 }
 
@@ -182,7 +183,7 @@ void rs_op_report(struct rs_agent *a, struct rs_request *req, struct json_object
 	rs_log(code ? RS_LOG_ERROR : RS_LOG_INFO, "plugin", "verb", verb, "pod",
 	       rs_json_text(body, "pod", NULL), "containerID",
 	       rs_json_text(body, "containerID", NULL), "ifname",
-	       rs_json_text(body, "ifname", NULL), "code", rs_log_u64_(number, (uint64_t)code), "ms",
-	       RS_LOG_U64(ms), "cause", rs_json_text(body, "message", NULL), NULL);
+	       rs_json_text(body, "ifname", NULL), "code", rs_log_u64_(number, (uint64_t)code),
+	       "ms", RS_LOG_U64(ms), "cause", rs_json_text(body, "message", NULL), NULL);
 	rs_request_answer(req, NULL);
 }

@@ -223,7 +223,8 @@ static int push_range(struct rs_cidr_list *l, const char *text, struct rs_err *e
 		return rs_err_set(err, EINVAL, "%s cannot be a range of pods", text);
 	for (size_t i = 0; i < l->n; i++)
 		if (rs_cidr_overlaps(&l->v[i], &c))
-			return rs_err_set(err, EINVAL, "%s overlaps another range of the list", text);
+			return rs_err_set(err, EINVAL, "%s overlaps another range of the list",
+					  text);
 	l->v = rs_reallocarray(l->v, l->n + 1, sizeof(*l->v));
 	l->v[l->n++] = c;
 	return 0;
@@ -452,7 +453,8 @@ static int check_run(const struct rs_options *o, struct rs_err *err)
 {
 	if (!o->manifests || !o->manifests[0]) {
 		rs_err_set(err, EINVAL, "nowhere to take policies from");
-		return rs_err_hint(err, "give --manifests DIR; an API server as source is not built");
+		return rs_err_hint(err,
+				   "give --manifests DIR; an API server as source is not built");
 	}
 	if (!strcmp(o->dataplane, "null") && !o->allow_no_enforcement) {
 		rs_err_set(err, EINVAL, "dataplane null enforces nothing: every pod would be open");
@@ -500,8 +502,9 @@ void rs_options_help(FILE *to)
 {
 	fputs("usage: ripstop-agent [OPTION...]            run the node agent\n"
 	      "       ripstop-agent uninstall [OPTION...]  take rules, routes and state away\n\n"
-	      "Each option --x-y is also the variable RIPSTOP_X_Y and the key x-y in " RS_CONFIG_FILE
-	      ";\nflag, then variable, then file.\n\n", to);
+	      "Each option --x-y is also the variable RIPSTOP_X_Y and the key x-y "
+	      "in " RS_CONFIG_FILE ";\nflag, then variable, then file.\n\n",
+	      to);
 	for (size_t i = 0; i < N_OPTIONS; i++) {
 		const struct option *opt = &table[i];
 		rs_autofree char *left = rs_asprintf("--%s %s", opt->name, opt->metavar);
@@ -510,7 +513,8 @@ void rs_options_help(FILE *to)
 			opt->fallback ? opt->fallback : "", opt->fallback ? "]" : "");
 	}
 	fputs("  --help, -h                         this text\n"
-	      "  --version                          the version\n", to);
+	      "  --version                          the version\n",
+	      to);
 }
 
 struct rs_dp_config rs_options_dataplane(const struct rs_options *o)

@@ -91,21 +91,19 @@ void rs_reconcile_attach(struct rs_reconcile *rc, const char *container_id, cons
 void rs_reconcile_detach(struct rs_reconcile *rc, const char *container_id, const char *ifname,
 			 int64_t now_ms, int64_t deadline_ms, rs_done_fn *done, void *arg)
 {
-	add_waiter(rc,
-		   (struct waiter){ .begun_ms = now_ms,
-				    .deadline_ms = deadline_ms,
-				    .done = done,
-				    .arg = arg },
-		   container_id, ifname);
+	add_waiter(
+		rc,
+		(struct waiter){
+			.begun_ms = now_ms, .deadline_ms = deadline_ms, .done = done, .arg = arg },
+		container_id, ifname);
 }
 
 /* Answer one and forget it; the callback may queue new requests. */
 static void answer(struct rs_reconcile *rc, size_t i, int64_t now_ms, const struct rs_err *err)
 {
 	struct waiter w = rc->waiters.v[i];
-	const struct rs_attached *a = w.attach ? rs_registry_find(rc->cfg.reg, w.container_id,
-								  w.ifname) :
-						 NULL;
+	const struct rs_attached *a =
+		w.attach ? rs_registry_find(rc->cfg.reg, w.container_id, w.ifname) : NULL;
 	struct rs_outcome o = {
 		.ns = a ? a->rec->pod_ns : w.ns,
 		.name = a ? a->rec->pod_name : w.name,
@@ -126,7 +124,8 @@ static void fill_not_synced(const struct rs_reconcile *rc, struct rs_err *err)
 {
 	if (rc->source_err.num) {
 		rs_err_set(err, EAGAIN, "no policy is known: %s", rs_err_str(&rc->source_err));
-		rs_err_hint(err, "mend the manifests; nothing new is let in until they can be read");
+		rs_err_hint(err,
+			    "mend the manifests; nothing new is let in until they can be read");
 	} else {
 		rs_err_set(err, EAGAIN, "not synced: the %s source has not told all objects yet",
 			   rc->cfg.src->ops->name);
@@ -524,8 +523,8 @@ int64_t rs_reconcile_due(const struct rs_reconcile *rc, int64_t now_ms)
 	int64_t at = INT64_MAX;
 
 	for (size_t i = 0; i < rc->waiters.n; i++) {
-		bool stuck = !rs_reconcile_synced(rc) && rc->waiters.v[i].attach &&
-			     !rc->source_err.num;
+		bool stuck =
+			!rs_reconcile_synced(rc) && rc->waiters.v[i].attach && !rc->source_err.num;
 
 		if (!stuck)
 			return 0;
@@ -584,16 +583,6 @@ const struct rs_err *rs_reconcile_source_error(const struct rs_reconcile *rc)
 double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc)
 {
 	return rc->last_commit_ms;
-}
-
-struct rs_source *rs_reconcile_source(const struct rs_reconcile *rc)
-{
-	return rc->cfg.src;
-}
-
-size_t rs_reconcile_waiting(const struct rs_reconcile *rc)
-{
-	return rc->waiters.n;
 }
 
 void rs_reconcile_conditions(const struct rs_reconcile *rc, struct rs_conditions *out)

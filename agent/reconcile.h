@@ -80,11 +80,10 @@ char *rs_reconcile_why_not_ready(const struct rs_reconcile *rc);
 uint64_t rs_reconcile_generation(const struct rs_reconcile *rc); /* of what is in force; 0: none */
 /* In force, or NULL. Only meaningful with the world while rs_reconcile_clean(). */
 const struct rs_ir *rs_reconcile_ir(const struct rs_reconcile *rc);
-bool rs_reconcile_clean(const struct rs_reconcile *rc); /* what is in force is of the newest state */
+bool rs_reconcile_clean(
+	const struct rs_reconcile *rc); /* what is in force is of the newest state */
 const struct rs_err *rs_reconcile_source_error(const struct rs_reconcile *rc); /* num 0: none */
 double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc); /* below 0: none yet */
-struct rs_source *rs_reconcile_source(const struct rs_reconcile *rc);
-size_t rs_reconcile_waiting(const struct rs_reconcile *rc);
 
 /* What is compiled, as of now; valid until registry, source or reconciler change. */
 void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w);

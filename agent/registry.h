@@ -26,12 +26,12 @@ struct rs_attached {
 	struct rs_labels labels; /* last known, as the compiler reads them */
 	struct rs_container_port *ports;
 	size_t n_ports;
-	bool closed;		/* nobody knows its labels */
-	bool has_link;		/* its own link is there: name and index agree */
-	bool programmed;	/* the committed IR holds it */
-	char *conflict;		/* not compiled, and why; NULL when fine */
-	uint64_t generation;	/* since which it is programmed */
-	int64_t gone_since_ms;	/* its link is missing since; 0 while it is there */
+	bool closed;	       /* nobody knows its labels */
+	bool has_link;	       /* its own link is there: name and index agree */
+	bool programmed;       /* the committed IR holds it */
+	char *conflict;	       /* not compiled, and why; NULL when fine */
+	uint64_t generation;   /* since which it is programmed */
+	int64_t gone_since_ms; /* its link is missing since; 0 while it is there */
 };
 
 struct rs_registry;

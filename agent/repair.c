@@ -12,8 +12,8 @@ static void log_drifts(const struct rs_dp_drifts *d, const char *who)
 		rs_log(RS_LOG_WARN, "the kernel's rules were changed by somebody else", "object",
 		       d->v[i].object, "what", d->v[i].what, "who", who, NULL);
 	if (d->n > LOGGED_DRIFTS)
-		rs_log(RS_LOG_WARN, "and more differences", "n",
-		       RS_LOG_U64(d->n - LOGGED_DRIFTS), NULL);
+		rs_log(RS_LOG_WARN, "and more differences", "n", RS_LOG_U64(d->n - LOGGED_DRIFTS),
+		       NULL);
 }
 
 int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err)

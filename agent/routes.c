@@ -69,10 +69,11 @@ void rs_routes_sync(struct rs_agent *a)
 	rs_conditions_free(&a->routes);
 	memset(&a->routes, 0, sizeof(a->routes));
 	if (!w.n_node_ranges)
-		rs_conditions_add(&a->routes, "NoNodeRanges",
-				  "the pod ranges of this node are not known (--node-ranges, or a "
-				  "Node object): sources inside them are not checked on other links, "
-				  "and they have no unreachable route");
+		rs_conditions_add(
+			&a->routes, "NoNodeRanges",
+			"the pod ranges of this node are not known (--node-ranges, or a "
+			"Node object): sources inside them are not checked on other links, "
+			"and they have no unreachable route");
 	add_missing(a, w.node_ranges, w.n_node_ranges);
 	/* Before the first sync a Node object may only not be known yet. */
 	if (rs_reconcile_synced(a->rec) &&

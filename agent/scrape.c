@@ -146,7 +146,8 @@ static void put_conditions(struct rs_agent *a, struct rs_strbuf *out)
 	const struct rs_conditions *c = &a->conditions;
 
 	rs_board_update(a);
-	rs_metric_head(out, "ripstop_condition", "gauge", "Conditions a person should know, by type");
+	rs_metric_head(out, "ripstop_condition", "gauge",
+		       "Conditions a person should know, by type");
 	for (size_t i = 0, same; i < c->n; i += same) {
 		for (same = 1; i + same < c->n && !strcmp(c->v[i].type, c->v[i + same].type);)
 			same++;

@@ -368,8 +368,8 @@ static int take_path(const char *path, struct sockaddr_un *sa, struct rs_err *er
 	struct stat st;
 
 	if (strlen(path) >= sizeof(sa->sun_path))
-		return rs_err_set(err, ENAMETOOLONG, "socket path %s is longer than %zu bytes", path,
-				  sizeof(sa->sun_path) - 1);
+		return rs_err_set(err, ENAMETOOLONG, "socket path %s is longer than %zu bytes",
+				  path, sizeof(sa->sun_path) - 1);
 	sa->sun_family = AF_UNIX;
 	memcpy(sa->sun_path, path, strlen(path) + 1);
 	if (lstat(path, &st) < 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* call.c - one question to the agent, what its failures mean for the exit code, and names of objects. */
+/* call.c - one question to the agent, what its failures mean, and names of objects. */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ void cli_warn(const char *fmt, ...)
 	say("ripstop: warning: ", text);
 }
 
-/* ---- the call --------------------------------------------------------------------------------- */
+/* ---- the call -------------------------------------------------------------------------------- */
 
 static int exit_of(const struct cli_run *r, int rc)
 {
@@ -100,7 +100,7 @@ int cli_call(struct cli_run *r, struct json_object *request, const char *op, con
 	return 0;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 bool cli_is_plain_name(const char *operand)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cli.c - cli/ is `ripstop`, the debug command line: it asks the agent and renders what it answers. */
+/* cli.c - cli/ is `ripstop`, the debug command line: it asks the agent and renders the answer. */
 #include "cli/cli.h"
 
 #include <errno.h>

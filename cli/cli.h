@@ -62,7 +62,7 @@ struct cli_run {
 	struct rs_strbuf out;
 };
 
-/* ---- commands.c: the table of verbs ----------------------------------------------------------- */
+/* ---- commands.c: the table of verbs ---------------------------------------------------------- */
 
 struct cli_command {
 	const char *name;
@@ -87,7 +87,7 @@ int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 
-/* ---- flags.c: the table of flags -------------------------------------------------------------- */
+/* ---- flags.c: the table of flags ------------------------------------------------------------- */
 
 #define CLI_F_NAMESPACE 0x01u
 #define CLI_F_ALL 0x02u
@@ -117,9 +117,10 @@ int cli_parse(int argc, char **argv, struct cli_run *r);
 /* Of the words that next() yields the one most like `word`; NULL when none is near. */
 const char *cli_nearest(const char *word, const char *(*next)(size_t i));
 
-/* ---- call.c: one question to the agent ---------------------------------------------------------- */
+/* ---- call.c: one question to the agent ------------------------------------------------------- */
 
-/* Ask; *result is an object of that kind. 0, or an exit code after the error was told. Takes request. */
+/* Ask; *result is an object of that kind. 0, or an exit code after the error was told. Takes
+ * request. */
 int cli_call(struct cli_run *r, struct json_object *request, const char *op, const char *kind,
 	     struct json_object **result);
 
@@ -133,11 +134,11 @@ bool cli_is_plain_name(const char *operand);
 /* The operand, with the namespace of -n before a plain name; the caller frees it. */
 char *cli_qualified(const struct cli_run *r, const char *operand);
 
-/* Keep only the items of -n's namespace that an operand names ([NS/]NAME), all of them when there is no
- * operand; the first operand that names none goes to *missing. */
+/* Keep only the items of -n's namespace that an operand names ([NS/]NAME), all of them when there
+ * is no operand; the first operand that names none goes to *missing. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
 
-/* ---- printer.c: text and tables into r->out ----------------------------------------------------- */
+/* ---- printer.c: text and tables into r->out -------------------------------------------------- */
 
 enum cli_color {
 	CLI_PLAIN,
@@ -151,7 +152,7 @@ void cli_put_safe(struct cli_run *r, const char *text); /* from an object */
 void cli_putf(struct cli_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_put_colored(struct cli_run *r, enum cli_color color, const char *text); /* ours */
 
-/* The object as JSON: nothing in it is changed, what could steer a terminal is written as \uXXXX. */
+/* The object as JSON, unchanged; what could steer a terminal is written as \uXXXX. */
 void cli_put_json(struct cli_run *r, struct json_object *o);
 
 /* Text of a member for a table: escaped, "-" when absent or empty; the caller frees it. */

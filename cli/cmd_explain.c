@@ -4,13 +4,14 @@
 
 #include <string.h>
 
-/* ---- operands --------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 static bool is_number(const char *s)
 {
 	size_t len = strspn(s, "0123456789");
+	long port = len && len <= 5 && !s[len] ? strtol(s, NULL, 10) : 0;
 
-	return len && len <= 5 && !s[len] && atoi(s) >= 1 && atoi(s) <= 65535;
+	return port >= 1 && port <= 65535;
 }
 
 static bool is_port(const char *s)
@@ -40,7 +41,7 @@ static struct json_object *request(const struct cli_run *r)
 	return req;
 }
 
-/* ---- the screen ------------------------------------------------------------------------------- */
+/* ---- the screen ------------------------------------------------------------------------------ */
 
 static void put_end(struct rs_strbuf *b, struct json_object *end, bool with_ip)
 {

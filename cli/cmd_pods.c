@@ -88,8 +88,8 @@ static void render(struct cli_run *r, struct json_object *list)
 	struct cli_table *t;
 
 	if (!n) {
-		cli_warn("no pods of Ripstop %s on this node",
-			 r->opt.namespace ? "in that namespace" : "are");
+		cli_warn("there are no pods%s on this node",
+			 r->opt.namespace ? " of that namespace" : "");
 		return;
 	}
 	t = cli_table_new(columns, N_COLUMNS, r->opt.namespace ? 1 : 0, last);

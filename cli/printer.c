@@ -36,10 +36,10 @@ void cli_put_colored(struct cli_run *r, enum cli_color color, const char *text)
 	cli_putf(r, "%s%s\033[0m", sgr[color], text);
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
-/* Two and three byte sequences that a terminal may act on: DEL and C1, and the marks and overrides of
- * direction. json-c has written what is below 0x20 as escapes already. */
+/* Two and three byte sequences that a terminal may act on: DEL and C1, and the marks and overrides
+ * of direction. json-c has written what is below 0x20 as escapes already. */
 static unsigned int steering(const unsigned char *p, size_t *len)
 {
 	unsigned int cp;
@@ -83,7 +83,7 @@ void cli_put_json(struct cli_run *r, struct json_object *o)
 	cli_put(r, "\n");
 }
 
-/* ---- cells ------------------------------------------------------------------------------------ */
+/* ---- cells ----------------------------------------------------------------------------------- */
 
 static char *safe_or_dash(const char *text)
 {
@@ -163,7 +163,7 @@ char *cli_cell_labels(struct json_object *labels)
 	return b.len ? rs_strbuf_steal(&b) : rs_strdup("-");
 }
 
-/* ---- tables ----------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 struct cli_table {
 	struct libscols_table *tb;

@@ -106,8 +106,8 @@ def reason(r):
     text = "%s: %s" % (r.get("deniedAt", "?"), half.get("reason", "?"))
     miss = half.get("miss")
     if miss:
-        text += "; nearest: %s (%s)" % (miss.get("rule", "?"), "; ".join(
-            miss[k] for k in ("ports", "peers") if "NOT" in miss.get(k, "")) or "other end")
+        wrong = [miss[k] for k in ("ports", "peers") if miss.get(k) and not miss[k].endswith(" matches")]
+        text += "; nearest: %s (%s)" % (miss.get("rule", "?"), "; ".join(wrong))
     return text
 
 
@@ -147,7 +147,8 @@ def denials(cells, why):
             ports = groups.setdefault((c.src, c.dst, generic(why[c.ident], c)), [])
             if c.port not in ports:
                 ports.append(c.port)
-    for (src, dst, text), ports in groups.items():
+    order = ["frontend", "api", "database", "dns", "node", "outside"]
+    for (src, dst, text), ports in sorted(groups.items(), key=lambda g: (order.index(g[0][0]), order.index(g[0][1]))):
         say("   %s -> %s  %s" % (src, dst, " ".join(ports) if len(ports) < 6 else "everything"))
         say(paint("dim", "      " + text))
 
@@ -156,7 +157,7 @@ def generic(text, c):
     """The reason without what only names this flow's port or family."""
     for ip in (c.src_ip, c.dst_ip):
         text = text.replace(ip, "it")
-    return text
+    return text.replace("icmpv6 is not", "icmp is not").replace(c.port + " is not among", "the port is not among")
 
 
 def differences(cells, fates, verdicts, oracle):

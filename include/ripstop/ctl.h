@@ -4,8 +4,8 @@
  *
  * Transport: a SOCK_STREAM Unix socket (default /run/ripstop/agent.sock, mode 0600, peer uid
  * checked by the agent). A frame is a 4-byte big-endian length and that many bytes of one JSON
- * object: at most RS_CTL_MAX_FRAME bytes, at most RS_CTL_MAX_DEPTH deep. One request, one answer, in order;
- * a connection may carry several.
+ * object: at most RS_CTL_MAX_FRAME bytes, at most RS_CTL_MAX_DEPTH deep. One request, one answer,
+ * in order; a connection may carry several.
  *
  *	request	 {"protocol":1,"op":"explain", ...operands...}
  *	answer	 {"protocol":1,"ok":true,"result":{...}}
@@ -14,14 +14,14 @@
  * The server answers protocol N and N-1; another number gets an error that names both.
  *
  * Operations:
- *	attach	{containerID, ifname, deadlineMs}	the record exists: program it; result {generation,
- *							dataplane}. Answered after the commit.
- *	detach	{containerID, ifname}			remove its elements (unknown key is fine); result
- *							{generation}. The record stays for the plugin to remove.
- *	check	{containerID, ifname}			its elements are in the kernel as they should be
+ *	attach	{containerID, ifname, deadlineMs}	the record exists: program it; answered
+ *						after the commit; result {generation, dataplane}
+ *	detach	{containerID, ifname}		remove its elements (unknown key is fine); result
+ *						{generation}; the record is the plugin's to remove
+ *	check	{containerID, ifname}		its elements are in the kernel as they should be
  *	report	{verb, containerID, ifname, pod, cni, message, ms}	one line for the agent's log
  *	status | pods {namespace?, all?} | policies {namespace?, name?} | rules {pod}
- *	explain	{src, dst, port}			operands as typed by the user
+ *	explain	{src, dst, port, family?}		operands as typed by the user; family 4 or 6
  *	version
  * The CLI operations answer with the same object that `-o json` prints
  * ({"apiVersion":"ripstop.dev/v1","kind":...}).
@@ -41,11 +41,11 @@
 #define RS_CTL_MAX_DEPTH 32
 #define RS_CTL_SOCKET "/run/ripstop/agent.sock"
 
-/* ---- frames, for both sides; pure ------------------------------------------------------------- */
+/* ---- frames, for both sides; pure ------------------------------------------------------------ */
 
 /*
  * Look for one whole frame at the start of buf. Returns its total length (prefix included) and sets
- * *body and *body_len; 0 when more bytes are needed; -EMSGSIZE when the length is above the limit or 0.
+ * *body and *body_len; 0 when more bytes are needed; -EMSGSIZE when the length is 0 or too large.
  */
 long rs_ctl_frame_peek(const void *buf, size_t len, const char **body, size_t *body_len,
 		       struct rs_err *err);
@@ -60,22 +60,23 @@ int rs_ctl_frame_make(struct json_object *o, char **out, size_t *len, struct rs_
 struct json_object *rs_ctl_error_to_json(const struct rs_err *err);
 void rs_ctl_error_from_json(struct json_object *o, struct rs_err *err);
 
-/* ---- client ------------------------------------------------------------------------------------ */
+/* ---- client ---------------------------------------------------------------------------------- */
 
 /*
  * One request and its answer. Adds "protocol" to request (borrowed, not consumed). *result is the
  * answer's "result" (caller puts it; NULL pointer legal). timeout_ms bounds the whole call.
  *
  * Errors: -ECONNREFUSED, -ENOENT, -EACCES as connect(2) says; -ETIMEDOUT when the agent accepts and
- * does not answer; -ECONNRESET when it goes away unanswered (these but -EACCES are CNI code 11); -EPROTO when the answer is no frame of ours; and, when the agent answered with an
- * error, that error (its errno negated; its CNI code and hint in err).
+ * does not answer; -ECONNRESET when it goes away unanswered (these but -EACCES are CNI code 11);
+ * -EPROTO when the answer is no frame of ours; and, when the agent answered with an error, that
+ * error (its errno negated; its CNI code and hint in err).
  */
 int rs_ctl_call(const char *socket_path, struct json_object *request, int timeout_ms,
 		struct json_object **result, struct rs_err *err);
 
 /* The same, but a refused or missing socket, and an agent that goes away unanswered, is tried again
- * every 100 ms until the time is up: an agent that restarts must not fail an ADD. So the request may
- * be served twice. */
+ * every 100 ms until the time is up: an agent that restarts must not fail an ADD. So the request
+ * may be served twice. */
 int rs_ctl_call_retry(const char *socket_path, struct json_object *request, int timeout_ms,
 		      struct json_object **result, struct rs_err *err);
 

@@ -42,6 +42,8 @@ struct rs_dp_config {
 	bool verdict_cache;	/* false: every packet is judged */
 	uint16_t nflog_group;	/* default 41 */
 	uint32_t log_rate;	/* drop records a second and pod, default 10; 0: no records */
+	bool own_table;		/* nft: nobody else may change the table while we live, and it stays when we
+				 * die (owner|persist, kernel 6.9; without that a condition). Default false */
 };
 
 void rs_dp_config_default(struct rs_dp_config *cfg);

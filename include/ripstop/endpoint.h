@@ -2,11 +2,11 @@
 /*
  * endpoint.h - the attachment record: one file for each (containerID, ifname) that the plugin made.
  *
- * The plugin writes a record before it touches the kernel and removes it last; the agent reads all of
- * them at start and one when it is told of it. The record, not the API, is the truth about what hangs
- * on this node. Files lie in STATE/endpoints/, one JSON object each, written temp + fsync + link(2),
- * so a crash leaves all or nothing. Everything is keyed by (containerID, ifname), never by pod: the
- * successor of a pod has the same name and another container (failures F19, F6).
+ * The plugin writes a record before it touches the kernel and removes it last; the agent reads all
+ * of them at start and one when it is told of it. The record, not the API, is the truth about what
+ * hangs on this node. Files lie in STATE/endpoints/, one JSON object each, written temp + fsync +
+ * link(2), so a crash leaves all or nothing. Everything is keyed by (containerID, ifname), never by
+ * pod: the successor of a pod has the same name and another container (failures F19, F6).
  *
  * States: LIVE    - ADD has begun or is done.
  *         TOMBSTONE - DEL came while no agent lived: links are gone, the addresses are not given
@@ -21,15 +21,12 @@
 
 #include <ripstop/addr.h>
 #include <ripstop/error.h>
+#include <ripstop/linkgroup.h>
 
 #define RS_ENDPOINT_VERSION 1
 #define RS_CONTAINER_ID_MAX 200 /* bytes; longer ones are refused (code 4) */
 #define RS_IFNAME_LEN 16	/* with NUL */
 #define RS_ENDPOINT_MAX_IPS 8
-/* The link group of every pod link's host end unless node.json names another; condemned links lie in the
- * neighbouring number (xor 1). */
-#define RS_LINK_GROUP 0x5249u
-
 enum rs_endpoint_state {
 	RS_ENDPOINT_LIVE,
 	RS_ENDPOINT_TOMBSTONE,
@@ -107,11 +104,11 @@ void rs_endpoint_store_close(struct rs_endpoint_store *s);
 /* -EEXIST (CNI code 105) when a record of that key exists; the old one is untouched. */
 int rs_endpoint_create(struct rs_endpoint_store *s, const struct rs_endpoint *e,
 		       struct rs_err *err);
-/* Replace the record of that key (it must exist: -ENOENT). A tombstone is not made live: -ESTALE. */
+/* Replace the record of that key (-ENOENT: there is none). A tombstone stays one: -ESTALE. */
 int rs_endpoint_update(struct rs_endpoint_store *s, const struct rs_endpoint *e,
 		       struct rs_err *err);
-/* Read, let fn change what it likes but the key, write: all under one lock, so that plugin and agent
- * never undo each other's changes. Errors as rs_endpoint_update(). */
+/* Read, let fn change what it likes but the key, write: all under one lock, so that plugin and
+ * agent never undo each other's changes. Errors as rs_endpoint_update(). */
 int rs_endpoint_modify(struct rs_endpoint_store *s, const char *container_id, const char *ifname,
 		       void (*fn)(struct rs_endpoint *e, void *arg), void *arg, struct rs_err *err);
 /* -ENOENT when there is none; -EBADMSG when it is damaged. The caller frees *out. */

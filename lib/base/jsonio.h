@@ -22,8 +22,8 @@
 RS_DEFINE_CLEANUP(rs_cleanup_json, struct json_object *, json_object_put)
 #define rs_autojson rs_cleanup(rs_cleanup_json)
 
-/* Parse one object of at most max_depth levels of brackets (a further level may be empty); the caller
- * puts *out. -EBADMSG when it is none. */
+/* Parse one object of at most max_depth levels of brackets (a further level may be empty); the
+ * caller puts *out. -EBADMSG when it is none. */
 int rs_json_parse(const char *text, size_t len, int max_depth, struct json_object **out,
 		  struct rs_err *err);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* ctl_client.c - the client's side of the control protocol: one request, one answer, one deadline. */
+/* ctl_client.c - the client's side of the control protocol: one request, answer and deadline. */
 #include <ripstop/ctl.h>
 
 #include <errno.h>
@@ -91,7 +91,7 @@ static int open_socket(const struct call *c, struct rs_err *err)
 	if (strlen(c->path) >= sizeof(sa.sun_path))
 		return rs_err_set(err, ENAMETOOLONG, "socket path %s is longer than %zu bytes",
 				  c->path, sizeof(sa.sun_path) - 1);
-	strcpy(sa.sun_path, c->path);
+	memcpy(sa.sun_path, c->path, strlen(c->path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return rs_err_sys(err, errno, "socket");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* dataplane.c - lib/dataplane makes a kernel mechanism enforce an IR; here are its backends by name. */
 #include <ripstop/dataplane.h>
-#include <ripstop/endpoint.h>
+#include <ripstop/linkgroup.h>
 
 #include <stdlib.h>
 #include <string.h>

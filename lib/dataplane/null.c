@@ -34,13 +34,13 @@ static int null_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 	return 0;
 }
 
-#define COPY(to, from, field)                                                                      \
-	do {                                                                                       \
-		(to)->n_##field = (from)->n_##field;                                               \
-		(to)->field = rs_ir_alloc((to), (from)->n_##field, sizeof(*(from)->field));        \
-		if ((from)->n_##field)                                                             \
-			memcpy((to)->field, (from)->field,                                         \
-			       (from)->n_##field * sizeof(*(from)->field));                        \
+#define COPY(to, from, field)                                                               \
+	do {                                                                                \
+		(to)->n_##field = (from)->n_##field;                                        \
+		(to)->field = rs_ir_alloc((to), (from)->n_##field, sizeof(*(from)->field)); \
+		if ((from)->n_##field)                                                      \
+			memcpy((to)->field, (from)->field,                                  \
+			       (from)->n_##field * sizeof(*(from)->field));                 \
 	} while (0)
 
 /* Strings belong to the IR they came from, and rule ids mean nothing without their lists. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* endpoint.c - lib/endpoint keeps the attachment records, one file for each (containerID, ifname); see
- * <ripstop/endpoint.h>. */
+/*
+ * endpoint.c - lib/endpoint keeps the attachment records, one file for each (containerID, ifname);
+ * see <ripstop/endpoint.h>.
+ */
 #include <ripstop/endpoint.h>
 
 #include <errno.h>

@@ -79,7 +79,7 @@ struct rs_endpoint *rs_endpoint_copy(const struct rs_endpoint *e)
 	return c;
 }
 
-/* ---- to text ---------------------------------------------------------------------------------- */
+/* ---- to text --------------------------------------------------------------------------------- */
 
 static void add_int(struct json_object *o, const char *key, int64_t n)
 {
@@ -170,7 +170,7 @@ char *rs_endpoint_to_json(const struct rs_endpoint *e)
 	return rs_json_print(o);
 }
 
-/* ---- from text -------------------------------------------------------------------------------- */
+/* ---- from text ------------------------------------------------------------------------------- */
 
 static int parse_word(struct json_object *o, const char *key, const char *const *names, size_t n,
 		      unsigned int *out, struct rs_err *err)
@@ -360,7 +360,7 @@ static int parse_host_ifname(struct json_object *o, struct rs_endpoint *e, struc
 	if (rc == 0 && name)
 		rc = rs_ifname_check(name, err);
 	if (rc == 0 && name)
-		strcpy(e->host_ifname, name);
+		memcpy(e->host_ifname, name, strlen(name) + 1);
 	return rc;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* endpoint_name.c - names: what a containerID and an interface may look like, and what follows from them. */
+/* endpoint_name.c - what a containerID and an interface name may look like, and what follows. */
 #include <ripstop/endpoint.h>
 
 #include <errno.h>

@@ -3,8 +3,8 @@
  * node.h - STATE/node.json: what the agent tells the plugin without a socket call.
  *
  * Written by the agent (temp, fsync, rename) at start, at every change and every 10 s; read by the
- * plugin for ranges and MTU (ADD) and for STATUS. A file of another boot counts as absent; one older
- * than the plugin's limit (120 s) means that no agent lives.
+ * plugin for ranges and MTU (ADD) and for STATUS. A file of another boot counts as absent; one
+ * older than the plugin's limit (120 s) means that no agent lives.
  */
 #ifndef RIPSTOP_ENDPOINT_NODE_H
 #define RIPSTOP_ENDPOINT_NODE_H
@@ -23,7 +23,7 @@ struct rs_node_info {
 	char *node;		/* node name */
 	char *dataplane;	/* "nft" */
 	char *version;
-	struct rs_cidr *ranges; /* this node's pod ranges; may be empty (then the conflist has them) */
+	struct rs_cidr *ranges; /* this node's pod ranges; may be empty (see the conflist) */
 	size_t n_ranges;
 	uint32_t mtu;		/* 0: the plugin takes the uplink's */
 	uint32_t link_group;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* ipam.c - lib/ipam gives out addresses of this node's pod ranges and takes them back; see ipam.h. */
+/* ipam.c - lib/ipam gives out addresses of this node's pod ranges and takes them back. */
 #include "ipam/ipam.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ struct rs_ipam {
 	int64_t now_s;
 };
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int bad_range(const struct rs_cidr *c, const char *why, struct rs_err *err)
 {
@@ -84,7 +84,7 @@ static int set_boot_id(struct rs_ipam *ipam, const char *boot_id, struct rs_err 
 		return rs_boot_id(ipam->boot_id, err);
 	if (!*boot_id || strlen(boot_id) >= sizeof(ipam->boot_id))
 		return rs_err_set(err, EINVAL, "boot id \"%s\" is none", boot_id);
-	strcpy(ipam->boot_id, boot_id);
+	memcpy(ipam->boot_id, boot_id, strlen(boot_id) + 1);
 	return 0;
 }
 
@@ -136,7 +136,7 @@ static struct timespec now_of(const struct rs_ipam *ipam)
 	return now;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool is_key(const struct rs_lease *l, const char *container_id, const char *ifname)
 {
@@ -293,7 +293,7 @@ int rs_ipam_each(struct rs_ipam *ipam,
 	return rs_statedir_each(&ipam->dir, visit, &w, err);
 }
 
-/* ---- changes, all under the lock -------------------------------------------------------------- */
+/* ---- changes, all under the lock ------------------------------------------------------------- */
 
 static void remove_row(struct rs_ipam *ipam, const struct lease_file *f)
 {
@@ -344,7 +344,7 @@ static int hold_all(struct rs_ipam *ipam, const char *container_id, const char *
 
 		rc = lease_hold(&ipam->dir, &l, err);
 	}
-	/* A file that was there is not ours; of the others nobody was told, so they need no rest. */
+	/* A file that was there is not ours; nobody was told of the others: they need no rest. */
 	if (rc == -EEXIST)
 		i--;
 	while (rc < 0 && i-- > 0)

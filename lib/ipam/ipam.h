@@ -2,16 +2,17 @@
 /*
  * ipam.h - lib/ipam gives out addresses of this node's pod ranges and takes them back.
  *
- * What flows in: ranges, and a key (containerID, ifname). What flows out: one address of each family
- * that has a range. State: STATE/leases/, one small JSON file an address, named by the address;
- * every change holds one flock (on the folder itself) and is written temp + fsync + link/rename, so a crash
- * leaves all or nothing, and a damaged file is an error (CNI code 103), never a free address.
+ * What flows in: ranges, and a key (containerID, ifname). What flows out: one address of each
+ * family that has a range. State: STATE/leases/, one small JSON file an address, named by the
+ * address; every change holds one flock (on the folder itself) and is written temp + fsync +
+ * link/rename, so a crash leaves all or nothing, and a damaged file is an error (CNI code 103),
+ * never a free address.
  *
  * Rules (docs/ipam.md): an address that was released rests (restSeconds) before it is given out
- * again; among free ones the longest rested comes first, never used before used, so a range is walked round
- * robin. A lease of another boot is void (its pod is gone). Network, broadcast (IPv4, prefix < 31),
- * the all-zero host (IPv6 subnet-router anycast) and excluded addresses are never given out.
- * A release compares (containerID, ifname) under the lock.
+ * again; among free ones the longest rested comes first, never used before used, so a range is
+ * walked round robin. A lease of another boot is void (its pod is gone). Network, broadcast (IPv4,
+ * prefix < 31), the all-zero host (IPv6 subnet-router anycast) and excluded addresses are never
+ * given out. A release compares (containerID, ifname) under the lock.
  */
 #ifndef RIPSTOP_IPAM_IPAM_H
 #define RIPSTOP_IPAM_IPAM_H
@@ -50,16 +51,16 @@ struct rs_lease {
 	int64_t since_s; /* held or resting since, in seconds after the boot (CLOCK_BOOTTIME) */
 };
 
-/* Ranges are checked here: overlap with each other, a default route, loopback, link-local, multicast, or an
- * IPv6 range shorter than /64 is CNI code 7. Creates STATE/leases (0700). */
+/* Ranges are checked here: overlap with each other, a default route, loopback, link-local,
+ * multicast, or an IPv6 range shorter than /64 is CNI code 7. Creates STATE/leases (0700). */
 int rs_ipam_open(const struct rs_ipam_config *cfg, struct rs_ipam **out, struct rs_err *err);
 void rs_ipam_close(struct rs_ipam *ipam);
 
 /*
  * Lease one address per family that has ranges, for a key that holds none (-EEXIST, code 105).
- * All families or none. Exhausted: -EADDRNOTAVAIL, code 100; only resting addresses: -EAGAIN, code 11,
- * and the message says when the next is free. A damaged file anywhere in the folder: -EBADMSG, code 103.
- * out has room for 2; *n is set.
+ * All families or none. Exhausted: -EADDRNOTAVAIL, code 100; only resting addresses: -EAGAIN, code
+ * 11, and the message says when the next is free. A damaged file anywhere in the folder: -EBADMSG,
+ * code 103. out has room for 2; *n is set.
  */
 int rs_ipam_acquire(struct rs_ipam *ipam, const char *container_id, const char *ifname,
 		    struct rs_addr out[2], size_t *n, struct rs_err *err);
@@ -75,7 +76,7 @@ int rs_ipam_check_free(struct rs_ipam *ipam, struct rs_err *err);
 int rs_ipam_verify(struct rs_ipam *ipam, const char *container_id, const char *ifname,
 		   const struct rs_addr *ips, size_t n, struct rs_err *err);
 
-/* Every lease file; the callee owns the lease's strings (rs_lease_clear). Damaged files: lease NULL. */
+/* Every lease file; the callee owns the lease's strings (rs_lease_clear). Damaged: lease NULL. */
 int rs_ipam_each(struct rs_ipam *ipam,
 		 int (*fn)(struct rs_lease *lease, const char *name, const struct rs_err *why,
 			   void *arg),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* lease.c - lease files: their text, the folder as a table, the changes of one file; see lease.h. */
+/* lease.c - lease files: their text, the folder as a table, the changes of one; see lease.h. */
 #include "ipam/lease.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ void rs_lease_clear(struct rs_lease *l)
 	memset(l, 0, sizeof(*l));
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 char *rs_lease_to_json(const struct rs_lease *l)
 {
@@ -101,7 +101,7 @@ int rs_lease_from_json(const char *text, size_t len, struct rs_lease *out, struc
 	return rc;
 }
 
-/* ---- one file --------------------------------------------------------------------------------- */
+/* ---- one file -------------------------------------------------------------------------------- */
 
 const char *lease_name(const struct rs_addr *a, enum rs_lease_state state, char buf[LEASE_NAME_LEN])
 {
@@ -219,7 +219,7 @@ int lease_rest(const struct rs_statedir *d, const struct rs_addr *a, struct time
 	return rc;
 }
 
-/* ---- the folder ------------------------------------------------------------------------------- */
+/* ---- the folder ------------------------------------------------------------------------------ */
 
 struct loading {
 	const struct rs_statedir *d;

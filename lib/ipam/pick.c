@@ -18,8 +18,8 @@ bool pick_has_family(const struct pick_ranges *r, int family)
 	return false;
 }
 
-/* Network and broadcast of IPv4, the subnet-router anycast address of IPv6 (RFC 4291 2.6.1); a range
- * of one or two addresses has none of them. */
+/* Network and broadcast of IPv4, the subnet-router anycast address of IPv6 (RFC 4291 2.6.1); a
+ * range of one or two addresses has none of them. */
 static bool reserved(const struct rs_cidr *c, const struct rs_addr *a)
 {
 	struct rs_addr last = rs_cidr_last(c);

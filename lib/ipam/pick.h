@@ -5,8 +5,8 @@
 
 #include "ipam/lease.h"
 
-/* Rested files that are kept of a range of more than PICK_SMALL addresses: enough to know which have
- * rested longest, few enough to read them all at every ADD. A small range keeps them all. */
+/* Rested files that are kept of a range of more than PICK_SMALL addresses: enough to know which
+ * have rested longest, few enough to read them all at every ADD. A small range keeps them all. */
 #define PICK_SMALL 4096
 #define PICK_KEEP 256
 
@@ -18,7 +18,7 @@ struct pick_ranges {
 	uint32_t rest_s;
 };
 
-/* Of a family: -EADDRNOTAVAIL (code 100) when every address is held, -EAGAIN (code 11) when some rest. */
+/* Of a family: -EADDRNOTAVAIL (code 100) when all are held, -EAGAIN (code 11) when some rest. */
 int pick_address(const struct pick_ranges *r, int family, const struct lease_table *t,
 		 struct timespec now, struct rs_addr *out, struct rs_err *err);
 

@@ -10,6 +10,8 @@
 #include "base/base.h"
 #include "object/keyed_hash.h"
 
+#define MAX_TAG_DIRECTIVES 64
+
 struct anchor {
 	UT_hash_handle hh;
 	char *name;
@@ -22,6 +24,7 @@ struct yaml_reader {
 	yaml_parser_t parser;
 	const char *text;
 	size_t len;
+	bool checked;
 	size_t doc_line; /* where the document at hand begins, from 0 */
 	struct anchor *anchors;
 	struct anchor *open_anchors[RS_DOC_MAX_DEPTH];
@@ -316,11 +319,35 @@ static int on_event(struct yaml_reader *y, const yaml_event_t *e, struct rs_err 
 	}
 }
 
+/*
+ * libyaml compares every %TAG directive with all before it, so a megabyte of them takes minutes.
+ * Manifests have none; a line break is what libyaml takes for one (also NEL, LS and PS).
+ */
+static int check_directives(struct yaml_reader *y, struct rs_err *err)
+{
+	static const char word[] = "%TAG", breaks[] = "\n\r\x85\xa8\xa9";
+	const char *p = y->text, *end = y->text + y->len;
+	size_t n = 0;
+
+	for (; p < end && (p = memmem(p, (size_t)(end - p), word, 4)); p += 4) {
+		if (p > y->text && !memchr(breaks, p[-1], sizeof(breaks) - 1))
+			continue;
+		if (++n > MAX_TAG_DIRECTIVES)
+			return rs_doc_fail(&y->base.b, pos_at(y->text, (size_t)(p - y->text)), err,
+					   E2BIG, "more than %d %%TAG directives",
+					   MAX_TAG_DIRECTIVES);
+	}
+	return 0;
+}
+
 static int yaml_next(struct rs_doc_reader *r, struct rs_err *err)
 {
 	struct yaml_reader *y = yaml_reader(r);
 	int rc = 0;
 
+	if (!y->checked && check_directives(y, err) < 0)
+		return -E2BIG;
+	y->checked = true;
 	forget_anchors(y);
 	while (!rc) {
 		yaml_event_t e;

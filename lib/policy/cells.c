@@ -31,10 +31,10 @@ struct work {
 	/* of the group at hand */
 	struct rs_draft_group *g;
 	uint32_t group;
-	struct rs_u32s any;   /* rules without peers */
-	struct lists facets;  /* facet: rules that select it */
-	struct lists ranges;  /* range class: rules whose blocks hold it */
-	bool *uses_named;     /* names in this group's egress rules */
+	struct rs_u32s any;  /* rules without peers */
+	struct lists facets; /* facet: rules that select it */
+	struct lists ranges; /* range class: rules whose blocks hold it */
+	bool *uses_named;    /* names in this group's egress rules */
 	bool any_named;
 	struct rs_intern seen;
 	struct rs_vec(struct answer) answers;
@@ -358,11 +358,12 @@ static void deny_over_budget(struct work *x)
 	const struct rs_meta *m = &x->c->policies.v[g->policies.v[0]].p->meta;
 
 	x->g->over_budget = true;
-	rs_conditions_add(x->c->conditions, "CellBudget",
-			  "%s of the pods that %s/%s%s isolates needs more than %u cells: everything is "
-			  "denied there; use fewer distinct peers",
-			  g->dir == RS_INGRESS ? "ingress" : "egress", m->ns, m->name,
-			  g->policies.n > 1 ? " (with others)" : "", x->c->max_cells);
+	rs_conditions_add(
+		x->c->conditions, "CellBudget",
+		"%s of the pods that %s/%s%s isolates needs more than %u cells: everything is "
+		"denied there; use fewer distinct peers",
+		g->dir == RS_INGRESS ? "ingress" : "egress", m->ns, m->name,
+		g->policies.n > 1 ? " (with others)" : "", x->c->max_cells);
 }
 
 static void group_done(struct work *x)

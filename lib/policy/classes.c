@@ -277,8 +277,8 @@ static void claim_outside(struct classifier *x, const struct rs_pod *p, const st
 	char text[RS_ADDR_STRLEN];
 
 	if (!x->outside++)
-		x->first_outside = rs_asprintf("%s/%s %s", p->meta.ns, p->meta.name,
-					       rs_addr_str(ip, text));
+		x->first_outside =
+			rs_asprintf("%s/%s %s", p->meta.ns, p->meta.name, rs_addr_str(ip, text));
 }
 
 static void add_stored(struct classifier *x, const struct rs_pod *p)
@@ -434,10 +434,11 @@ static void report_conflict(struct classifier *x, size_t from, size_t to, unsign
 				  "%s is claimed by %s: only what is allowed for all is allowed",
 				  text, names);
 	else if (count > from + 1)
-		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
-				  "%s is held by more than one pod of this node (%s): there they are "
-				  "closed",
-				  text, names);
+		rs_conditions_add(
+			x->c->conditions, "AddressClaimedTwice",
+			"%s is held by more than one pod of this node (%s): there they are "
+			"closed",
+			text, names);
 	else
 		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
 				  "%s is claimed by %s: the first is this node's and counts", text,
@@ -506,10 +507,11 @@ static void classify_all(struct classifier *x)
 				  "%u more addresses are claimed by more than one pod",
 				  conflicts - MAX_NAMED_IN_CONDITIONS);
 	if (x->outside)
-		rs_conditions_add(x->c->conditions, "PodAddressOutsideRanges",
-				  "%zu pod addresses lie outside their node's pod ranges and do not "
-				  "count (the first: %s)",
-				  x->outside, x->first_outside);
+		rs_conditions_add(
+			x->c->conditions, "PodAddressOutsideRanges",
+			"%zu pod addresses lie outside their node's pod ranges and do not "
+			"count (the first: %s)",
+			x->outside, x->first_outside);
 }
 
 void rs_cc_classes(struct rs_cc *c)

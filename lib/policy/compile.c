@@ -8,7 +8,7 @@
 
 struct rs_compiler {
 	struct rs_numbering *last;
-	struct rs_numbering *pending;	 /* what `last` becomes once pending_ir is committed */
+	struct rs_numbering *pending;	/* what `last` becomes once pending_ir is committed */
 	const struct rs_ir *pending_ir; /* compared, never read: its owner may have freed it */
 };
 
@@ -146,8 +146,8 @@ int rs_compile(struct rs_compiler *comp, const struct rs_world *w, struct rs_ir 
 	struct rs_cc c = {
 		.w = w,
 		.conditions = conditions,
-		.max_cells = w->max_cells_per_group ? w->max_cells_per_group :
-						      RS_MAX_CELLS_PER_GROUP,
+		.max_cells =
+			w->max_cells_per_group ? w->max_cells_per_group : RS_MAX_CELLS_PER_GROUP,
 	};
 	int rc;
 

@@ -29,7 +29,7 @@ static inline uint64_t rs_named_pair(uint32_t id, uint16_t port)
 
 /* A set of pods that rules name: which namespaces, and which pods in them. */
 struct rs_atom {
-	uint32_t ns;  /* of rs_cc.ns_names: the policy's own namespace; RS_NONE: by ns_dim */
+	uint32_t ns;	 /* of rs_cc.ns_names: the policy's own namespace; RS_NONE: by ns_dim */
 	uint32_t ns_dim; /* of rs_cc.ns_dims: a namespaceSelector */
 	const struct rs_selector *pods; /* NULL: all pods of those namespaces */
 	struct rs_hash hash;
@@ -48,7 +48,7 @@ struct rs_crule {
 	enum rs_direction dir;
 	uint32_t index;
 	struct rs_u32s atoms;
-	uint32_t block;		/* of rs_cc.blocks, RS_NONE without ipBlocks */
+	uint32_t block;	      /* of rs_cc.blocks, RS_NONE without ipBlocks */
 	struct rs_u32s named; /* per port of the rule: of rs_cc.named, RS_NONE when not named */
 };
 
@@ -145,7 +145,7 @@ struct rs_cc {
 	struct rs_vec(const struct rs_selector *) ns_dim_sel;
 	struct rs_intern atom_keys;
 	struct rs_vec(struct rs_atom) atoms;
-	struct rs_intern named; /* (protocol, name) of every named port in use */
+	struct rs_intern named;	       /* (protocol, name) of every named port in use */
 	struct rs_vec(bool) named_out; /* an egress rule uses it: peers are told apart by it */
 	struct rs_intern blocks; /* by intervals: what all ipBlocks of one rule hold together */
 	struct rs_vec(struct rs_hash) block_hash;

@@ -32,8 +32,10 @@ static int find(const struct rs_world *w, const char *ns, const char *name, stru
 	if (!p)
 		return rs_err_set(err, ENOENT, "there is no pod %s", text);
 	if (p->host_network)
-		return rs_err_set(err, ENOTSUP, "pod %s uses the host's network: no policy applies "
-						"to it", text);
+		return rs_err_set(err, ENOTSUP,
+				  "pod %s uses the host's network: no policy applies "
+				  "to it",
+				  text);
 	out->labels = &p->meta.labels;
 	out->ports = p->ports;
 	out->n_ports = p->n_ports;
@@ -62,8 +64,7 @@ static size_t count_pods(const struct rs_world *w, const struct rs_policy *p,
 			.ns_labels = rs_world_ns_labels(w, pods[i]->meta.ns),
 		};
 
-		if (pods[i]->n_ips && rs_pod_is_peer(pods[i]) &&
-		    !rs_world_local(w, v.ns, v.name))
+		if (pods[i]->n_ips && rs_pod_is_peer(pods[i]) && !rs_world_local(w, v.ns, v.name))
 			count += rs_peer_matches(p, peer, &v, &(struct rs_addr){ 0 });
 	}
 	return count;
@@ -147,8 +148,9 @@ static void add_rule(const struct rs_world *w, const struct who *who, const stru
 	else if (!has_peer(r))
 		out->why_nothing = rs_strdup("it has no valid peer");
 	else if (!has_port(who, r, dir))
-		out->why_nothing = rs_strdup("it has no valid port, or only names that the pod does "
-					     "not declare");
+		out->why_nothing =
+			rs_strdup("it has no valid port, or only names that the pod does "
+				  "not declare");
 	out->allows_nothing = out->why_nothing;
 }
 

@@ -135,9 +135,8 @@ static void emit_profiles(const struct rs_cc *c, const struct rs_numbers *no, st
 		if (!no->profiles[i])
 			continue;
 		/* `first` is the draft's index until the profiles are in their order. */
-		ir->profiles[n++] = (struct rs_ir_profile){
-			no->profiles[i], (uint32_t)i, (uint32_t)c->d.contents.v[i].n
-		};
+		ir->profiles[n++] = (struct rs_ir_profile){ no->profiles[i], (uint32_t)i,
+							    (uint32_t)c->d.contents.v[i].n };
 	}
 	if (n > 1)
 		qsort(ir->profiles, n, sizeof(*ir->profiles), cmp_profile);

@@ -46,7 +46,8 @@ static int find_pod(const struct rs_world *w, struct end *e, struct rs_err *err)
 	if (p && rs_pod_finished(p))
 		e->odd = "has finished: as a peer it has lost its address";
 	else if (!l && p->host_network)
-		e->odd = "uses the host's network: selectors do not match it, its address is the node's";
+		e->odd = "uses the host's network: selectors do not match it, its address is the "
+			 "node's";
 	return 0;
 }
 
@@ -74,7 +75,8 @@ static int find_end(const struct rs_world *w, const struct rs_flow_end *asked, s
 	e->n_ips = asked->addr.family != RS_AF_NONE;
 	e->text = rs_strdup(asked->node ? "this node" : rs_addr_str(&asked->addr, text));
 	if (!asked->node && !e->n_ips)
-		return rs_err_set(err, EINVAL, "an end of the flow is neither a pod nor an address");
+		return rs_err_set(err, EINVAL,
+				  "an end of the flow is neither a pod nor an address");
 	return 0;
 }
 
@@ -123,7 +125,8 @@ static void find_claims(const struct rs_world *w, struct end *e)
 	for (i = 0; i < e->claims.n && !e->local; i++)
 		e->local = e->claims.v[i].local;
 	if (e->asked->name && e->local &&
-	    (strcmp(e->local->name, e->asked->name) != 0 || strcmp(e->local->ns, e->asked->ns) != 0))
+	    (strcmp(e->local->name, e->asked->name) != 0 ||
+	     strcmp(e->local->ns, e->asked->ns) != 0))
 		e->odd = "does not count at its address: a pod of this node holds it";
 	if (!e->asked->name && e->claims.n) {
 		free(e->text);
@@ -140,8 +143,8 @@ static void half_set(struct rs_half_explained *h, enum rs_verdict v, char *reaso
 }
 
 /* Which rule allows, if any does: policies come sorted, rules in their order. */
-static bool find_allowing(const struct rs_half *h, const struct rs_policy *const *policies, size_t n,
-			  struct rs_half_explained *out)
+static bool find_allowing(const struct rs_half *h, const struct rs_policy *const *policies,
+			  size_t n, struct rs_half_explained *out)
 {
 	size_t i, k;
 
@@ -271,7 +274,8 @@ static void explain_halves(const struct rs_world *w, const struct end *src, cons
 		explain_half(w, src, dst, RS_EGRESS, f, &x->egress);
 	if (dst->local && src->asked->node)
 		half_set(&x->ingress, RS_VERDICT_ALLOW,
-			 rs_strdup("it comes from this node itself: that always reaches its own pods"));
+			 rs_strdup("it comes from this node itself: that always reaches its own "
+				   "pods"));
 	else if (dst->local)
 		explain_half(w, dst, src, RS_INGRESS, f, &x->ingress);
 }
@@ -315,12 +319,12 @@ static int cross_check(const struct rs_ir *ir, const struct end *src, const stru
 			  "the rules in force do not say what the objects say about %s to %s: in "
 			  "force %s, by the objects egress %s, ingress %s",
 			  src->text, dst->text, v.allow ? "it is allowed" : "it is denied",
-			  !x->egress.known		       ? "not judged here" :
-			  x->egress.verdict == RS_VERDICT_ALLOW ? "allowed" :
-								 "denied",
-			  !x->ingress.known			? "not judged here" :
-			  x->ingress.verdict == RS_VERDICT_ALLOW ? "allowed" :
-								  "denied");
+			  !x->egress.known			  ? "not judged here"
+			  : x->egress.verdict == RS_VERDICT_ALLOW ? "allowed"
+								  : "denied",
+			  !x->ingress.known			   ? "not judged here"
+			  : x->ingress.verdict == RS_VERDICT_ALLOW ? "allowed"
+								   : "denied");
 }
 
 /* ---- the whole -------------------------------------------------------------------------------- */
@@ -354,7 +358,8 @@ static void note_end(struct rs_strbuf *b, const struct end *e)
 		rs_strbuf_printf(b, " %s", e->odd);
 	if (e->claims.n > 1)
 		put_note(b, rs_addr_str(&e->addr, addr),
-			 " is claimed by more than one pod: only what is allowed for all is allowed");
+			 " is claimed by more than one pod: only what is allowed for all is "
+			 "allowed");
 }
 
 static char *make_note(const struct end *src, const struct end *dst, const struct rs_explanation *x)

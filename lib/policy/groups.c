@@ -84,8 +84,9 @@ static void describe(const struct rs_cc *c, const struct rs_subject *s, enum rs_
 	size_t i;
 
 	g->dir = dir;
-	g->kind = s->closed ? RS_GROUP_CLOSED :
-		  s->policies[dir].n ? RS_GROUP_ISOLATED : RS_GROUP_OPEN;
+	g->kind = s->closed	       ? RS_GROUP_CLOSED
+		  : s->policies[dir].n ? RS_GROUP_ISOLATED
+				       : RS_GROUP_OPEN;
 	if (g->kind != RS_GROUP_ISOLATED)
 		return;
 	for (i = 0; i < s->policies[dir].n; i++) {

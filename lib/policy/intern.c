@@ -6,7 +6,34 @@
 
 #include "base/alloc.h"
 
+static uint64_t mix(uint64_t h)
+{
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdULL;
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	return h ^ h >> 33;
+}
+
+/* Eight bytes at a time. uthash's own default is a switch that falls through: clang warns of it. */
+static unsigned int table_hash(const void *key, size_t len)
+{
+	const char *p = key;
+	uint64_t h = len, word;
+
+	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		h = (h ^ word) * 0x9fb21c651e98df25ULL;
+		h ^= h >> 32;
+	}
+	word = 0;
+	if (len)
+		memcpy(&word, p, len);
+	return (unsigned int)mix(h ^ word);
+}
+
 #define uthash_fatal(msg) rs_oom()
+#define HASH_FUNCTION(key, len, hash) ((hash) = table_hash((key), (len)))
 #include <uthash.h>
 
 struct rs_intern_entry {
@@ -72,15 +99,6 @@ void rs_key_str(struct rs_strbuf *b, const char *s)
 	rs_key_u32(b, s ? (uint32_t)n : RS_NONE);
 	if (n)
 		rs_strbuf_add(b, s, n);
-}
-
-static uint64_t mix(uint64_t h)
-{
-	h ^= h >> 33;
-	h *= 0xff51afd7ed558ccdULL;
-	h ^= h >> 33;
-	h *= 0xc4ceb9fe1a85ec53ULL;
-	return h ^ h >> 33;
 }
 
 struct rs_hash rs_hash_bytes(const void *p, size_t n)

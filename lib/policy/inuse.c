@@ -249,9 +249,9 @@ static void report_rule(struct rs_cc *c, const struct rs_crule *r)
 			rs_conditions_add(c->conditions, "InvalidPolicy",
 					  "%s/%s spec.%s[%u].%s[%zu] matches nothing: %s", m->ns,
 					  m->name, dir, r->index, list, i,
-					  why			? why :
-					  p->pod_selector.why ? p->pod_selector.why :
-								"it is not valid");
+					  why			? why
+					  : p->pod_selector.why ? p->pod_selector.why
+								: "it is not valid");
 	}
 	for (i = 0; i < r->rule->n_ports; i++) {
 		const struct rs_policy_port *p = &r->rule->ports[i];

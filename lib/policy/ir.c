@@ -335,10 +335,10 @@ struct rs_ir *rs_ir_copy_relations(const struct rs_ir *from)
 	struct rs_ir *ir = rs_ir_new();
 	size_t i;
 
-#define COPY(field)                                                                                \
-	do {                                                                                       \
-		ir->n_##field = from->n_##field;                                                   \
-		ir->field = copied(ir, from->field, from->n_##field, sizeof(*from->field));        \
+#define COPY(field)                                                                         \
+	do {                                                                                \
+		ir->n_##field = from->n_##field;                                            \
+		ir->field = copied(ir, from->field, from->n_##field, sizeof(*from->field)); \
 	} while (0)
 	COPY(addrs);
 	COPY(ranges);

@@ -23,8 +23,8 @@ bool rs_peer_matches(const struct rs_policy *p, const struct rs_peer *peer,
 		return rs_ipblock_contains(&peer->block, addr);
 	if (!rs_peer_by_selector(peer) || !who || !who->labels)
 		return false;
-	if (peer->ns_selector.present ? !rs_selector_matches(&peer->ns_selector, who->ns_labels) :
-					strcmp(p->meta.ns, who->ns) != 0)
+	if (peer->ns_selector.present ? !rs_selector_matches(&peer->ns_selector, who->ns_labels)
+				      : strcmp(p->meta.ns, who->ns) != 0)
 		return false;
 	return !peer->pod_selector.present || rs_selector_matches(&peer->pod_selector, who->labels);
 }

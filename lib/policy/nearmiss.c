@@ -20,7 +20,8 @@ static bool ports_match(const struct rs_half *h, const struct rs_rule *r)
 	return rs_rule_ports_match(r, h->declared, h->n_declared, h->proto, h->port);
 }
 
-bool rs_half_rule_allows(const struct rs_half *h, const struct rs_policy *p, const struct rs_rule *r)
+bool rs_half_rule_allows(const struct rs_half *h, const struct rs_policy *p,
+			 const struct rs_rule *r)
 {
 	return ports_match(h, r) && rs_rule_peers_match(p, r, h->peer, &h->peer_addr);
 }
@@ -101,7 +102,8 @@ static char *say_ports(const struct rs_half *h, const struct candidate *c)
 
 	put_flow_port(&b, h);
 	if (c->ports) {
-		rs_strbuf_puts(&b, c->r->any_port ? " matches (the rule has no ports)" : " matches");
+		rs_strbuf_puts(&b,
+			       c->r->any_port ? " matches (the rule has no ports)" : " matches");
 		return rs_strbuf_steal(&b);
 	}
 	rs_strbuf_puts(&b, " is not among ");
@@ -188,12 +190,14 @@ static void put_selector_miss(struct rs_strbuf *b, const struct rs_half *h,
 
 	if (!h->peer) {
 		rs_put_peer(b, c->p, peer);
-		rs_strbuf_printf(b, " does NOT match %s: it is no pod's address, and selectors "
-				    "match pods only",
+		rs_strbuf_printf(b,
+				 " does NOT match %s: it is no pod's address, and selectors "
+				 "match pods only",
 				 rs_addr_str(&h->peer_addr, addr));
 	} else if (!h->peer->labels) {
 		rs_put_peer(b, c->p, peer);
-		rs_strbuf_puts(b, " does NOT match: the pod has finished or its labels are not known");
+		rs_strbuf_puts(b,
+			       " does NOT match: the pod has finished or its labels are not known");
 	} else if (!ns_matches(h, c, peer)) {
 		put_ns_miss(b, h, c, peer);
 	} else {
@@ -211,8 +215,8 @@ static char *say_peers(const struct rs_half *h, const struct candidate *c)
 
 	if (c->peers) {
 		rs_strbuf_puts(&b, h->peer_text);
-		rs_strbuf_puts(&b, c->r->any_peer ? " matches (the rule is for any peer)" :
-						    " matches");
+		rs_strbuf_puts(&b,
+			       c->r->any_peer ? " matches (the rule is for any peer)" : " matches");
 		return rs_strbuf_steal(&b);
 	}
 	if (!c->r->n_peers)
@@ -235,8 +239,8 @@ static char *say_peers(const struct rs_half *h, const struct candidate *c)
 
 static void put_port_hint(struct rs_strbuf *b, const struct rs_half *h, const char *rule)
 {
-	bool has_port = h->proto == RS_PROTO_TCP || h->proto == RS_PROTO_UDP ||
-			h->proto == RS_PROTO_SCTP;
+	bool has_port =
+		h->proto == RS_PROTO_TCP || h->proto == RS_PROTO_UDP || h->proto == RS_PROTO_SCTP;
 
 	if (has_port) {
 		rs_strbuf_puts(b, "add ");

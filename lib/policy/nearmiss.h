@@ -12,14 +12,15 @@ struct rs_half {
 	const struct rs_view *peer; /* NULL: no known pod */
 	const char *peer_text;	    /* "shop/web" or "192.0.2.1" */
 	struct rs_addr peer_addr;
-	const char *server_text; /* whose port it is */
+	const char *server_text;		  /* whose port it is */
 	const struct rs_container_port *declared; /* by the server */
 	size_t n_declared;
 	uint8_t proto;
 	uint16_t port;
 };
 
-bool rs_half_rule_allows(const struct rs_half *h, const struct rs_policy *p, const struct rs_rule *r);
+bool rs_half_rule_allows(const struct rs_half *h, const struct rs_policy *p,
+			 const struct rs_rule *r);
 
 /* Fills the miss_ members of out; leaves them NULL where no policy has a rule. */
 void rs_near_miss(const struct rs_half *h, const struct rs_policy *const *policies, size_t n,

@@ -10,9 +10,9 @@
 
 /* One kind of number (classes, or groups of both directions) while a draft gets its own. */
 struct side {
-	uint32_t *no;	/* draft index to number, 0: none yet */
-	bool *left;	/* an address left that number */
-	bool *changed;	/* a cell of that number is not what it was */
+	uint32_t *no;  /* draft index to number, 0: none yet */
+	bool *left;    /* an address left that number */
+	bool *changed; /* a cell of that number is not what it was */
 	size_t n;
 	struct rs_intern claimed; /* numbers given to this draft... */
 	struct rs_u32s by;	  /* ...and to which of its members */
@@ -167,7 +167,8 @@ static void propose(struct job *j)
 		claim_by_key(&j->grp, (uint32_t)i, &d->groups.v[i].key, &j->last->group_keys,
 			     &j->last->group_no);
 	for (i = 0; ir && i < d->ranges.n; i++)
-		claim_unbound(&j->cls, d->ranges.v[i].cls, rs_ir_class_range(ir, &d->ranges.v[i].lo));
+		claim_unbound(&j->cls, d->ranges.v[i].cls,
+			      rs_ir_class_range(ir, &d->ranges.v[i].lo));
 	for (i = 0; ir && i < d->addrs.n; i++)
 		if (rs_ir_class_exact(ir, &d->addrs.v[i].addr, &no))
 			claim_unbound(&j->cls, d->addrs.v[i].cls, no);
@@ -348,8 +349,7 @@ static void mark_cells(struct job *j)
 
 	for (i = 0; i < j->d->cells.n; i++) {
 		const struct rs_draft_cell *d = &j->d->cells.v[now[i].first_why];
-		const struct rs_ir_cell *was =
-			rs_ir_cell(ir, now[i].dir, now[i].group, now[i].cls);
+		const struct rs_ir_cell *was = rs_ir_cell(ir, now[i].dir, now[i].group, now[i].cls);
 
 		if (was && was->profile == now[i].profile)
 			continue;
@@ -399,8 +399,9 @@ static int room_left(const struct rs_numbering *n, const struct rs_draft *d, str
 	if (d->classes.n < UINT32_MAX - n->next_class && d->groups.n < UINT32_MAX - n->next_group &&
 	    d->contents.n < UINT32_MAX - n->next_profile)
 		return 0;
-	return rs_err_set(err, EOVERFLOW, "the numbers of classes, groups or profiles are used up: "
-					  "the table must be made anew");
+	return rs_err_set(err, EOVERFLOW,
+			  "the numbers of classes, groups or profiles are used up: "
+			  "the table must be made anew");
 }
 
 static struct rs_numbering *bind(const struct job *j)

@@ -51,7 +51,7 @@ struct rs_numbers {
 
 /* What was committed last, and which meaning each of its numbers has. */
 struct rs_numbering {
-	struct rs_ir *last; /* relations only; NULL: nothing is in force */
+	struct rs_ir *last;			 /* relations only; NULL: nothing is in force */
 	struct rs_intern class_keys, group_keys; /* digest to position in the arrays */
 	struct rs_u32s class_no, group_no;
 	uint32_t next_class, next_group, next_profile;

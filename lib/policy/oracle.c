@@ -71,7 +71,7 @@ static bool block_holds(const struct rs_cidr *c, const struct rs_addr *a)
 /* Ours: a block inside ::ffff:0:0/96 could mean either family, so it means no address at all. */
 static bool block_is_mapped(const struct rs_cidr *c)
 {
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 	return c->addr.family == RS_AF_IP6 && c->len >= 96 && !memcmp(c->addr.b, prefix, 12);
 }
@@ -150,7 +150,8 @@ static bool selector_holds(const struct rs_selector *s, const struct rs_labels *
 
 /* API: namespaceSelector selects namespaces by their labels. Ours: one that nobody knows has none
  * to look at, so no selector takes it, not even NotIn or the empty one. */
-static bool namespace_selected(const struct rs_world *w, const struct rs_selector *s, const char *ns)
+static bool namespace_selected(const struct rs_world *w, const struct rs_selector *s,
+			       const char *ns)
 {
 	const struct rs_namespace *o = rs_store_namespace(w->store, ns);
 
@@ -442,8 +443,8 @@ static bool pair_allows(const struct rs_world *w, const struct rs_flow *flow,
 
 enum rs_verdict rs_oracle(const struct rs_world *w, const struct rs_flow *flow)
 {
-	__attribute__((cleanup(parties_free))) struct parties src = {0};
-	__attribute__((cleanup(parties_free))) struct parties dst = {0};
+	__attribute__((cleanup(parties_free))) struct parties src = { 0 };
+	__attribute__((cleanup(parties_free))) struct parties dst = { 0 };
 	bool dst_local;
 	size_t i, j;
 

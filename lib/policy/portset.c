@@ -147,8 +147,8 @@ bool rs_ports_subset(const struct rs_ir_port *a, size_t na, const struct rs_ir_p
 	if (nb && b[0].proto == 0)
 		return true;
 	for (i = 0; i < na; i++) {
-		while (j < nb && (b[j].proto < a[i].proto ||
-				  (b[j].proto == a[i].proto && b[j].hi < a[i].hi)))
+		while (j < nb &&
+		       (b[j].proto < a[i].proto || (b[j].proto == a[i].proto && b[j].hi < a[i].hi)))
 			j++;
 		if (a[i].proto == 0 || j == nb || b[j].proto != a[i].proto || b[j].lo > a[i].lo)
 			return false;

@@ -127,7 +127,8 @@ static uint32_t class_of_set(struct rs_cc *c, const struct rs_u32s *set)
 	return c->range_cls_of.v[id];
 }
 
-static void emit(struct rs_cc *c, struct sweep *s, const struct rs_addr *lo, const struct rs_addr *hi)
+static void emit(struct rs_cc *c, struct sweep *s, const struct rs_addr *lo,
+		 const struct rs_addr *hi)
 {
 	struct rs_draft_range *last = c->d.ranges.n ? &c->d.ranges.v[c->d.ranges.n - 1] : NULL;
 	struct rs_addr after;
@@ -210,11 +211,11 @@ static void drop_heaviest(struct rs_cc *c)
 			continue;
 		c->rules.v[i].block = RS_NONE;
 		if (!p->no_blocks)
-			rs_conditions_add(c->conditions, "BlockBudget",
-					  "%s/%s has %zu address intervals, more than can be "
-					  "enforced: the pods that it selects are denied everything",
-					  p->p->meta.ns, p->p->meta.name,
-					  spans[c->rules.v[i].policy]);
+			rs_conditions_add(
+				c->conditions, "BlockBudget",
+				"%s/%s has %zu address intervals, more than can be "
+				"enforced: the pods that it selects are denied everything",
+				p->p->meta.ns, p->p->meta.name, spans[c->rules.v[i].policy]);
 		p->no_blocks = true;
 	}
 }
@@ -239,8 +240,9 @@ int rs_cc_ranges(struct rs_cc *c, struct rs_err *err)
 		rs_vec_free(&s.active);
 	}
 	if (!fits)
-		return rs_err_set(err, E2BIG, "the ipBlocks in use cut the addresses into too many "
-					      "classes to be enforced");
+		return rs_err_set(err, E2BIG,
+				  "the ipBlocks in use cut the addresses into too many "
+				  "classes to be enforced");
 	return 0;
 }
 

@@ -94,7 +94,8 @@ static bool guards_kept(const struct rs_ir *a, const struct rs_ir *b)
 	return true;
 }
 
-static void push_path(struct paths *p, const struct rs_ir *b, const struct rs_ir_addr *now, bool had)
+static void push_path(struct paths *p, const struct rs_ir *b, const struct rs_ir_addr *now,
+		      bool had)
 {
 	struct path x;
 

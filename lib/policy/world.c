@@ -6,7 +6,8 @@
 
 #include "base/base.h"
 
-const struct rs_local_pod *rs_world_local(const struct rs_world *w, const char *ns, const char *name)
+const struct rs_local_pod *rs_world_local(const struct rs_world *w, const char *ns,
+					  const char *name)
 {
 	size_t i;
 
@@ -90,8 +91,8 @@ void rs_world_claims(const struct rs_world *w, const struct rs_addr *a, struct r
 	for (i = 0; i < n; i++) {
 		const struct rs_pod *p = pods[i];
 
-		if (!rs_pod_is_peer(p) || !holds(p->ips, p->n_ips, a) || !rs_pod_ip_counts(w, p, a) ||
-		    rs_world_local(w, p->meta.ns, p->meta.name))
+		if (!rs_pod_is_peer(p) || !holds(p->ips, p->n_ips, a) ||
+		    !rs_pod_ip_counts(w, p, a) || rs_world_local(w, p->meta.ns, p->meta.name))
 			continue;
 		*rs_vec_push(out) = (struct rs_view){
 			.ns = p->meta.ns,

@@ -15,14 +15,15 @@
 struct rs_view {
 	const char *ns;
 	const char *name;
-	const struct rs_labels *labels; /* NULL: no selector matches and no port is declared */
+	const struct rs_labels *labels;	   /* NULL: no selector matches and no port is declared */
 	const struct rs_labels *ns_labels; /* NULL: the namespace is unknown */
 	const struct rs_container_port *ports;
 	size_t n_ports;
 	const struct rs_local_pod *local; /* NULL: another node's pod */
 };
 
-const struct rs_local_pod *rs_world_local(const struct rs_world *w, const char *ns, const char *name);
+const struct rs_local_pod *rs_world_local(const struct rs_world *w, const char *ns,
+					  const char *name);
 const struct rs_labels *rs_world_ns_labels(const struct rs_world *w, const char *ns);
 
 /* A local pod always holds its addresses; when it has finished or is closed, nothing selects it. */

@@ -84,8 +84,7 @@ const char *bed_addr(enum bed_place place, int family)
 	return family == 4 ? v4[place] : v6[place];
 }
 
-static void must(enum bed_place place, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+static void must(enum bed_place place, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static void must(enum bed_place place, const char *fmt, ...)
 {
@@ -108,18 +107,23 @@ static void make_pod(enum bed_place p)
 	must(NODE, "ip link add rs%c group %u type veth peer name eth0 netns /proc/%d/fd/%d", c,
 	     0x5248u, getpid(), ns[p]);
 	must(NODE, "ip link set rs%c address 02:ee:ee:ee:ee:ee arp off addrgenmode none", c);
-	must(p, "ip link set lo up; ip link set eth0 address 02:00:00:00:00:0%d; "
-		"sysctl -qw net.ipv6.conf.eth0.accept_dad=0; ip link set eth0 up", p + 2);
-	must(p, "ip addr add %s/32 dev eth0; ip addr add %s/128 dev eth0 nodad",
-	     bed_addr(p, 4), bed_addr(p, 6));
+	must(p,
+	     "ip link set lo up; ip link set eth0 address 02:00:00:00:00:0%d; "
+	     "sysctl -qw net.ipv6.conf.eth0.accept_dad=0; ip link set eth0 up",
+	     p + 2);
+	must(p, "ip addr add %s/32 dev eth0; ip addr add %s/128 dev eth0 nodad", bed_addr(p, 4),
+	     bed_addr(p, 6));
 	must(p, "ip neigh add 169.254.1.1 lladdr 02:ee:ee:ee:ee:ee dev eth0 nud permanent; "
 		"ip neigh add fe80::1 lladdr 02:ee:ee:ee:ee:ee dev eth0 nud permanent; "
 		"ip route add 169.254.1.1 dev eth0; ip route add default via 169.254.1.1; "
 		"ip -6 route add default via fe80::1 dev eth0");
-	must(NODE, "ip link set rs%c up; ip neigh add %s lladdr 02:00:00:00:00:0%d dev rs%c nud permanent; "
-		   "ip neigh add %s lladdr 02:00:00:00:00:0%d dev rs%c nud permanent; "
-		   "ip route add %s dev rs%c; ip -6 route add %s dev rs%c", c, bed_addr(p, 4), p + 2,
-	     c, bed_addr(p, 6), p + 2, c, bed_addr(p, 4), c, bed_addr(p, 6), c);
+	must(NODE,
+	     "ip link set rs%c up; ip neigh add %s lladdr 02:00:00:00:00:0%d dev rs%c nud "
+	     "permanent; "
+	     "ip neigh add %s lladdr 02:00:00:00:00:0%d dev rs%c nud permanent; "
+	     "ip route add %s dev rs%c; ip -6 route add %s dev rs%c",
+	     c, bed_addr(p, 4), p + 2, c, bed_addr(p, 6), p + 2, c, bed_addr(p, 4), c,
+	     bed_addr(p, 6), c);
 }
 
 static void make_world(void)
@@ -138,8 +142,9 @@ void bed_make(void)
 	for (int i = 0; i < PLACES; i++)
 		ns[i] = new_ns();
 	bed_enter(NODE);
-	must(NODE, "ip link set lo up; sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 "
-		   "net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0");
+	must(NODE,
+	     "ip link set lo up; sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 "
+	     "net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0");
 	for (int p = 0; p < PODS; p++)
 		make_pod(p);
 	make_world();
@@ -352,8 +357,8 @@ static void put_addrs(struct rs_ir *ir, uint32_t extra)
 
 	ir->addrs = rs_ir_alloc(ir, extra + 2, sizeof(*ir->addrs));
 	for (int f = 4; f <= 6; f += 2)
-		ir->addrs[ir->n_addrs++] = (struct rs_ir_addr){ addr(bed_addr(POD_A, f)), 10,
-								"default/a" };
+		ir->addrs[ir->n_addrs++] =
+			(struct rs_ir_addr){ addr(bed_addr(POD_A, f)), 10, "default/a" };
 	for (uint32_t i = 0; i < extra; i++) {
 		ir->addrs[ir->n_addrs++] = (struct rs_ir_addr){ a, 11, "default/many" };
 		rs_addr_next(&a);
@@ -408,11 +413,8 @@ static void put_groups(struct rs_ir *ir, bool with_c)
 static void put_profiles(struct rs_ir *ir, bool p3, bool p5)
 {
 	static const struct rs_ir_port ports[] = {
-		{ 6, 8080, 8080, true },
-		{ 6, 9000, 9100, true },
-		{ 17, 5353, 5353, true },
-		{ 6, 7000, 7000, true },
-		{ 6, 8080, 8080, true },
+		{ 6, 8080, 8080, true }, { 6, 9000, 9100, true }, { 17, 5353, 5353, true },
+		{ 6, 7000, 7000, true }, { 6, 8080, 8080, true },
 	};
 
 	ir->n_ports = RS_ARRAY_SIZE(ports);
@@ -445,7 +447,8 @@ struct rs_ir *bed_ir(const struct bed_policy *p)
 	ir->cells = rs_ir_alloc(ir, 2, sizeof(*ir->cells));
 	if (!p->no_b_allow)
 		ir->cells[ir->n_cells++] = (struct rs_ir_cell){
-			.dir = RS_DIR_IN, .group = 2, .cls = 10, .profile = p->more_for_b ? 5 : 3 };
+			.dir = RS_DIR_IN, .group = 2, .cls = 10, .profile = p->more_for_b ? 5 : 3
+		};
 	ir->cells[ir->n_cells++] =
 		(struct rs_ir_cell){ .dir = RS_DIR_IN, .group = 2, .cls = 20, .profile = 4 };
 	put_profiles(ir, !p->no_b_allow && !p->more_for_b, !p->no_b_allow && p->more_for_b);

@@ -61,8 +61,8 @@ def elements_of(node):
     for entry in json.loads(node.nft("-j", "list", "table", "inet", "ripstop").stdout)["nftables"]:
         for kind in ("set", "map"):
             body = entry.get(kind, {})
-            # a set that packets fill (who was logged lately) is no state of ours
-            if body.get("timeout") or "dynamic" in (body.get("flags") or []):
+            # a set that packets fill (who was logged lately) is no state of ours, and the stamp moves on
+            if body.get("timeout") or "dynamic" in (body.get("flags") or []) or "stamp" in body.get("name", ""):
                 continue
             for elem in body.get("elem", []):
                 out.append("%s %s" % (body["name"], strip_counters(elem)))

@@ -247,7 +247,7 @@ static struct rs_local_pod view_of(const struct golden_local *g, size_t index)
 		.n_ports = g->n_ports,
 		.ifindex = (uint32_t)(FIRST_IFINDEX + index),
 		.ifname = g->ifname,
-		.mac = {2, 0, 0, 0, 0, (uint8_t)(index + 1)},
+		.mac = { 2, 0, 0, 0, 0, (uint8_t)(index + 1) },
 	};
 	size_t i;
 
@@ -255,13 +255,13 @@ static struct rs_local_pod view_of(const struct golden_local *g, size_t index)
 		if (g->ips[i].family == RS_AF_IP6)
 			p.ll = (struct rs_addr){
 				.family = RS_AF_IP6,
-				.b = {0xfe, 0x80, [15] = (uint8_t)(index + 1)},
+				.b = { 0xfe, 0x80, [15] = (uint8_t)(index + 1) },
 			};
 	return p;
 }
 
-struct rs_local_pod *golden_locals_view(const struct golden_locals *l,
-					bool (*keep)(size_t index), size_t *n)
+struct rs_local_pod *golden_locals_view(const struct golden_locals *l, bool (*keep)(size_t index),
+					size_t *n)
 {
 	struct rs_local_pod *v = rs_new0(struct rs_local_pod, l->n);
 	size_t i;
@@ -332,7 +332,8 @@ static int read_number(const char *text, long lo, long hi, long *out, struct rs_
 	errno = 0;
 	*out = strtol(text, &end, 10);
 	if (errno || !isdigit((unsigned char)*text) || *end || *out < lo || *out > hi)
-		return rs_err_set(err, EINVAL, "'%s' is not a number from %ld to %ld", text, lo, hi);
+		return rs_err_set(err, EINVAL, "'%s' is not a number from %ld to %ld", text, lo,
+				  hi);
 	return 0;
 }
 
@@ -341,7 +342,7 @@ static int read_proto(const char *text, struct golden_flow *f, struct rs_err *er
 	static const struct {
 		const char *prefix;
 		uint8_t proto;
-	} known[] = {{"tcp/", IPPROTO_TCP}, {"udp/", IPPROTO_UDP}, {"sctp/", IPPROTO_SCTP}};
+	} known[] = { { "tcp/", IPPROTO_TCP }, { "udp/", IPPROTO_UDP }, { "sctp/", IPPROTO_SCTP } };
 	long number;
 	size_t i;
 	int rc;

@@ -77,8 +77,8 @@ int golden_locals_update(struct golden_locals *l, const struct golden_world *w,
 void golden_locals_free(struct golden_locals *l);
 
 /* What the policy room sees of them: every one for which `keep` says so (NULL: all). */
-struct rs_local_pod *golden_locals_view(const struct golden_locals *l,
-					bool (*keep)(size_t index), size_t *n);
+struct rs_local_pod *golden_locals_view(const struct golden_locals *l, bool (*keep)(size_t index),
+					size_t *n);
 
 int golden_flows_read(const char *path, const struct golden_world *w, const struct rs_store *store,
 		      const struct golden_locals *locals, struct golden_flows *out,

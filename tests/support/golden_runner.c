@@ -89,7 +89,7 @@ static void write_text(const struct golden *g, const char *path, const char *tex
 static void compare_text(const struct golden *g, const char *path, const char *got)
 {
 	rs_autofree char *want = NULL;
-	rs_auto_err err = {0};
+	rs_auto_err err = { 0 };
 	char diff[512];
 
 	if (run.update) {
@@ -173,7 +173,7 @@ static void check_explain(const struct golden *g, const struct rs_world *w, cons
 			  const struct rs_flow *flow, bool allow, const char *text)
 {
 	__attribute__((cleanup(explanation_release))) struct rs_explanation *x = NULL;
-	rs_auto_err err = {0};
+	rs_auto_err err = { 0 };
 
 	if (rs_explain(w, ir, flow, &x, &err) < 0) {
 		check(false, g, "%s: explain: %s", text, rs_err_str(&err));
@@ -222,7 +222,7 @@ static struct rs_ir *compile_half(const struct golden *g, struct rs_world w,
 	__attribute__((cleanup(compiler_release))) struct rs_compiler *c = rs_compiler_new(NULL);
 	rs_autofree struct rs_local_pod *locals = golden_locals_view(&g->locals, keep, &w.n_locals);
 	struct rs_ir *ir = NULL;
-	rs_auto_err err = {0};
+	rs_auto_err err = { 0 };
 
 	w.locals = locals;
 	if (rs_compile(c, &w, &ir, NULL, &err) < 0)
@@ -291,7 +291,7 @@ static void judge(struct golden *g, const struct rs_world *w, const char *suffix
 		  const struct golden_flows *flows)
 {
 	__attribute__((cleanup(ir_release))) struct rs_ir *ir = NULL;
-	rs_auto_err err = {0};
+	rs_auto_err err = { 0 };
 	size_t i;
 	int fam;
 
@@ -311,7 +311,7 @@ static void judge(struct golden *g, const struct rs_world *w, const char *suffix
 static int run_state(struct golden *g, const char *suffix, struct rs_err *err)
 {
 	__attribute__((cleanup(store_release))) struct rs_store *store = rs_store_new();
-	__attribute__((cleanup(golden_flows_free))) struct golden_flows flows = {0};
+	__attribute__((cleanup(golden_flows_free))) struct golden_flows flows = { 0 };
 	rs_autofree char *objects = rs_asprintf("%s/objects%s.yaml", g->dir, suffix);
 	rs_autofree char *flows_path = rs_asprintf("%s/flows%s", g->dir, suffix);
 	rs_autofree struct rs_local_pod *locals = NULL;
@@ -373,7 +373,7 @@ static void run_case(const char *root, const char *name)
 		.dir = rs_asprintf("%s/%s", root, name),
 		.compiler = rs_compiler_new(NULL),
 	};
-	rs_auto_err err = {0};
+	rs_auto_err err = { 0 };
 
 	if (run_states(&g, &err) < 0)
 		check(false, &g, "%s", rs_err_str(&err));

@@ -40,10 +40,11 @@ static void drift_set(struct drifts *out, const struct rs_nft_plan *want,
 	size_t i = 0, j = 0;
 
 	while (i < a->n || j < b->n) {
-		int c = i == a->n ? 1 :
-			j == b->n ? -1 :
-				    rs_nft_key_cmp(&rs_nft_sets[id], rs_nft_key(want, id, a->v[i]),
-						   rs_nft_key(have, id, b->v[j]));
+		int c = i == a->n ? 1
+			: j == b->n
+				? -1
+				: rs_nft_key_cmp(&rs_nft_sets[id], rs_nft_key(want, id, a->v[i]),
+						 rs_nft_key(have, id, b->v[j]));
 
 		if (c > 0)
 			drift(out, elem_name(have, id, b->v[j]), "foreign");

@@ -87,7 +87,8 @@ static int make_room(struct mnl_socket *nl, size_t len, struct rs_err *err)
 	socklen_t size = sizeof(have);
 
 	if (len > INT_MAX / 4)
-		return rs_err_set(err, EMSGSIZE, "a batch of %zu bytes is more than netlink takes", len);
+		return rs_err_set(err, EMSGSIZE, "a batch of %zu bytes is more than netlink takes",
+				  len);
 	want = (int)len + 65536;
 	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &have, &size) == 0 && have > want)
 		return 0;
@@ -100,11 +101,16 @@ static int make_room(struct mnl_socket *nl, size_t len, struct rs_err *err)
 static const char *type_name(uint16_t type)
 {
 	static const char *const names[] = {
-		[NFT_MSG_NEWTABLE] = "new table",	[NFT_MSG_DELTABLE] = "delete table",
-		[NFT_MSG_NEWCHAIN] = "new chain",	[NFT_MSG_DELCHAIN] = "delete chain",
-		[NFT_MSG_NEWRULE] = "new rule",		[NFT_MSG_DELRULE] = "delete rule",
-		[NFT_MSG_NEWSET] = "new set",		[NFT_MSG_NEWSETELEM] = "new elements",
-		[NFT_MSG_DELSETELEM] = "delete elements", [NFT_MSG_NEWOBJ] = "new counter",
+		[NFT_MSG_NEWTABLE] = "new table",
+		[NFT_MSG_DELTABLE] = "delete table",
+		[NFT_MSG_NEWCHAIN] = "new chain",
+		[NFT_MSG_DELCHAIN] = "delete chain",
+		[NFT_MSG_NEWRULE] = "new rule",
+		[NFT_MSG_DELRULE] = "delete rule",
+		[NFT_MSG_NEWSET] = "new set",
+		[NFT_MSG_NEWSETELEM] = "new elements",
+		[NFT_MSG_DELSETELEM] = "delete elements",
+		[NFT_MSG_NEWOBJ] = "new counter",
 	};
 	uint8_t n = NFNL_MSG_TYPE(type);
 
@@ -122,8 +128,10 @@ static const char *name_of(const struct nlmsghdr *h)
 		want = NFTA_TABLE_NAME;
 	if (type == NFT_MSG_NEWCHAIN || type == NFT_MSG_DELCHAIN)
 		want = NFTA_CHAIN_NAME;
-	mnl_attr_for_each(attr, h, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) == want && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+	mnl_attr_for_each(attr, h, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == want &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 			return mnl_attr_get_str(attr);
 	}
 	return "";
@@ -184,7 +192,8 @@ static int read_answers(const struct rs_nft_batch *b, struct mnl_socket *nl, uin
 	if (first)
 		return describe(b, first_seq, first, err);
 	if (!acked)
-		return rs_err_set(err, EPROTO, "nf_tables: the kernel did not acknowledge the batch");
+		return rs_err_set(err, EPROTO,
+				  "nf_tables: the kernel did not acknowledge the batch");
 	return 0;
 }
 

@@ -12,10 +12,10 @@ static void diff_set(const struct rs_nft_plan *from, const struct rs_nft_plan *t
 	size_t i = 0, j = 0;
 
 	while (i < a->n || j < b->n) {
-		int c = i == a->n ? 1 :
-			j == b->n ? -1 :
-				    rs_nft_key_cmp(def, rs_nft_key(from, id, i),
-						   rs_nft_key(to, id, j));
+		int c = i == a->n   ? 1
+			: j == b->n ? -1
+				    : rs_nft_key_cmp(def, rs_nft_key(from, id, i),
+						     rs_nft_key(to, id, j));
 		bool same = !c && a->data[i] == b->data[j] && a->hash[i] == b->hash[j];
 
 		/* The same key with other data cannot be updated in place: both, in one batch. */
@@ -58,10 +58,10 @@ static void diff_profiles(const struct rs_nft_plan *from, const struct rs_nft_pl
 	size_t i = 0, j = 0;
 
 	while (i < from->profiles.n || j < to->profiles.n) {
-		int c = i == from->profiles.n ? 1 :
-			j == to->profiles.n   ? -1 :
-						profile_order(&from->profiles.v[i],
-							      &to->profiles.v[j]);
+		int c = i == from->profiles.n ? 1
+			: j == to->profiles.n
+				? -1
+				: profile_order(&from->profiles.v[i], &to->profiles.v[j]);
 
 		if (c < 0)
 			*rs_vec_push(&d->chain_del) = (uint32_t)i;

@@ -115,7 +115,8 @@ static bool successor(uint8_t *out, const uint8_t *key, size_t n)
 	return false;
 }
 
-static void put_entry(struct writer *w, const struct rs_nft_plan *p, enum rs_nft_set_id id, size_t i)
+static void put_entry(struct writer *w, const struct rs_nft_plan *p, enum rs_nft_set_id id,
+		      size_t i)
 {
 	const struct rs_nft_set_def *d = &rs_nft_sets[id];
 	char chain[RS_NFT_NAME_LEN];
@@ -147,11 +148,12 @@ void rs_nft_put_elems(struct rs_nft_batch *b, const char *table, const struct rs
 	flush(&w);
 }
 
-void rs_nft_put_stamp(struct rs_nft_batch *b, const char *table, uint32_t bits,
-		      uint64_t generation, bool del)
+void rs_nft_put_stamp(struct rs_nft_batch *b, const char *table, uint32_t bits, uint64_t generation,
+		      bool del)
 {
-	struct writer w = { .b = b, .table = table, .set = rs_nft_sets[SET_STAMP_NOW].name,
-			    .del = del };
+	struct writer w = {
+		.b = b, .table = table, .set = rs_nft_sets[SET_STAMP_NOW].name, .del = del
+	};
 	char text[40];
 
 	snprintf(text, sizeof(text), "generation %" PRIu64, generation);

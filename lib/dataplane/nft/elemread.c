@@ -25,14 +25,16 @@ static void parse_data(const struct nlattr *nest, struct rs_nft_raw_elem *e)
 {
 	const struct nlattr *a, *v;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested(a, nest)
+	{
 		uint16_t type = mnl_attr_get_type(a);
 
 		if (type == NFTA_DATA_VALUE && mnl_attr_get_payload_len(a) == 4)
 			e->data = mnl_attr_get_payload(a);
 		if (type != NFTA_DATA_VERDICT)
 			continue;
-		mnl_attr_for_each_nested(v, a) {
+		mnl_attr_for_each_nested(v, a)
+		{
 			if (mnl_attr_get_type(v) == NFTA_VERDICT_CHAIN &&
 			    mnl_attr_validate(v, MNL_TYPE_NUL_STRING) >= 0)
 				e->chain = mnl_attr_get_str(v);
@@ -45,10 +47,12 @@ static void parse_counter(const struct nlattr *nest, struct rs_nft_raw_elem *e)
 {
 	const struct nlattr *a, *c;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested(a, nest)
+	{
 		if (mnl_attr_get_type(a) != NFTA_EXPR_DATA)
 			continue;
-		mnl_attr_for_each_nested(c, a) {
+		mnl_attr_for_each_nested(c, a)
+		{
 			if (mnl_attr_get_type(c) != NFTA_COUNTER_PACKETS ||
 			    mnl_attr_get_payload_len(c) != sizeof(uint64_t))
 				continue;
@@ -77,10 +81,12 @@ static void parse_elem(const struct nlattr *nest, struct rs_nft_raw_elem *e)
 	const struct nlattr *a, *k;
 
 	memset(e, 0, sizeof(*e));
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested(a, nest)
+	{
 		switch (mnl_attr_get_type(a)) {
 		case NFTA_SET_ELEM_KEY:
-			mnl_attr_for_each_nested(k, a) {
+			mnl_attr_for_each_nested(k, a)
+			{
 				if (mnl_attr_get_type(k) != NFTA_DATA_VALUE)
 					continue;
 				e->key = mnl_attr_get_payload(k);
@@ -92,8 +98,8 @@ static void parse_elem(const struct nlattr *nest, struct rs_nft_raw_elem *e)
 			break;
 		case NFTA_SET_ELEM_FLAGS:
 			if (mnl_attr_get_payload_len(a) == 4)
-				e->interval_end = ntohl(mnl_attr_get_u32(a)) &
-						  NFT_SET_ELEM_INTERVAL_END;
+				e->interval_end =
+					ntohl(mnl_attr_get_u32(a)) & NFT_SET_ELEM_INTERVAL_END;
 			break;
 		case NFTA_SET_ELEM_USERDATA:
 			parse_notes(a, e);
@@ -113,10 +119,12 @@ static int on_message(const struct nlmsghdr *h, void *arg)
 	const struct nlattr *a, *list;
 	struct rs_nft_raw_elem e;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(a) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(list, a) {
+		mnl_attr_for_each_nested(list, a)
+		{
 			parse_elem(list, &e);
 			/* An error is kept, and the rest of the dump is read without it. */
 			if (e.key && !w->rc)

@@ -257,8 +257,8 @@ static void put_rule(struct rs_nft_batch *b, const char *table, const struct rs_
 	nftnl_rule_free(rule);
 }
 
-void rs_nft_put_rule_replace(struct rs_nft_batch *b, const char *table,
-			     const struct rs_nft_rule *r, uint64_t handle)
+void rs_nft_put_rule_replace(struct rs_nft_batch *b, const char *table, const struct rs_nft_rule *r,
+			     uint64_t handle)
 {
 	put_rule(b, table, r, NLM_F_REPLACE, handle);
 }
@@ -362,8 +362,7 @@ static void put_set(struct rs_nft_batch *b, const char *table, uint32_t id)
 	nftnl_set_free(s);
 }
 
-void rs_nft_put_skeleton(struct rs_nft_batch *b, const char *table,
-			 const struct rs_nft_skeleton *s)
+void rs_nft_put_skeleton(struct rs_nft_batch *b, const char *table, const struct rs_nft_skeleton *s)
 {
 	for (size_t i = 0; i < rs_nft_n_counters; i++)
 		put_counter(b, table, rs_nft_counters[i].name);
@@ -419,8 +418,8 @@ static void put_chain_named(struct rs_nft_batch *b, const char *table, const cha
 	rs_nft_batch_put(b, h);
 }
 
-void rs_nft_put_profile_del(struct rs_nft_batch *b, const char *table,
-			    const struct rs_nft_plan *p, size_t i)
+void rs_nft_put_profile_del(struct rs_nft_batch *b, const char *table, const struct rs_nft_plan *p,
+			    size_t i)
 {
 	char chain[RS_NFT_NAME_LEN];
 

@@ -18,20 +18,20 @@ void rs_nft_put_table_del(struct rs_nft_batch *b, const char *table);
 void rs_nft_put_skeleton(struct rs_nft_batch *b, const char *table,
 			 const struct rs_nft_skeleton *s);
 /* Replace one rule; handle as the kernel gave it. */
-void rs_nft_put_rule_replace(struct rs_nft_batch *b, const char *table,
-			     const struct rs_nft_rule *r, uint64_t handle);
+void rs_nft_put_rule_replace(struct rs_nft_batch *b, const char *table, const struct rs_nft_rule *r,
+			     uint64_t handle);
 
 /* Entries of a set: those of `only`, or all when it is NULL. */
 void rs_nft_put_elems(struct rs_nft_batch *b, const char *table, const struct rs_nft_plan *p,
 		      enum rs_nft_set_id id, const struct rs_nft_indexes *only, bool del);
 /* The element of stamp_now: our bits of ct mark, and the generation as its comment. */
-void rs_nft_put_stamp(struct rs_nft_batch *b, const char *table, uint32_t bits,
-		      uint64_t generation, bool del);
+void rs_nft_put_stamp(struct rs_nft_batch *b, const char *table, uint32_t bits, uint64_t generation,
+		      bool del);
 
 void rs_nft_put_profile(struct rs_nft_batch *b, const char *table, const struct rs_nft_plan *p,
 			size_t i);
-void rs_nft_put_profile_del(struct rs_nft_batch *b, const char *table,
-			    const struct rs_nft_plan *p, size_t i);
+void rs_nft_put_profile_del(struct rs_nft_batch *b, const char *table, const struct rs_nft_plan *p,
+			    size_t i);
 void rs_nft_put_profile_change(struct rs_nft_batch *b, const char *table,
 			       const struct rs_nft_plan *p, size_t i);
 

@@ -94,12 +94,18 @@ static void see_other(struct scan *s, struct nftnl_expr *e, const char *name)
 		const char *name;
 		uint16_t dreg;
 	} loads[] = {
-		{ "immediate", NFTNL_EXPR_IMM_DREG },	{ "meta", NFTNL_EXPR_META_DREG },
-		{ "payload", NFTNL_EXPR_PAYLOAD_DREG }, { "lookup", NFTNL_EXPR_LOOKUP_DREG },
-		{ "numgen", NFTNL_EXPR_NG_DREG },	{ "hash", NFTNL_EXPR_HASH_DREG },
-		{ "byteorder", NFTNL_EXPR_BYTEORDER_DREG }, { "fib", NFTNL_EXPR_FIB_DREG },
-		{ "rt", NFTNL_EXPR_RT_DREG },		{ "socket", NFTNL_EXPR_SOCKET_DREG },
-		{ "osf", NFTNL_EXPR_OSF_DREG },		{ "exthdr", NFTNL_EXPR_EXTHDR_DREG },
+		{ "immediate", NFTNL_EXPR_IMM_DREG },
+		{ "meta", NFTNL_EXPR_META_DREG },
+		{ "payload", NFTNL_EXPR_PAYLOAD_DREG },
+		{ "lookup", NFTNL_EXPR_LOOKUP_DREG },
+		{ "numgen", NFTNL_EXPR_NG_DREG },
+		{ "hash", NFTNL_EXPR_HASH_DREG },
+		{ "byteorder", NFTNL_EXPR_BYTEORDER_DREG },
+		{ "fib", NFTNL_EXPR_FIB_DREG },
+		{ "rt", NFTNL_EXPR_RT_DREG },
+		{ "socket", NFTNL_EXPR_SOCKET_DREG },
+		{ "osf", NFTNL_EXPR_OSF_DREG },
+		{ "exthdr", NFTNL_EXPR_EXTHDR_DREG },
 	};
 
 	for (size_t i = 0; i < RS_ARRAY_SIZE(loads); i++)
@@ -164,8 +170,9 @@ static int on_rule(const struct nlmsghdr *h, void *arg)
 		rs_strbuf_puts_safe(&s->text, table);
 		rs_strbuf_puts(&s->text, " chain ");
 		rs_strbuf_puts_safe(&s->text, nftnl_rule_get_str(r, NFTNL_RULE_CHAIN));
-		rs_strbuf_printf(&s->text, " rule %llu writes ct mark bits 0x%08x, which are ours (mask "
-					   "0x%08x): every packet is judged, without the cache\n",
+		rs_strbuf_printf(&s->text,
+				 " rule %llu writes ct mark bits 0x%08x, which are ours (mask "
+				 "0x%08x): every packet is judged, without the cache\n",
 				 (unsigned long long)nftnl_rule_get_u64(r, NFTNL_RULE_HANDLE),
 				 s->written & s->mask, s->mask);
 	}
@@ -183,8 +190,9 @@ int rs_nft_foreign_scan(struct mnl_socket *nl, uint32_t mask, char **text, struc
 	for (int i = 0; i < 8 && rc == -EINTR; i++) {
 		struct scan s = { .mask = mask };
 
-		rc = rs_nft_dump(nl, nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_UNSPEC,
-							   NLM_F_DUMP, (uint32_t)rs_mono_ms()),
+		rc = rs_nft_dump(nl,
+				 nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_UNSPEC,
+						       NLM_F_DUMP, (uint32_t)rs_mono_ms()),
 				 on_rule, &s);
 		if (!rc && s.text.len) {
 			s.text.s[--s.text.len] = '\0'; /* the last newline */

@@ -65,8 +65,8 @@ static int lift_own(const struct rs_nft_plan *p, struct rs_ir *ir, struct rs_err
 {
 	static const enum rs_nft_set_id ids[2] = { SET_OWN4, SET_OWN6 };
 
-	ir->node_ranges = rs_ir_alloc(ir, p->set[SET_OWN4].n + p->set[SET_OWN6].n,
-				      sizeof(*ir->node_ranges));
+	ir->node_ranges =
+		rs_ir_alloc(ir, p->set[SET_OWN4].n + p->set[SET_OWN6].n, sizeof(*ir->node_ranges));
 	for (int f = 0; f < 2; f++)
 		for (size_t i = 0; i < p->set[ids[f]].n; i++) {
 			const uint8_t *key = rs_nft_key(p, ids[f], i);
@@ -74,7 +74,8 @@ static int lift_own(const struct rs_nft_plan *p, struct rs_ir *ir, struct rs_err
 			if (!block_of(addr_of(f ? RS_AF_IP6 : RS_AF_IP4, key),
 				      addr_of(f ? RS_AF_IP6 : RS_AF_IP4, key + (f ? 16 : 4)),
 				      &ir->node_ranges[ir->n_node_ranges++]))
-				return rs_err_set(err, EBADMSG, "set %s: entry %zu is no CIDR block",
+				return rs_err_set(err, EBADMSG,
+						  "set %s: entry %zu is no CIDR block",
 						  rs_nft_sets[ids[f]].name, i);
 		}
 	return 0;
@@ -86,8 +87,9 @@ static void lift_locals(const struct rs_nft_plan *p, struct rs_ir *ir)
 	static const enum rs_nft_set_id ins[2] = { SET_IN4, SET_IN6 };
 	static const enum rs_nft_set_id outs[2] = { SET_OUT4, SET_OUT6 };
 
-	ir->locals = rs_ir_alloc(ir, p->set[SET_IN4].n + p->set[SET_IN6].n + p->set[SET_OUT4].n +
-					     p->set[SET_OUT6].n, sizeof(*ir->locals));
+	ir->locals = rs_ir_alloc(
+		ir, p->set[SET_IN4].n + p->set[SET_IN6].n + p->set[SET_OUT4].n + p->set[SET_OUT6].n,
+		sizeof(*ir->locals));
 	for (int f = 0; f < 2; f++) {
 		const struct rs_nft_elems *in = &p->set[ins[f]], *out = &p->set[outs[f]];
 		size_t i = 0, j = 0;
@@ -97,16 +99,16 @@ static void lift_locals(const struct rs_nft_plan *p, struct rs_ir *ir)
 			const char *text;
 			int c;
 
-			c = i == in->n	? 1 :
-			    j == out->n ? -1 :
-					  rs_nft_key_cmp(&rs_nft_sets[ins[f]],
-							 rs_nft_key(p, ins[f], i),
-							 rs_nft_key(p, outs[f], j));
-			text = c <= 0 ? rs_nft_comment(p, ins[f], i) :
-					rs_nft_comment(p, outs[f], j);
+			c = i == in->n ? 1
+			    : j == out->n
+				    ? -1
+				    : rs_nft_key_cmp(&rs_nft_sets[ins[f]], rs_nft_key(p, ins[f], i),
+						     rs_nft_key(p, outs[f], j));
+			text = c <= 0 ? rs_nft_comment(p, ins[f], i)
+				      : rs_nft_comment(p, outs[f], j);
 			l->addr = addr_of(f ? RS_AF_IP6 : RS_AF_IP4,
-					  c <= 0 ? rs_nft_key(p, ins[f], i) :
-						   rs_nft_key(p, outs[f], j));
+					  c <= 0 ? rs_nft_key(p, ins[f], i)
+						 : rs_nft_key(p, outs[f], j));
 			l->comment = rs_ir_strdup(ir, text);
 			if (c <= 0)
 				l->in_group = in->data[i++];
@@ -172,8 +174,8 @@ static int lift_guards(const struct rs_nft_plan *p, struct rs_ir *ir, struct rs_
 {
 	static const enum rs_nft_set_id ids[2] = { SET_GUARD4, SET_GUARD6 };
 
-	ir->guards = rs_ir_alloc(ir, p->set[SET_GUARD4].n + p->set[SET_GUARD6].n,
-				 sizeof(*ir->guards));
+	ir->guards =
+		rs_ir_alloc(ir, p->set[SET_GUARD4].n + p->set[SET_GUARD6].n, sizeof(*ir->guards));
 	for (int f = 0; f < 2; f++)
 		for (size_t i = 0; i < p->set[ids[f]].n; i++) {
 			struct rs_ir_guard *g = &ir->guards[ir->n_guards++];
@@ -182,7 +184,8 @@ static int lift_guards(const struct rs_nft_plan *p, struct rs_ir *ir, struct rs_
 			memcpy(&g->ifindex, key, 4);
 			g->addr = addr_of(f ? RS_AF_IP6 : RS_AF_IP4, key + 4);
 			if (!parse_guard(ir, g, rs_nft_comment(p, ids[f], i)))
-				return rs_err_set(err, EBADMSG, "set %s: entry %zu has no usable comment",
+				return rs_err_set(err, EBADMSG,
+						  "set %s: entry %zu has no usable comment",
 						  rs_nft_sets[ids[f]].name, i);
 		}
 	if (ir->n_guards)
@@ -240,8 +243,7 @@ static int lift_profiles(const struct rs_nft_plan *p, struct rs_ir *ir, struct r
 
 		if (i && by[i - 1]->profile == by[i]->profile) {
 			if (!same_ports(p, by[i - 1], by[i]))
-				return rs_err_set(err, EBADMSG,
-						  "profile %u: its two chains differ",
+				return rs_err_set(err, EBADMSG, "profile %u: its two chains differ",
 						  by[i]->profile);
 			continue;
 		}

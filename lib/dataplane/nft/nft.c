@@ -39,15 +39,17 @@ int rs_nft_explain_error(struct rs_err *err)
 	switch (err ? err->num : 0) {
 	case EPERM:
 	case EACCES:
-		rs_err_hint(err, "CAP_NET_ADMIN is missing in this network namespace, or another "
-				 "process owns table inet " RS_NFT_TABLE);
+		if (!err->hint)
+			rs_err_hint(err, "CAP_NET_ADMIN is missing in this network namespace, or "
+					 "another process owns table inet " RS_NFT_TABLE);
 		return rs_err_cni(err, RS_CNI_KERNEL);
 	case EOPNOTSUPP:
 	case EPROTONOSUPPORT:
 	case ENOPROTOOPT:
 	case EAFNOSUPPORT:
-		rs_err_hint(err, "this kernel has no nf_tables, or it lacks an expression that we need "
-				 "(modules nf_tables, nft_ct, nft_log, nft_limit, nf_conntrack)");
+		rs_err_hint(err,
+			    "this kernel has no nf_tables, or it lacks an expression that we need "
+			    "(modules nf_tables, nft_ct, nft_log, nft_limit, nf_conntrack)");
 		return rs_err_cni(err, RS_CNI_KERNEL);
 	default:
 		return err ? -err->num : -EIO;
@@ -90,6 +92,8 @@ int rs_nft_load(struct rs_nft *n, struct rs_err *err)
 
 	if (!rc)
 		rc = rs_nft_readback(n->nl, &n->cfg, rs_nft_cache(n), &k, err);
+	if (!rc)
+		rc = rs_nft_claim(n, &k, err);
 	if (rc) {
 		rs_nft_explain_error(err);
 		return rc;
@@ -97,7 +101,7 @@ int rs_nft_load(struct rs_nft *n, struct rs_err *err)
 	n->exists = k.exists;
 	for (size_t i = 0; i < k.n_stamps; i++)
 		rs_nft_stamps_hold(&n->stamps, (uint16_t)((k.stamps[i] & n->stamps.mask) >>
-							   __builtin_ctz(n->stamps.mask)));
+							  __builtin_ctz(n->stamps.mask)));
 	if (n->want && (!k.usable || !same_plan(n->want, k.plan)))
 		n->drifted = true;
 	rs_nft_set_model(n, NULL);
@@ -195,7 +199,8 @@ static int close_cache(struct rs_nft *n, struct rs_err *err)
 	rs_auto_batch b;
 
 	rs_nft_batch_begin(&b);
-	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(n->cfg.ct_mark_mask, n->stamp), 0, true);
+	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(n->cfg.ct_mark_mask, n->stamp), 0,
+			 true);
 	return rs_nft_batch_send(&b, n->nl, NULL, err);
 }
 

@@ -30,10 +30,12 @@ struct rs_nft {
 	int64_t last_bump_ms;
 	size_t rules;
 
-	bool others_changed;	/* other tables: look through them again */
-	char *conflict;		/* lines of rs_nft_foreign_scan() */
-	char *no_stamps;	/* why no stamp can be chosen; the cache is off then */
-	char *owner_note;	/* why the table is not owned */
+	bool others_changed; /* other tables: look through them again */
+	char *conflict;	     /* lines of rs_nft_foreign_scan() */
+	char *no_stamps;     /* why no stamp can be chosen; the cache is off then */
+	bool own_tried;	     /* own is known */
+	bool own;	     /* the table carries owner and persist */
+	char *owner_note;    /* why the table is not owned although that was asked for */
 };
 
 /* Flows are compared with a stamp: wanted, and nothing speaks against it. */
@@ -51,6 +53,11 @@ int rs_nft_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commi
 int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
 int rs_nft_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err);
 int rs_nft_probe(const struct rs_dp_config *cfg, struct rs_err *err);
+
+/* Flags of the table that we make. */
+uint32_t rs_nft_table_flags(const struct rs_nft *n);
+/* Make sure that the table, if there is one, is ours to change: claim an orphan. */
+int rs_nft_claim(struct rs_nft *n, struct rs_nft_kernel *k, struct rs_err *err);
 
 /* Classify an error of the kernel for people: privilege, missing feature. Returns it. */
 int rs_nft_explain_error(struct rs_err *err);

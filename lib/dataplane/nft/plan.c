@@ -110,8 +110,8 @@ void rs_nft_plan_add(struct rs_nft_plan *p, enum rs_nft_set_id id, const void *k
 	e->text[e->n] = 0;
 	e->hash[e->n] = 0;
 	if (comment && *comment)
-		e->text[e->n] = put_comment(d->big ? &p->big_pool : &p->pool, comment,
-					    &e->hash[e->n]);
+		e->text[e->n] =
+			put_comment(d->big ? &p->big_pool : &p->pool, comment, &e->hash[e->n]);
 	e->n++;
 }
 
@@ -292,8 +292,8 @@ static void put_guards(struct rs_nft_plan *p, const struct rs_ir *ir)
 	}
 }
 
-static void put_profile(struct rs_nft_plan *p, const struct rs_ir *ir, const struct rs_ir_profile *pr,
-			uint8_t dir)
+static void put_profile(struct rs_nft_plan *p, const struct rs_ir *ir,
+			const struct rs_ir_profile *pr, uint8_t dir)
 {
 	struct rs_nft_profile *to = rs_vec_push(&p->profiles);
 	uint32_t key[2] = { dir, pr->profile };
@@ -346,9 +346,9 @@ static void put_cells(struct rs_nft_plan *p, const struct rs_ir *ir)
 		uint32_t key[2] = { g->dir, g->group };
 
 		rs_nft_plan_add(p, SET_DFLT, key, known_profile(ir, g->profile),
-				g->over_budget ? "isolated, over budget" :
-				g->isolated    ? "isolated" :
-						 "open");
+				g->over_budget ? "isolated, over budget"
+				: g->isolated  ? "isolated"
+					       : "open");
 	}
 	for (size_t i = 0; i < ir->n_cells; i++) {
 		const struct rs_ir_cell *c = &ir->cells[i];

@@ -52,8 +52,8 @@ static void fault(struct rs_nft_kernel *k, const char *fmt, ...)
 static int dump(struct mnl_socket *nl, uint16_t type, uint16_t table_attr, mnl_cb_t cb, void *arg)
 {
 	char buf[RS_NFT_REQUEST];
-	struct nlmsghdr *h = nftnl_nlmsg_build_hdr(buf, type, NFPROTO_INET, NLM_F_DUMP,
-						   (uint32_t)rs_mono_ms());
+	struct nlmsghdr *h =
+		nftnl_nlmsg_build_hdr(buf, type, NFPROTO_INET, NLM_F_DUMP, (uint32_t)rs_mono_ms());
 
 	if (table_attr)
 		mnl_attr_put_strz(h, table_attr, RS_NFT_TABLE);

@@ -86,7 +86,7 @@ void rs_x_range(struct rs_nft_rule *r, uint8_t sreg, const void *lo, const void 
 }
 
 void rs_x_bitwise(struct rs_nft_rule *r, uint8_t sreg, uint8_t dreg, const void *mask,
-		  const void *xor, uint8_t len)
+		  const void * xor, uint8_t len)
 {
 	struct rs_nft_x *x = add(r, OP_BITWISE);
 

@@ -56,8 +56,7 @@ struct rs_nft_rule {
 	bool stamps;	     /* the one rule that a bump replaces */
 };
 
-void rs_rule_say(struct rs_nft_rule *r, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void rs_rule_say(struct rs_nft_rule *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void rs_x_meta(struct rs_nft_rule *r, uint32_t key, uint8_t dreg);
 /* dir: -1 none, 0 original, 1 reply */
@@ -67,7 +66,7 @@ void rs_x_payload(struct rs_nft_rule *r, uint32_t base, uint32_t off, uint8_t le
 void rs_x_cmp(struct rs_nft_rule *r, uint8_t sreg, uint32_t op, const void *data, uint8_t len);
 void rs_x_range(struct rs_nft_rule *r, uint8_t sreg, const void *lo, const void *hi, uint8_t len);
 void rs_x_bitwise(struct rs_nft_rule *r, uint8_t sreg, uint8_t dreg, const void *mask,
-		  const void *xor, uint8_t len);
+		  const void * xor, uint8_t len);
 void rs_x_lookup(struct rs_nft_rule *r, const char *set, uint8_t sreg, uint8_t dreg, bool inv);
 void rs_x_imm(struct rs_nft_rule *r, const void *data, uint8_t len, uint8_t dreg);
 void rs_x_verdict(struct rs_nft_rule *r, int code, const char *chain);

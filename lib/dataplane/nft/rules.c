@@ -192,9 +192,10 @@ static char *check_fixed_chain(const struct rs_nft_rules *r, const struct rs_nft
 			return rs_asprintf("chain %s: rule %zu is missing", name, at + 1);
 		want = our_text(&sk->v[i]);
 		if (strcmp(want, have[at].text) != 0)
-			return rs_asprintf("chain %s: rule handle %llu is another than it should be "
-					   "(has %s, wants %s)", name,
-					   (unsigned long long)have[at].handle, have[at].text, want);
+			return rs_asprintf(
+				"chain %s: rule handle %llu is another than it should be "
+				"(has %s, wants %s)",
+				name, (unsigned long long)have[at].handle, have[at].text, want);
 		if (sk->v[i].stamps)
 			k->stamp_handle = have[at].handle;
 		at++;
@@ -208,8 +209,8 @@ static char *check_fixed_chain(const struct rs_nft_rules *r, const struct rs_nft
 static char *check_fixed(const struct rs_nft_rules *r, const struct rs_dp_config *cfg, bool cache,
 			 struct rs_nft_kernel *k)
 {
-	uint16_t stamp = (uint16_t)((k->stamps[0] & cfg->ct_mark_mask) >>
-				    __builtin_ctz(cfg->ct_mark_mask));
+	uint16_t stamp =
+		(uint16_t)((k->stamps[0] & cfg->ct_mark_mask) >> __builtin_ctz(cfg->ct_mark_mask));
 	struct rs_nft_skeleton sk;
 	char *why = NULL;
 

@@ -33,7 +33,8 @@ int rs_nft_stamps_init(struct rs_nft_stamps *s, uint32_t mask, struct rs_err *er
 	memset(s, 0, sizeof(*s));
 	if (!mask || (low & (low + 1)) || low > 0xffff || low < 3)
 		return rs_err_set(err, EINVAL,
-				  "ct mark mask 0x%08x: it must be 2 to 16 bits without a gap", mask);
+				  "ct mark mask 0x%08x: it must be 2 to 16 bits without a gap",
+				  mask);
 	s->mask = mask;
 	s->last = low;
 	s->held = rs_new0(uint8_t, s->last + 1);
@@ -90,7 +91,8 @@ static int on_flow(const struct nlmsghdr *h, void *arg)
 	struct sweep *w = arg;
 	uint32_t mark = 0, stamp;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
 		switch (mnl_attr_get_type(a)) {
 		case CTA_MARK:
 			if (mnl_attr_get_payload_len(a) == 4)
@@ -198,9 +200,10 @@ int rs_nft_stamps_next(struct rs_nft_stamps *s, struct mnl_socket *nl, uint16_t 
 		stamp = find_free(s, current);
 	}
 	if (!stamp)
-		return rs_err_set(err, EBUSY,
-				  "every stamp of mask 0x%08x is held by a flow and cannot be swept",
-				  s->mask);
+		return rs_err_set(
+			err, EBUSY,
+			"every stamp of mask 0x%08x is held by a flow and cannot be swept",
+			s->mask);
 	rs_nft_stamps_hold(s, stamp);
 	*out = stamp;
 	return 0;

@@ -56,7 +56,8 @@ static void see_generation(const struct nlmsghdr *h, struct rs_nft_news *news)
 	const char *name = NULL;
 	uint32_t pid = 0;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(a) == NFTA_GEN_PROC_PID && mnl_attr_get_payload_len(a) == 4)
 			pid = ntohl(mnl_attr_get_u32(a));
 		if (mnl_attr_get_type(a) == NFTA_GEN_PROC_NAME &&
@@ -86,7 +87,8 @@ static void see(const struct nlmsghdr *h, struct rs_nft_news *news)
 		see_generation(h, news);
 		return;
 	}
-	mnl_attr_for_each(a, h, sizeof(*g)) {
+	mnl_attr_for_each(a, h, sizeof(*g))
+	{
 		if (mnl_attr_get_type(a) != 1 || mnl_attr_validate(a, MNL_TYPE_NUL_STRING) < 0)
 			continue;
 		if (g->nfgen_family == NFPROTO_INET && !strcmp(mnl_attr_get_str(a), RS_NFT_TABLE))

@@ -113,27 +113,30 @@ def f6(bed, res, seconds=15):
             bed.node.write_manifest("swap.yaml", swap_state(n))
             time.sleep(0.25)
 
-    def join_and_leave():
+    guests = [bed.lab.pod("guest%d" % i) for i in range(3)]
+
+    def join_and_leave(i):
         k = 0
         while not stop.is_set():
             k += 1
+            guests[i].container_id = "guest-%d-%d" % (i, k)
             # each has a label set, hence a class and a group, that comes and goes with it
-            guest = bed.add("guest", "10.244.1.%d" % (150 + k % 50), {"deny": "yes", "side": str(k % 3)}, "guest%d" % k)
-            guest.detach()
-            guest.delete()
+            guests[i].attach(bed.node, "t", "guest%d-%d" % (i, k), labels={"deny": "yes", "side": str(k % 3)},
+                             ips=["10.244.1.%d" % (150 + 30 * i + k % 30)])
+            guests[i].detach()
 
     errors = []
 
-    def guarded(fn):
+    def guarded(fn, *args):
         def body():
             try:
-                fn()
+                fn(*args)
             except Exception as e:  # pylint: disable=broad-except
                 errors.append("%s: %s" % (fn.__name__, e))
         return threading.Thread(target=body)
 
     with Flood(bed.lab, flows, 3000, seconds + 30) as flood:
-        threads = [guarded(edit), guarded(join_and_leave)]
+        threads = [guarded(edit)] + [guarded(join_and_leave, i) for i in range(len(guests))]
         for t in threads:
             t.start()
         time.sleep(seconds)

@@ -60,10 +60,11 @@ static struct rs_ir *small_ir(void)
 	ir->profiles[1] = (struct rs_ir_profile){ 4, 1, 2 };
 	ir->n_profiles = 2;
 	ir->guards = rs_ir_alloc(ir, 2, sizeof(*ir->guards));
-	ir->guards[0] = (struct rs_ir_guard){ 7, addr("10.0.0.3"), { 2, 0, 0, 0, 0, 3 },
-					      { 0 }, NULL };
-	ir->guards[1] = (struct rs_ir_guard){ 256, addr("10.0.0.2"), { 2, 0, 0, 0, 0, 2 },
-					      addr("fe80::2"), "rs1" };
+	ir->guards[0] =
+		(struct rs_ir_guard){ 7, addr("10.0.0.3"), { 2, 0, 0, 0, 0, 3 }, { 0 }, NULL };
+	ir->guards[1] = (struct rs_ir_guard){
+		256, addr("10.0.0.2"), { 2, 0, 0, 0, 0, 2 }, addr("fe80::2"), "rs1"
+	};
 	ir->n_guards = 2;
 	ir->node_ranges = rs_ir_alloc(ir, 2, sizeof(*ir->node_ranges));
 	rs_cidr_parse("10.0.0.0/24", &ir->node_ranges[0], NULL, NULL);
@@ -261,8 +262,9 @@ static void test_skeleton_is_closed(void **state)
 			open |= !strcmp(rs_nft_chains[c].name, may_return[i]);
 		assert_non_null(last);
 		if (!open) /* unconditional: nothing but a counter in front of the verdict */
-			assert_true(last->x[last->n - 1].op == OP_VERDICT &&
-				    (last->n == 1 || (last->n == 2 && last->x[0].op == OP_COUNTER)));
+			assert_true(
+				last->x[last->n - 1].op == OP_VERDICT &&
+				(last->n == 1 || (last->n == 2 && last->x[0].op == OP_COUNTER)));
 	}
 	for (size_t i = 0; i < s.n; i++)
 		for (size_t k = 0; k < s.v[i].n; k++) {
@@ -278,8 +280,8 @@ static void test_skeleton_is_closed(void **state)
 
 static void test_profile_names(void **state)
 {
-	static const char *const wrong[] = { "in_p", "in_p1x", "in_p01", "out_q3", "judge", "in_p-1",
-					     "in_p4294967296" };
+	static const char *const wrong[] = { "in_p",  "in_p1x", "in_p01",	 "out_q3",
+					     "judge", "in_p-1", "in_p4294967296" };
 	char name[RS_NFT_NAME_LEN];
 	uint32_t profile;
 	uint8_t dir;

@@ -278,6 +278,18 @@ static void XG5_alias_bomb(void **state)
 	refused(rs_strbuf_str(&deep), RS_DOC_YAML, "f:64:9: nested more than 64 levels deep");
 }
 
+static void XG5_tag_directives(void **state)
+{
+	rs_auto_strbuf b = { 0 };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 200000; i++)
+		rs_strbuf_printf(&b, "%%TAG !a%d! tag:x%d\n", i, i);
+	rs_strbuf_puts(&b, "--- a\n");
+	refused(rs_strbuf_str(&b), RS_DOC_YAML, "f:65:1: more than 64 %TAG directives");
+}
+
 static void yaml_aliases(void **state)
 {
 	static const char text[] = "base: &b {k: [1]}\nuse: *b\nkeys: {&k name: 1, other: *k}\n";
@@ -359,6 +371,7 @@ int main(void)
 		cmocka_unit_test(XG5_byte_budget),
 		cmocka_unit_test(XG5_node_budget),
 		cmocka_unit_test(XG5_alias_bomb),
+		cmocka_unit_test(XG5_tag_directives),
 		cmocka_unit_test(yaml_aliases),
 		cmocka_unit_test(yaml_oddities_are_refused),
 		cmocka_unit_test(templates_are_named),

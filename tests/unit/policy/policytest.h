@@ -26,23 +26,23 @@ struct tw {
 	struct rs_conditions cond;
 };
 
-static inline struct rs_addr A(const char *s)
-{
+static inline struct rs_addr A(const char *s) {
 	struct rs_addr a;
 
 	assert_int_equal(rs_addr_parse(s, &a, NULL), 0);
 	return a;
 }
 
-static inline struct rs_cidr C(const char *s)
-{
+static inline struct rs_cidr
+C(const char *s) {
 	struct rs_cidr c;
 
 	assert_int_equal(rs_cidr_parse(s, &c, NULL, NULL), 0);
 	return c;
 }
 
-static inline void tw_yaml_as(struct tw *t, const char *text, enum rs_admit admit)
+static inline void
+tw_yaml_as(struct tw *t, const char *text, enum rs_admit admit)
 {
 	rs_auto_err err = { 0 };
 
@@ -168,18 +168,18 @@ static inline uint32_t tw_class(const struct tw *t, const char *addr)
 #define SCTP RS_PROTO_SCTP
 #define ICMP 1
 
-#define NS(name, labels)                                                                           \
+#define NS(name, labels) \
 	"---\nkind: Namespace\napiVersion: v1\nmetadata: {name: " name ", labels: {" labels "}}\n"
-#define POD(ns, name, labels, ip)                                                                  \
-	"---\nkind: Pod\napiVersion: v1\nmetadata: {name: " name ", namespace: " ns                 \
-	", labels: {" labels "}}\nspec: {containers: []}\nstatus: {podIP: " ip ", podIPs: [{ip: '" ip  \
-	"'}]}\n"
-#define PORTS_POD(ns, name, labels, ip, ports)                                                     \
-	"---\nkind: Pod\napiVersion: v1\nmetadata: {name: " name ", namespace: " ns                 \
-	", labels: {" labels "}}\nspec: {containers: [{name: c, image: i, ports: [" ports               \
+#define POD(ns, name, labels, ip)                                                   \
+	"---\nkind: Pod\napiVersion: v1\nmetadata: {name: " name ", namespace: " ns \
+	", labels: {" labels "}}\nspec: {containers: []}\nstatus: {podIP: " ip      \
+	", podIPs: [{ip: '" ip "'}]}\n"
+#define PORTS_POD(ns, name, labels, ip, ports)                                            \
+	"---\nkind: Pod\napiVersion: v1\nmetadata: {name: " name ", namespace: " ns       \
+	", labels: {" labels "}}\nspec: {containers: [{name: c, image: i, ports: [" ports \
 	"]}]}\nstatus: {podIP: " ip ", podIPs: [{ip: '" ip "'}]}\n"
-#define POLICY(ns, name, spec)                                                                     \
-	"---\nkind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: {name: " name          \
+#define POLICY(ns, name, spec)                                                               \
+	"---\nkind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: {name: " name \
 	", namespace: " ns "}\nspec: {" spec "}\n"
 
 #endif

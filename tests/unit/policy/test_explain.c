@@ -4,16 +4,17 @@
 
 #include <errno.h>
 
-#define SHOP                                                                                       \
-	NS("shop", "team: s")                                                                      \
-	NS("other", "team: o")                                                                     \
-	PORTS_POD("shop", "db", "app: db", "10.0.0.1", "{name: sql, containerPort: 5432}")              \
-	POD("shop", "api", "app: api", "10.0.0.2")                                                 \
-	POD("shop", "web", "app: web", "10.0.0.3")                                                 \
-	POD("other", "six", "app: six", "fd00::6")                                                 \
-	POLICY("shop", "db-allow-api",                                                             \
-	       "podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress, Egress], ingress: "       \
-	       "[{from: [{podSelector: {matchLabels: {app: api}}}], ports: [{port: sql}]}, {from: "     \
+#define SHOP                                                                                      \
+	NS("shop", "team: s")                                                                     \
+	NS("other", "team: o")                                                                    \
+	PORTS_POD("shop", "db", "app: db", "10.0.0.1", "{name: sql, containerPort: 5432}")        \
+	POD("shop", "api", "app: api", "10.0.0.2")                                                \
+	POD("shop", "web", "app: web", "10.0.0.3")                                                \
+	POD("other", "six", "app: six", "fd00::6")                                                \
+	POLICY("shop", "db-allow-api",                                                            \
+	       "podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress, Egress], ingress: " \
+	       "[{from: [{podSelector: {matchLabels: {app: api}}}], ports: [{port: sql}]}, "      \
+	       "{from: "                                                                          \
 	       "[{ipBlock: {cidr: 192.0.2.0/24, except: [192.0.2.128/25]}}]}]")
 
 static struct tw *shop(void)
@@ -101,8 +102,9 @@ static void a_denied_port_names_the_nearest_miss(void **state)
 
 	(void)state;
 	rs_store_del(t->store, RS_KIND_POLICY, "shop", "db-allow-api");
-	tw_yaml(t, POLICY("shop", "p", "podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: "
-				       "{app: web}}}], ports: [{port: 1}, {port: nope}]}]"));
+	tw_yaml(t, POLICY("shop", "p",
+			  "podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: "
+			  "{app: web}}}], ports: [{port: 1}, {port: nope}]}]"));
 	tw_compile(t);
 	x = ask(t, pod("shop", "web"), pod("shop", "db"), TCP, 5433);
 	assert_string_equal(x->ingress.miss_ports, "tcp/5433 is not among tcp/1,tcp/nope; shop/db "
@@ -111,7 +113,8 @@ static void a_denied_port_names_the_nearest_miss(void **state)
 	assert_string_equal(x->ingress.miss_hint, "add tcp/5433 to shop/p spec.ingress[0].ports");
 	rs_explanation_free(x);
 	x = ask(t, pod("shop", "web"), pod("shop", "db"), ICMP, 0);
-	assert_non_null(strstr(x->ingress.miss_hint, "icmp is allowed only by a rule without ports"));
+	assert_non_null(
+		strstr(x->ingress.miss_hint, "icmp is allowed only by a rule without ports"));
 	rs_explanation_free(x);
 	tw_free(t);
 }
@@ -127,8 +130,9 @@ static void outside_addresses(void **state)
 	assert_string_equal(x->ingress.rule, "shop/db-allow-api spec.ingress[1]");
 	rs_explanation_free(x);
 	x = ask(t, out, pod("shop", "db"), TCP, 9);
-	assert_string_equal(x->ingress.miss_peers, "ipBlock 192.0.2.0/24 does NOT match 192.0.2.200: it "
-						   "lies in the except 192.0.2.128/25");
+	assert_string_equal(x->ingress.miss_peers,
+			    "ipBlock 192.0.2.0/24 does NOT match 192.0.2.200: it "
+			    "lies in the except 192.0.2.128/25");
 	assert_string_equal(x->ingress.miss_hint, "add an ipBlock that holds 192.0.2.200 to "
 						  "shop/db-allow-api spec.ingress[1].from");
 	rs_explanation_free(x);
@@ -198,7 +202,8 @@ static void rules_in_force_that_differ_are_an_error(void **state)
 
 	(void)state;
 	rs_store_del(t->store, RS_KIND_POLICY, "shop", "db-allow-api"); /* and not compiled */
-	assert_int_equal(refusal(t, pod("shop", "web"), pod("shop", "db"), "by the objects"), -EUCLEAN);
+	assert_int_equal(refusal(t, pod("shop", "web"), pod("shop", "db"), "by the objects"),
+			 -EUCLEAN);
 	tw_free(t);
 }
 

@@ -43,30 +43,30 @@ struct made_pod {
 	char v4[20];
 	char v6[20]; /* "" when single stack */
 	const char *ports;
-	bool local;    /* of node A */
-	bool twin;     /* claims the address of the pod before it */
-	bool liar;     /* claims an address of node A's pod, or one outside its node's ranges */
-	bool host;     /* hostNetwork */
+	bool local; /* of node A */
+	bool twin;  /* claims the address of the pod before it */
+	bool liar;  /* claims an address of node A's pod, or one outside its node's ranges */
+	bool host;  /* hostNetwork */
 	bool finished;
-	bool unknown;  /* local, and the API does not know it */
+	bool unknown; /* local, and the API does not know it */
 	bool closed;
 };
 
 struct cluster {
 	struct made_pod pods[PODS];
-	bool has_node; /* a Node object of the other node with its podCIDRs */
-	bool ranges;   /* pod ranges are configured */
+	bool has_node;		 /* a Node object of the other node with its podCIDRs */
+	bool ranges;		 /* pod ranges are configured */
 	struct rs_strbuf common; /* namespaces, policies, nodes */
 	struct rs_strbuf api;	 /* as node A sees it */
 	struct rs_strbuf truth;	 /* as the other nodes see it */
 };
 
-static const char *const namespaces[] = {"x", "v", "w", "lost"}; /* lost has no object */
+static const char *const namespaces[] = { "x", "v", "w", "lost" }; /* lost has no object */
 
 static void make_labels(char *out, size_t len)
 {
-	static const char *const apps[] = {"", "app: web", "app: db", "app: ''"};
-	static const char *const tiers[] = {"", "tier: front", "tier: back"};
+	static const char *const apps[] = { "", "app: web", "app: db", "app: ''" };
+	static const char *const tiers[] = { "", "tier: front", "tier: back" };
 	const char *a = pick(apps), *t = pick(tiers);
 
 	snprintf(out, len, "{%s%s%s}", a, *a && *t ? ", " : "", t);
@@ -140,7 +140,8 @@ static void put_selector(struct rs_strbuf *b)
 		"{matchExpressions: [{key: app, operator: NotIn, values: [web, '']}]}",
 		"{matchExpressions: [{key: tier, operator: Exists}]}",
 		"{matchExpressions: [{key: tier, operator: DoesNotExist}]}",
-		"{matchLabels: {app: web}, matchExpressions: [{key: app, operator: NotIn, values: [web]}]}",
+		("{matchLabels: {app: web}, matchExpressions: "
+		 "[{key: app, operator: NotIn, values: [web]}]}"),
 		"{matchExpressions: [{key: app, operator: In, values: []}]}",
 		"{matchExpressions: [{key: app, operator: Later, values: [web]}]}",
 	};
@@ -215,11 +216,15 @@ static void put_peer(struct rs_strbuf *b)
 
 static void put_port(struct rs_strbuf *b)
 {
-	static const char *const protos[] = {"", "protocol: TCP", "protocol: UDP", "protocol: SCTP"};
+	static const char *const protos[] = { "", "protocol: TCP", "protocol: UDP",
+					      "protocol: SCTP" };
 	static const char *const ports[] = {
-		"",	      "port: 80",	 "port: 81",   "port: http",
-		"port: http", "port: admin",	 "port: 443",  "port: 80, endPort: 443",
-		"port: 1",    "port: 65535",	 "port: 8080", "port: 81, endPort: 65535",
+		"",	      "port: 80",
+		"port: 81",   "port: http",
+		"port: http", "port: admin",
+		"port: 443",  "port: 80, endPort: 443",
+		"port: 1",    "port: 65535",
+		"port: 8080", "port: 81, endPort: 65535",
 		"port: 0",    "port: 90, endPort: 80",
 	};
 	const char *proto = pick(protos), *port = pick(ports);
@@ -232,7 +237,7 @@ static void put_list(struct rs_strbuf *b, const char *key, void (*item)(struct r
 	uint32_t i, n = 1 + rnd(3);
 
 	if (once_in(4)) {
-		static const char *const none[] = {"", "%s: null, ", "%s: [], "};
+		static const char *const none[] = { "", "%s: null, ", "%s: [], " };
 
 		rs_strbuf_printf(b, pick(none), key);
 		return;
@@ -378,11 +383,22 @@ static void mismatch(const struct judge *j, const struct rs_flow *f, const char 
 		 oracle ? "allows" : "denies", who, other ? "allows" : "denies");
 }
 
+/* An isolated end that allows must name the rule. */
+static bool rule_named(const struct rs_ir *ir, enum rs_ir_dir dir, const struct rs_ir_half *h)
+{
+	return !h->applies || !h->allow || !rs_ir_group(ir, dir, h->group)->isolated ||
+	       h->rule < ir->n_rules;
+}
+
 static bool ir_allows(const struct tw *t, const struct rs_flow *f)
 {
 	struct rs_ir_verdict v;
 
 	rs_ir_eval(t->ir, &f->src.addr, &f->dst.addr, f->proto, f->port, &v);
+	if (!v.self) {
+		assert_true(rule_named(t->ir, RS_DIR_OUT, &v.out));
+		assert_true(rule_named(t->ir, RS_DIR_IN, &v.in));
+	}
 	return v.allow;
 }
 
@@ -398,7 +414,8 @@ static void make_end(const struct judge *j, struct rs_flow_end *e, int family)
 		"192.0.2.1",  "192.0.2.15",  "192.0.2.16", "11.0.0.0",	 "9.255.255.255",
 	};
 	static const char *const others6[] = {
-		"fd00:1::7", "fd00:1::10", "fd00:2::a", "2001:db8::1", "::ffff:10.244.1.8", "fd01::",
+		"fd00:1::7",   "fd00:1::10",	    "fd00:2::a",
+		"2001:db8::1", "::ffff:10.244.1.8", "fd01::",
 	};
 	const struct made_pod *p = &j->c->pods[rnd(PODS)];
 
@@ -411,8 +428,8 @@ static void make_end(const struct judge *j, struct rs_flow_end *e, int family)
 
 static void make_flow(const struct judge *j, struct rs_flow *f)
 {
-	static const uint16_t ports[] = {80, 81, 443, 444, 79, 8080, 1, 65535};
-	static const uint8_t protos[] = {TCP, TCP, TCP, UDP, SCTP, ICMP, 47};
+	static const uint16_t ports[] = { 80, 81, 443, 444, 79, 8080, 1, 65535 };
+	static const uint8_t protos[] = { TCP, TCP, TCP, UDP, SCTP, ICMP, 47 };
 	int family = once_in(3) ? RS_AF_IP6 : RS_AF_IP4;
 
 	memset(f, 0, sizeof(*f));
@@ -431,7 +448,7 @@ static void make_flow(const struct judge *j, struct rs_flow *f)
 static void check_explain(const struct judge *j, const struct rs_flow *f, bool here)
 {
 	struct rs_explanation *x = NULL;
-	rs_auto_err err = {0};
+	rs_auto_err err = { 0 };
 
 	if (rs_explain(&j->a->w, j->a->ir, f, &x, &err) < 0) {
 		print_message("explain: %s\n", rs_err_str(&err));
@@ -477,8 +494,8 @@ static bool check_flow(const struct judge *j, bool explain)
 
 static unsigned int run_world(uint64_t seed)
 {
-	struct judge j = {.seed = seed};
-	struct cluster c = {0};
+	struct judge j = { .seed = seed };
+	struct cluster c = { 0 };
 	unsigned int i, n = 0;
 	struct tw *truth;
 

@@ -3,14 +3,14 @@
 #include "policytest.h"
 
 /* shop/db (local), shop/api, shop/web, other/api; an outside host is 192.0.2.1. */
-#define SHOP                                                                                       \
-	NS("shop", "team: s")                                                                      \
-	NS("other", "team: o")                                                                     \
-	PORTS_POD("shop", "db", "app: db", "10.0.0.1",                                             \
-		  "{name: sql, containerPort: 5432}, {name: sql, containerPort: 5433}, "              \
-		  "{name: dns, protocol: UDP, containerPort: 53}")                                 \
-	POD("shop", "api", "app: api", "10.0.0.2")                                                 \
-	POD("shop", "web", "app: web", "10.0.0.3")                                                 \
+#define SHOP                                                                             \
+	NS("shop", "team: s")                                                            \
+	NS("other", "team: o")                                                           \
+	PORTS_POD("shop", "db", "app: db", "10.0.0.1",                                   \
+		  "{name: sql, containerPort: 5432}, {name: sql, containerPort: 5433}, " \
+		  "{name: dns, protocol: UDP, containerPort: 53}")                       \
+	POD("shop", "api", "app: api", "10.0.0.2")                                       \
+	POD("shop", "web", "app: web", "10.0.0.3")                                       \
 	PORTS_POD("other", "api", "app: api", "10.0.0.4", "{name: sql, containerPort: 7000}")
 
 #define DB "10.0.0.1"
@@ -70,10 +70,12 @@ static void A6_an_empty_rule_allows_everything(void **state)
 
 static void A10_policies_add_up(void **state)
 {
-	struct tw *t = shop(
-		POLICY("shop", "a", "podSelector: {}, ingress: [{from: [{podSelector: "
-				    "{matchLabels: {app: api}}}], ports: [{port: 80}]}]")
-		POLICY("shop", "b", "podSelector: {}, ingress: [{from: [{podSelector: {}}], ports: "
+	struct tw *t =
+		shop(POLICY("shop", "a",
+			    "podSelector: {}, ingress: [{from: [{podSelector: "
+			    "{matchLabels: {app: api}}}], ports: [{port: 80}]}]")
+			     POLICY("shop", "b",
+				    "podSelector: {}, ingress: [{from: [{podSelector: {}}], ports: "
 				    "[{port: 81}]}]"));
 
 	(void)state;
@@ -95,12 +97,12 @@ static void A12_only_the_own_namespace_is_subject(void **state)
 
 static void B2_B3_B4_namespace_and_pod(void **state)
 {
-	struct tw *t = shop(
-		POLICY("shop", "p",
-		       "podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: "
-		       "o}}, podSelector: {matchLabels: {app: web}}}], ports: [{port: 1}]}, {from: "
-		       "[{podSelector: {matchLabels: {app: api}}}], ports: [{port: 2}]}, {from: "
-		       "[{namespaceSelector: {matchLabels: {team: o}}}], ports: [{port: 3}]}]"));
+	struct tw *t = shop(POLICY(
+		"shop", "p",
+		"podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: "
+		"o}}, podSelector: {matchLabels: {app: web}}}], ports: [{port: 1}]}, {from: "
+		"[{podSelector: {matchLabels: {app: api}}}], ports: [{port: 2}]}, {from: "
+		"[{namespaceSelector: {matchLabels: {team: o}}}], ports: [{port: 3}]}]"));
 
 	(void)state;
 	assert_false(IN(OTHER, TCP, 1));
@@ -114,8 +116,8 @@ static void B2_B3_B4_namespace_and_pod(void **state)
 
 static void B7_empty_selectors_match_pods_only(void **state)
 {
-	struct tw *t = shop(POLICY("shop", "p",
-				   "podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]"));
+	struct tw *t = shop(POLICY(
+		"shop", "p", "podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]"));
 
 	(void)state;
 	assert_true(IN(OTHER, TCP, 80));
@@ -143,9 +145,9 @@ static void B11_B12_B14_ipblocks(void **state)
 		       "[{ipBlock: {cidr: 10.0.0.3/32}}], ports: [{port: 80}]}]"));
 
 	(void)state;
-	assert_true(IN(OTHER, TCP, 80));  /* a pod, by its address */
-	assert_false(IN(API, TCP, 80));   /* excepted */
-	assert_true(IN(WEB, TCP, 80));    /* excepted in one rule, allowed by another */
+	assert_true(IN(OTHER, TCP, 80)); /* a pod, by its address */
+	assert_false(IN(API, TCP, 80));	 /* excepted */
+	assert_true(IN(WEB, TCP, 80));	 /* excepted in one rule, allowed by another */
 	assert_true(IN("10.0.0.127", TCP, 80));
 	assert_false(IN("10.0.0.128", TCP, 80));
 	assert_false(IN("10.0.1.0", TCP, 80));
@@ -189,11 +191,12 @@ static void B17_B18_families(void **state)
 
 static void B19_nested_prefixes_merge(void **state)
 {
-	struct tw *t = shop(
-		POLICY("shop", "a", "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "
-				    "10.0.0.0/8}}], ports: [{port: 80}]}]")
-		POLICY("shop", "b", "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "
-				    "10.1.0.0/16}}], ports: [{port: 443}]}]"));
+	struct tw *t = shop(POLICY("shop", "a",
+				   "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "
+				   "10.0.0.0/8}}], ports: [{port: 80}]}]")
+				    POLICY("shop", "b",
+					   "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "
+					   "10.1.0.0/16}}], ports: [{port: 443}]}]"));
 
 	(void)state;
 	assert_true(IN("10.1.0.1", TCP, 80));
@@ -206,8 +209,10 @@ static void B24_an_unknown_namespace_matches_nothing(void **state)
 {
 	struct tw *t = tw_new(SHOP POD("ghost", "g", "app: api", "10.0.0.9") POLICY(
 		"shop", "p",
-		"podSelector: {}, ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: x, "
-		"operator: DoesNotExist}]}}]}, {from: [{namespaceSelector: {matchExpressions: [{key: "
+		"podSelector: {}, ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: "
+		"x, "
+		"operator: DoesNotExist}]}}]}, {from: [{namespaceSelector: {matchExpressions: "
+		"[{key: "
 		"team, operator: NotIn, values: [q]}]}, podSelector: {}}]}]"));
 
 	(void)state;
@@ -223,13 +228,15 @@ static void B24_an_unknown_namespace_matches_nothing(void **state)
 
 static void B23_A13_host_network_pods_are_no_peers(void **state)
 {
-	struct tw *t = tw_new(SHOP
-		"---\nkind: Pod\napiVersion: v1\nmetadata: {name: h, namespace: shop, labels: {app: "
-		"api}}\nspec: {hostNetwork: true, containers: []}\nstatus: {podIP: 10.9.0.1, podIPs: "
-		"[{ip: 10.9.0.1}]}\n" POLICY("shop", "p",
-					     "podSelector: {}, ingress: [{from: [{podSelector: {}}], "
-					     "ports: [{port: 80}]}, {from: [{ipBlock: {cidr: "
-					     "10.9.0.0/16}}], ports: [{port: 81}]}]"));
+	struct tw *t = tw_new(SHOP "---\nkind: Pod\napiVersion: v1\nmetadata: {name: h, namespace: "
+				   "shop, labels: {app: "
+				   "api}}\nspec: {hostNetwork: true, containers: []}\nstatus: "
+				   "{podIP: 10.9.0.1, podIPs: "
+				   "[{ip: 10.9.0.1}]}\n" POLICY(
+					   "shop", "p",
+					   "podSelector: {}, ingress: [{from: [{podSelector: {}}], "
+					   "ports: [{port: 80}]}, {from: [{ipBlock: {cidr: "
+					   "10.9.0.0/16}}], ports: [{port: 81}]}]"));
 
 	(void)state;
 	tw_local(t, "shop", "db");
@@ -239,9 +246,10 @@ static void B23_A13_host_network_pods_are_no_peers(void **state)
 	tw_free(t);
 }
 
-#define FINISHED(phase)                                                                            \
-	"---\nkind: Pod\napiVersion: v1\nmetadata: {name: api, namespace: shop, labels: {app: api}}\n"  \
-	"spec: {containers: []}\nstatus: {phase: " phase ", podIP: 10.0.0.2, podIPs: [{ip: "           \
+#define FINISHED(phase)                                                                         \
+	"---\nkind: Pod\napiVersion: v1\nmetadata: {name: api, namespace: shop, labels: {app: " \
+	"api}}\n"                                                                               \
+	"spec: {containers: []}\nstatus: {phase: " phase ", podIP: 10.0.0.2, podIPs: [{ip: "    \
 	"10.0.0.2}]}\n"
 
 static void replace_api(struct tw *t, const char *text)
@@ -252,8 +260,8 @@ static void replace_api(struct tw *t, const char *text)
 
 static void F4_F5_finished_pods_are_no_peers_terminating_ones_are(void **state)
 {
-	struct tw *t = shop(POLICY("shop", "p",
-				   "podSelector: {}, ingress: [{from: [{podSelector: {}}]}]"));
+	struct tw *t = shop(
+		POLICY("shop", "p", "podSelector: {}, ingress: [{from: [{podSelector: {}}]}]"));
 
 	(void)state;
 	assert_true(IN(API, TCP, 80));
@@ -274,8 +282,9 @@ static void F4_F5_finished_pods_are_no_peers_terminating_ones_are(void **state)
 /* holes F13: whatever the API says or forgets, a local pod keeps its place as a subject. */
 static void XF13_a_local_pod_stays_a_subject(void **state)
 {
-	struct tw *t = tw_new(SHOP POLICY("shop", "p", "podSelector: {matchLabels: {app: api}}, "
-						       "ingress: [{from: [{podSelector: {}}]}]"));
+	struct tw *t = tw_new(SHOP POLICY("shop", "p",
+					  "podSelector: {matchLabels: {app: api}}, "
+					  "ingress: [{from: [{podSelector: {}}]}]"));
 	struct rs_local_pod *api;
 
 	(void)state;
@@ -305,7 +314,8 @@ static void XF13_two_claims_of_one_address(void **state)
 {
 	struct tw *t = tw_new(SHOP POD("other", "twin", "app: twin", "10.0.0.2") POLICY(
 		"shop", "p",
-		"podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: api}}}], ports: "
+		"podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: api}}}], "
+		"ports: "
 		"[{port: 80}, {port: 81}]}, {from: [{namespaceSelector: {}, podSelector: "
 		"{matchLabels: {app: twin}}}], ports: [{port: 81}, {port: 82}]}]"));
 
@@ -340,8 +350,8 @@ static void XF13_two_local_pods_at_one_address_are_closed_there(void **state)
 
 static void XF13_pod_ips_count_inside_their_ranges(void **state)
 {
-	static const char policy[] = POLICY(
-		"shop", "p", "podSelector: {}, ingress: [{from: [{podSelector: {}}]}]");
+	static const char policy[] =
+		POLICY("shop", "p", "podSelector: {}, ingress: [{from: [{podSelector: {}}]}]");
 	struct tw *t = shop(policy);
 
 	(void)state;
@@ -353,12 +363,14 @@ static void XF13_pod_ips_count_inside_their_ranges(void **state)
 	tw_yaml(t, "---\nkind: Node\napiVersion: v1\nmetadata: {name: n1}\nspec: {podCIDR: "
 		   "10.0.0.0/24, podCIDRs: [10.0.0.0/24]}\n---\nkind: Node\napiVersion: v1\n"
 		   "metadata: {name: n2}\nspec: {podCIDRs: [10.1.0.0/24]}\n");
-	replace_api(t, "---\nkind: Pod\napiVersion: v1\nmetadata: {name: api, namespace: shop}\n"
-		       "spec: {nodeName: n1, containers: []}\nstatus: {podIPs: [{ip: 10.0.0.2}]}\n");
+	replace_api(t,
+		    "---\nkind: Pod\napiVersion: v1\nmetadata: {name: api, namespace: shop}\n"
+		    "spec: {nodeName: n1, containers: []}\nstatus: {podIPs: [{ip: 10.0.0.2}]}\n");
 	tw_compile(t);
 	assert_true(IN(API, TCP, 80));
-	replace_api(t, "---\nkind: Pod\napiVersion: v1\nmetadata: {name: api, namespace: shop}\n"
-		       "spec: {nodeName: n2, containers: []}\nstatus: {podIPs: [{ip: 10.0.0.2}]}\n");
+	replace_api(t,
+		    "---\nkind: Pod\napiVersion: v1\nmetadata: {name: api, namespace: shop}\n"
+		    "spec: {nodeName: n2, containers: []}\nstatus: {podIPs: [{ip: 10.0.0.2}]}\n");
 	tw_compile(t);
 	assert_false(IN(API, TCP, 80));
 	tw_free(t);
@@ -366,11 +378,11 @@ static void XF13_pod_ips_count_inside_their_ranges(void **state)
 
 static void C1_to_C9_ports(void **state)
 {
-	struct tw *t = shop(
-		POLICY("shop", "p",
-		       "podSelector: {}, ingress: [{ports: [{port: 80}, {port: 80}, {port: 9000, "
-		       "endPort: 9010}, {port: 9011}, {port: 9005, endPort: 9020}, {protocol: UDP}, "
-		       "{port: 65535}]}]"));
+	struct tw *t = shop(POLICY(
+		"shop", "p",
+		"podSelector: {}, ingress: [{ports: [{port: 80}, {port: 80}, {port: 9000, "
+		"endPort: 9010}, {port: 9011}, {port: 9005, endPort: 9020}, {protocol: UDP}, "
+		"{port: 65535}]}]"));
 	struct rs_ir_profile p;
 
 	(void)state;
@@ -389,8 +401,8 @@ static void C1_to_C9_ports(void **state)
 
 static void C10_C16_named_ports_of_the_subject(void **state)
 {
-	struct tw *t = shop(POLICY("shop", "p",
-				   "podSelector: {}, ingress: [{ports: [{port: sql}, {port: dns}]}]"));
+	struct tw *t = shop(POLICY(
+		"shop", "p", "podSelector: {}, ingress: [{ports: [{port: sql}, {port: dns}]}]"));
 
 	(void)state;
 	assert_true(IN(API, TCP, 5432));
@@ -404,10 +416,12 @@ static void C10_C16_named_ports_of_the_subject(void **state)
 static void C11_C12_C13_named_ports_of_the_destination(void **state)
 {
 	struct tw *t = shop(
-		POLICY("shop", "p", "podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: "
-				    "sql}]}]")
-		POLICY("shop", "q", "podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: "
-				    "{cidr: 10.0.0.0/24}}], ports: [{port: sql}]}]"));
+		POLICY("shop", "p",
+		       "podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: "
+		       "sql}]}]")
+			POLICY("shop", "q",
+			       "podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: "
+			       "{cidr: 10.0.0.0/24}}], ports: [{port: sql}]}]"));
 
 	(void)state;
 	assert_true(OUT(OTHER, TCP, 7000));
@@ -480,11 +494,14 @@ static void XF12_unknown_pod_is_a_class(void **state)
 static void XF15_a_block_around_the_pods_costs_one_cell(void **state)
 {
 	struct tw *t = shop(
-		POLICY("shop", "p", "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "
-				    "0.0.0.0/0}}], ports: [{port: 80}]}]")
-		POLICY("shop", "q", "podSelector: {}, policyTypes: [Egress], egress: [{to: "
-				    "[{podSelector: {matchLabels: {app: api}}}]}, {to: [{podSelector: "
-				    "{matchLabels: {app: web}}}]}]"));
+		POLICY("shop", "p",
+		       "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "
+		       "0.0.0.0/0}}], ports: [{port: 80}]}, {from: [{podSelector: {}}], ports: "
+		       "[{port: 80}]}]")
+			POLICY("shop", "q",
+			       "podSelector: {}, policyTypes: [Egress], egress: [{to: "
+			       "[{podSelector: {matchLabels: {app: api}}}]}, {to: [{podSelector: "
+			       "{matchLabels: {app: web}}}]}]"));
 	size_t i, in = 0;
 
 	(void)state;
@@ -500,7 +517,8 @@ static void the_cell_budget_denies_and_says_so(void **state)
 {
 	struct tw *t = tw_new(SHOP POLICY(
 		"shop", "p",
-		"podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: api}}}], ports: "
+		"podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: api}}}], "
+		"ports: "
 		"[{port: 1}]}, {from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: "
 		"2}]}]"));
 
@@ -522,18 +540,21 @@ static void the_cell_budget_denies_and_says_so(void **state)
 
 static void the_block_budget_denies_the_heavy_policy_only(void **state)
 {
-	struct tw *t = tw_new(SHOP POLICY("shop", "light", "podSelector: {matchLabels: {app: api}}, "
+	struct tw *t = tw_new(SHOP POLICY("shop", "light",
+					  "podSelector: {matchLabels: {app: api}}, "
 					  "ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]"));
 	struct rs_strbuf b = { 0 };
 	uint32_t i;
 
 	(void)state;
-	rs_strbuf_puts(&b, "---\nkind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: "
-			   "{name: heavy, namespace: shop}\nspec:\n  podSelector: {matchLabels: {app: "
-			   "db}}\n  ingress:\n");
+	rs_strbuf_puts(&b,
+		       "---\nkind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: "
+		       "{name: heavy, namespace: shop}\nspec:\n  podSelector: {matchLabels: {app: "
+		       "db}}\n  ingress:\n");
 	for (i = 0; i < 3000; i++)
-		rs_strbuf_printf(&b, "  - from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.7.%u.%u/32]}}]\n",
-				 i >> 7, (i & 127) * 2);
+		rs_strbuf_printf(
+			&b, "  - from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.7.%u.%u/32]}}]\n",
+			i >> 7, (i & 127) * 2);
 	tw_yaml(t, b.s);
 	rs_strbuf_free(&b);
 	tw_local(t, "shop", "db");
@@ -550,9 +571,10 @@ static void rule_ids_name_the_first_rule_that_allows(void **state)
 {
 	struct tw *t = shop(
 		POLICY("shop", "b", "podSelector: {}, ingress: [{ports: [{port: 80}]}]")
-		POLICY("shop", "a", "podSelector: {}, ingress: [{from: [{podSelector: {}}], ports: "
-				    "[{port: 81}]}, {from: [{podSelector: {}}], ports: [{port: 80}, "
-				    "{port: 81}]}]"));
+			POLICY("shop", "a",
+			       "podSelector: {}, ingress: [{from: [{podSelector: {}}], ports: "
+			       "[{port: 81}]}, {from: [{podSelector: {}}], ports: [{port: 80}, "
+			       "{port: 81}]}]"));
 	struct rs_addr api = A(API), db = A(DB), world = A(WORLD);
 	struct rs_ir_verdict v;
 

@@ -4,24 +4,26 @@
 
 #include "policy/irtools.h"
 
-#define BASE                                                                                       \
-	NS("shop", "team: s")                                                                      \
-	NS("other", "team: o")                                                                     \
-	PORTS_POD("shop", "db", "app: db", "10.0.0.1", "{name: sql, containerPort: 5432}")              \
-	POD("shop", "api", "app: api", "10.0.0.2")                                                 \
-	POD("shop", "api2", "app: api", "10.0.0.3")                                                \
-	POD("shop", "web", "app: web", "10.0.0.4")                                                 \
+#define BASE                                                                               \
+	NS("shop", "team: s")                                                              \
+	NS("other", "team: o")                                                             \
+	PORTS_POD("shop", "db", "app: db", "10.0.0.1", "{name: sql, containerPort: 5432}") \
+	POD("shop", "api", "app: api", "10.0.0.2")                                         \
+	POD("shop", "api2", "app: api", "10.0.0.3")                                        \
+	POD("shop", "web", "app: web", "10.0.0.4")                                         \
 	POD("other", "job", "app: job", "10.0.0.5")
 
-#define ALLOW_API(port)                                                                            \
-	POLICY("shop", "a",                                                                        \
-	       "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: " \
-	       "{app: api}}}], ports: [{port: " port "}]}, {from: [{ipBlock: {cidr: "                 \
+#define ALLOW_API(port)                                                                  \
+	POLICY("shop", "a",                                                              \
+	       "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: " \
+	       "{matchLabels: "                                                          \
+	       "{app: api}}}], ports: [{port: " port "}]}, {from: [{ipBlock: {cidr: "    \
 	       "192.0.2.0/24}}]}]")
-#define ALLOW_WEB                                                                                  \
-	POLICY("shop", "b",                                                                        \
-	       "podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress, Egress], ingress: "       \
-	       "[{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}], egress: "    \
+#define ALLOW_WEB                                                                                 \
+	POLICY("shop", "b",                                                                       \
+	       "podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress, Egress], ingress: " \
+	       "[{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}], "      \
+	       "egress: "                                                                         \
 	       "[{ports: [{port: sql}]}]")
 
 static struct tw *base(void)
@@ -77,8 +79,9 @@ static void an_uncommitted_compile_leaves_the_numbering_alone(void **state)
 
 	(void)state;
 	put(t, RS_KIND_POLICY, "shop", "a",
-	    POLICY("shop", "a", "podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: "
-				"{app: job}}}, {namespaceSelector: {}}], ports: [{port: 7}]}]"));
+	    POLICY("shop", "a",
+		   "podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: "
+		   "{app: job}}}, {namespaceSelector: {}}], ports: [{port: 7}]}]"));
 	a = tw_compile_only(t);
 	b = tw_compile_only(t);
 	x = rs_ir_print(a);
@@ -144,8 +147,9 @@ static void a_restart_with_changed_objects_takes_numbers_above_the_seed(void **s
 
 	(void)state;
 	put(t, RS_KIND_POLICY, "other", "p", NULL);
-	tw_yaml(t, POLICY("shop", "c", "podSelector: {}, ingress: [{from: [{namespaceSelector: "
-				       "{matchLabels: {team: o}}}]}]"));
+	tw_yaml(t, POLICY("shop", "c",
+			  "podSelector: {}, ingress: [{from: [{namespaceSelector: "
+			  "{matchLabels: {team: o}}}]}]"));
 	api = tw_class(t, "10.0.0.2");
 	assert_int_equal(rs_compile(fresh, &t->w, &again, NULL, NULL), 0);
 	assert_true(rs_ir_class_exact(again, &job, &cls));
@@ -258,27 +262,32 @@ static void XF6_groups_too(void **state)
 	tw_free(t);
 }
 
-/* The same for ranges: a block shrinks while what it may grows. */
+/* The same for ranges: half of a block's addresses go to a class of two blocks, the block may more. */
+#define BLOCK(name, cidr, port)                                            \
+	POLICY("shop", name,                                               \
+	       "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: " cidr \
+	       "}}], ports: [{port: " port "}]}]")
+
 static void XF6_ranges_too(void **state)
 {
-	static const char wide[] = POLICY("shop", "r", "podSelector: {}, ingress: [{from: [{ipBlock: "
-					  "{cidr: 198.51.100.0/24}}], ports: [{port: 80}]}]");
-	struct tw *t = tw_new(BASE);
+	struct tw *t = tw_new(BASE BLOCK("r", "198.51.100.0/24", "80"));
 	struct rs_ir *before = NULL;
 	uint32_t n;
 
 	(void)state;
-	tw_yaml(t, wide);
 	tw_local(t, "shop", "db");
+	tw_yaml(t, BLOCK("s", "203.0.113.0/24", "80"));
 	tw_compile(t);
-	n = tw_class(t, "198.51.100.1");
+	n = tw_class(t, "198.51.100.200");
 	assert_int_not_equal(n, RS_CLASS_WORLD);
-	put(t, RS_KIND_POLICY, "shop", "r",
-	    POLICY("shop", "r", "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "
-				"198.51.100.0/25}}], ports: [{port: 81}]}]"));
+	put(t, RS_KIND_POLICY, "shop", "r", BLOCK("r", "198.51.100.0/24", "81"));
 	step(t, &before);
+	assert_int_equal(tw_class(t, "198.51.100.200"), n);
+	put(t, RS_KIND_POLICY, "shop", "r", BLOCK("r", "198.51.100.0/24", "82"));
+	put(t, RS_KIND_POLICY, "shop", "s", BLOCK("s", "198.51.100.0/25", "443"));
+	step(t, &before);
+	assert_int_not_equal(tw_class(t, "198.51.100.200"), n);
 	assert_int_not_equal(tw_class(t, "198.51.100.1"), n);
-	assert_int_equal(tw_class(t, "198.51.100.200"), RS_CLASS_WORLD);
 	rs_ir_free(before);
 	tw_free(t);
 }
@@ -329,6 +338,50 @@ static void loosening_does_not_refuse_tightening_does(void **state)
 	tw_free(t);
 }
 
+static void tightening_only_outside_refuses(void **state)
+{
+	struct tw *t = tw_new(BASE BLOCK("r", "198.51.100.0/24", "80, endPort: 90"));
+	struct rs_ir *before = NULL;
+
+	(void)state;
+	tw_local(t, "shop", "db");
+	tw_compile(t);
+	put(t, RS_KIND_POLICY, "shop", "r", BLOCK("r", "198.51.100.0/24", "80, endPort: 89"));
+	assert_true(refuses(t, &before));
+	put(t, RS_KIND_POLICY, "shop", "r", BLOCK("r", "198.51.100.0/24", "80, endPort: 90"));
+	assert_false(refuses(t, &before));
+	rs_ir_free(before);
+	tw_free(t);
+}
+
+/* Policies of v1 only add, so this IR is made by hand: an exact class that may less than its range. */
+static void a_peer_that_joins_with_less_refuses(void **state)
+{
+	struct rs_ir_group g = {
+		.dir = RS_DIR_IN, .group = 1, .profile = RS_PROFILE_ALLOW, .isolated = true
+	};
+	struct rs_ir_local l = { .addr = A("10.0.0.1"), .in_group = 1 };
+	struct rs_ir_cell c = {
+		.dir = RS_DIR_IN, .group = 1, .cls = 7, .profile = RS_PROFILE_DENY
+	};
+	struct rs_ir_addr peer = { .addr = A("10.0.0.2"), .cls = 7 };
+	struct rs_ir *a = rs_ir_new(), *b = rs_ir_new();
+
+	(void)state;
+	a->groups = b->groups = &g;
+	a->locals = b->locals = &l;
+	a->cells = b->cells = &c;
+	a->n_groups = b->n_groups = a->n_locals = b->n_locals = a->n_cells = b->n_cells = 1;
+	assert_false(rs_ir_may_refuse(a, b));
+	b->addrs = &peer;
+	b->n_addrs = 1;
+	assert_true(rs_ir_may_refuse(a, b));
+	c.profile = RS_PROFILE_ALLOW;
+	assert_false(rs_ir_may_refuse(a, b));
+	rs_ir_free(a);
+	rs_ir_free(b);
+}
+
 static void a_remote_peer_that_joins_refuses_nothing(void **state)
 {
 	struct tw *t = base();
@@ -349,8 +402,9 @@ static void a_changed_range_may_refuse(void **state)
 	struct rs_cidr node = C("10.0.0.0/24");
 
 	(void)state;
-	tw_yaml(t, POLICY("shop", "z", "podSelector: {matchLabels: {app: db}}, ingress: [{from: "
-				       "[{ipBlock: {cidr: 203.0.113.0/24}}]}]"));
+	tw_yaml(t, POLICY("shop", "z",
+			  "podSelector: {matchLabels: {app: db}}, ingress: [{from: "
+			  "[{ipBlock: {cidr: 203.0.113.0/24}}]}]"));
 	assert_true(refuses(t, &before));
 	t->w.node_ranges = &node;
 	t->w.n_node_ranges = 1;
@@ -391,10 +445,14 @@ static char *shuffled(const char *const *parts, size_t n, size_t start, bool loc
 static void the_order_of_the_input_makes_no_difference(void **state)
 {
 	static const char *const parts[] = {
-		NS("shop", "team: s"), ALLOW_WEB, POD("shop", "api", "app: api", "10.0.0.2"),
-		POD("shop", "api2", "app: api", "10.0.0.3"), POD("shop", "web", "app: web", "10.0.0.4"),
+		NS("shop", "team: s"),
+		ALLOW_WEB,
+		POD("shop", "api", "app: api", "10.0.0.2"),
+		POD("shop", "api2", "app: api", "10.0.0.3"),
+		POD("shop", "web", "app: web", "10.0.0.4"),
 		PORTS_POD("shop", "db", "app: db", "10.0.0.1", "{name: sql, containerPort: 5432}"),
-		POD("other", "job", "app: job", "10.0.0.5"), ALLOW_API("80"),
+		POD("other", "job", "app: job", "10.0.0.5"),
+		ALLOW_API("80"),
 	};
 	rs_autofree char *want = shuffled(parts, RS_ARRAY_SIZE(parts), 0, false);
 	size_t i;
@@ -421,6 +479,8 @@ int main(void)
 		cmocka_unit_test(XF6_ranges_too),
 		cmocka_unit_test(XF1_a_join_a_leave_a_relabel_a_first_policy_may_refuse),
 		cmocka_unit_test(loosening_does_not_refuse_tightening_does),
+		cmocka_unit_test(tightening_only_outside_refuses),
+		cmocka_unit_test(a_peer_that_joins_with_less_refuses),
 		cmocka_unit_test(a_remote_peer_that_joins_refuses_nothing),
 		cmocka_unit_test(a_changed_range_may_refuse),
 		cmocka_unit_test(the_order_of_the_input_makes_no_difference),

@@ -32,7 +32,8 @@ static void put_selector(struct rs_strbuf *b)
 		rs_strbuf_puts(b, "{}");
 		break;
 	case 1:
-		rs_strbuf_printf(b, "{matchExpressions: [{key: app, operator: NotIn, values: [%s]}]}",
+		rs_strbuf_printf(b,
+				 "{matchExpressions: [{key: app, operator: NotIn, values: [%s]}]}",
 				 apps[rnd(3)]);
 		break;
 	case 2:
@@ -40,7 +41,8 @@ static void put_selector(struct rs_strbuf *b)
 				 rnd(2) ? "Exists" : "DoesNotExist");
 		break;
 	case 3:
-		rs_strbuf_printf(b, "{matchExpressions: [{key: app, operator: In, values: [%s, %s]}]}",
+		rs_strbuf_printf(b,
+				 "{matchExpressions: [{key: app, operator: In, values: [%s, %s]}]}",
 				 apps[rnd(3)], apps[rnd(3)]);
 		break;
 	default:
@@ -51,9 +53,12 @@ static void put_selector(struct rs_strbuf *b)
 static void put_peer(struct rs_strbuf *b)
 {
 	static const char *const blocks[] = {
-		"{cidr: 10.0.0.0/24, except: [10.0.0.0/29]}", "{cidr: 0.0.0.0/0}",
-		"{cidr: 10.0.0.8/29, except: [10.0.0.9/32, 10.0.0.12/30]}", "{cidr: 'fd00::/64'}",
-		"{cidr: 192.0.2.0/24}", "{cidr: '::/0', except: ['fd00::8/125']}",
+		"{cidr: 10.0.0.0/24, except: [10.0.0.0/29]}",
+		"{cidr: 0.0.0.0/0}",
+		"{cidr: 10.0.0.8/29, except: [10.0.0.9/32, 10.0.0.12/30]}",
+		"{cidr: 'fd00::/64'}",
+		"{cidr: 192.0.2.0/24}",
+		"{cidr: '::/0', except: ['fd00::8/125']}",
 		"{cidr: '::ffff:10.0.0.0/104'}"
 	};
 	uint32_t kind = rnd(4);
@@ -118,8 +123,9 @@ static void put_rules(struct rs_strbuf *b, const char *key, const char *peers)
 
 static void put_pod(struct rs_strbuf *b, uint32_t i)
 {
-	rs_strbuf_printf(b, "---\nkind: Pod\napiVersion: v1\nmetadata: {name: p%u, namespace: %s, labels: {",
-			 i, ns_names[rnd(3)]);
+	rs_strbuf_printf(
+		b, "---\nkind: Pod\napiVersion: v1\nmetadata: {name: p%u, namespace: %s, labels: {",
+		i, ns_names[rnd(3)]);
 	if (rnd(5))
 		rs_strbuf_printf(b, "app: %s, ", apps[rnd(3)]);
 	if (!rnd(3))
@@ -130,7 +136,8 @@ static void put_pod(struct rs_strbuf *b, uint32_t i)
 		rs_strbuf_printf(b, "{name: web, containerPort: %u}, ", rnd(2) ? 80 : 8085);
 	if (!rnd(3))
 		rs_strbuf_puts(b, "{name: dns, protocol: UDP, containerPort: 53}");
-	rs_strbuf_printf(b, "]}]}\nstatus: {phase: %s, podIPs: [{ip: 10.0.0.%u}, {ip: 'fd00::%x'}]}\n",
+	rs_strbuf_printf(b,
+			 "]}]}\nstatus: {phase: %s, podIPs: [{ip: 10.0.0.%u}, {ip: 'fd00::%x'}]}\n",
 			 rnd(8) ? "Running" : "Succeeded", rnd(12) ? i + 1 : 3u, i + 1);
 }
 
@@ -172,7 +179,8 @@ static bool is_local_pod(const struct tw *t, const struct rs_pod *p)
 	size_t i;
 
 	for (i = 0; i < t->w.n_locals; i++)
-		if (!strcmp(t->locals[i].name, p->meta.name) && !strcmp(t->locals[i].ns, p->meta.ns))
+		if (!strcmp(t->locals[i].name, p->meta.name) &&
+		    !strcmp(t->locals[i].ns, p->meta.ns))
 			return true;
 	return false;
 }
@@ -278,7 +286,8 @@ static bool plain_rule(const struct tw *t, const struct rs_policy *p, const stru
 }
 
 static bool plain_half(const struct tw *t, const struct actor *subject, const struct actor *who,
-		       const struct rs_addr *peer, enum rs_direction dir, uint8_t proto, uint16_t port)
+		       const struct rs_addr *peer, enum rs_direction dir, uint8_t proto,
+		       uint16_t port)
 {
 	const struct rs_policy *const *v;
 	const struct actor *server = dir == RS_INGRESS ? subject : who && who->peer ? who : NULL;
@@ -347,7 +356,9 @@ static const struct {
 static void check_flow(struct tw *t, const struct rs_addr *c, const struct rs_addr *s, size_t probe,
 		       const char *text)
 {
-	struct rs_flow f = { .src.addr = *c, .dst.addr = *s, .proto = probes[probe].proto,
+	struct rs_flow f = { .src.addr = *c,
+			     .dst.addr = *s,
+			     .proto = probes[probe].proto,
 			     .port = probes[probe].port };
 	bool want = plain(t, c, s, f.proto, f.port);
 	char x[RS_ADDR_STRLEN], y[RS_ADDR_STRLEN];
@@ -360,8 +371,8 @@ static void check_flow(struct tw *t, const struct rs_addr *c, const struct rs_ad
 		rs_autofree char *ir = rs_ir_print(t->ir);
 
 		fprintf(stderr, "%s\n%s", text, ir); /* too long for cmocka's buffer */
-		fail_msg("%s -> %s %u/%u: IR %d, objects %d", rs_addr_str(c, x),
-			 rs_addr_str(s, y), f.proto, f.port, v.allow, want);
+		fail_msg("%s -> %s %u/%u: IR %d, objects %d", rs_addr_str(c, x), rs_addr_str(s, y),
+			 f.proto, f.port, v.allow, want);
 	}
 	if (rs_explain(&t->w, t->ir, &f, &why, &err) < 0)
 		fail_msg("%s\n%s", rs_err_str(&err), text);

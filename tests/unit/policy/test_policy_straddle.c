@@ -41,10 +41,11 @@ static void put_pod(struct history *h, uint32_t i)
 	h->moved[i] = true;
 	if (i >= LOCALS && !rnd(5))
 		return;
-	rs_strbuf_printf(&b,
-			 "kind: Pod\napiVersion: v1\nmetadata: {name: p%u, namespace: shop, labels: {app: "
-			 "%s}}\nspec: {containers: []}\nstatus: {podIPs: [{ip: 10.0.0.%u}]}\n",
-			 i, app, i + 1);
+	rs_strbuf_printf(
+		&b,
+		"kind: Pod\napiVersion: v1\nmetadata: {name: p%u, namespace: shop, labels: {app: "
+		"%s}}\nspec: {containers: []}\nstatus: {podIPs: [{ip: 10.0.0.%u}]}\n",
+		i, app, i + 1);
 	tw_yaml(h->t, b.s);
 	rs_strbuf_free(&b);
 	if (i < h->t->w.n_locals)
@@ -89,10 +90,11 @@ static void put_policy(struct history *h, uint32_t i)
 	rs_store_del(h->t->store, RS_KIND_POLICY, "shop", name);
 	if (!rnd(4))
 		return;
-	rs_strbuf_printf(&b,
-			 "kind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: {name: q%u, "
-			 "namespace: shop}\nspec:\n  podSelector: ",
-			 i);
+	rs_strbuf_printf(
+		&b,
+		"kind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: {name: q%u, "
+		"namespace: shop}\nspec:\n  podSelector: ",
+		i);
 	put_selector(&b);
 	rs_strbuf_puts(&b, "\n  policyTypes: [Ingress, Egress]\n  ingress: [");
 	for (k = 0; k < n; k++, rs_strbuf_puts(&b, ","))
@@ -170,6 +172,10 @@ static void check_half(const struct rs_ir *was, const struct rs_ir *is, enum rs_
 		bool before = half((struct lookups){ was, is, 99 }, dir, &a, &b, order, port);
 		bool after = half((struct lookups){ was, is, 0 }, dir, &a, &b, order, port);
 
+		/* holes F1: "it refuses nothing" is a proof. */
+		if (before && !after && !rs_ir_may_refuse(was, is))
+			fail_msg("dir %d self p%u peer p%u port %u is refused now", dir, self, peer,
+				 port);
 		for (cut = 1; cut < 8 && !before && !after; cut++) {
 			rs_autofree char *x = NULL, *y = NULL;
 
@@ -178,8 +184,8 @@ static void check_half(const struct rs_ir *was, const struct rs_ir *is, enum rs_
 			x = rs_ir_print(was);
 			y = rs_ir_print(is);
 			fprintf(stderr, "%s----\n%s", x, y);
-			fail_msg("dir %d self p%u peer p%u port %u cut %d order %d", dir, self, peer, port,
-				 cut, order);
+			fail_msg("dir %d self p%u peer p%u port %u cut %d order %d", dir, self,
+				 peer, port, cut, order);
 		}
 	}
 }

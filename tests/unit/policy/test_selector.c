@@ -31,8 +31,10 @@ static bool matches(enum rs_op op, const char *key, const char *values, const ch
 static void D1_all_requirements_hold(void **state)
 {
 	char key[] = "app", web[] = "web", *v[] = { web };
-	struct rs_requirement r[2] = { { .key = key, .op = RS_OP_IN, .values = v, .n_values = 1 },
-				       { .key = key, .op = RS_OP_NOT_IN, .values = v, .n_values = 1 } };
+	struct rs_requirement r[2] = {
+		{ .key = key, .op = RS_OP_IN, .values = v, .n_values = 1 },
+		{ .key = key, .op = RS_OP_NOT_IN, .values = v, .n_values = 1 }
+	};
 	struct rs_selector s = { .present = true, .reqs = r, .n_reqs = 1 };
 	struct rs_labels l = { 0 };
 

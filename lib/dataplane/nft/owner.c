@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * owner.c - a table that only we may change, and that outlives us.
+ *
+ * `owner` alone would let the table die with our socket: open. With `persist` beside it the table
+ * stays, as an orphan that anybody may change until the next agent claims it. Only both or neither.
+ */
+#include "dataplane/nft/nft.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "base/base.h"
+#include "dataplane/nft/encode.h"
+
+#define FLAG_OWNER 0x2u
+#define FLAG_PERSIST 0x4u /* kernel 6.9 */
+#define TRIAL_TABLE "ripstop_owner_trial"
+
+uint32_t rs_nft_table_flags(const struct rs_nft *n)
+{
+	return n->own ? FLAG_OWNER | FLAG_PERSIST : 0;
+}
+
+/* Once in a life: a table with both flags, gone again in the same batch. */
+static void try_both(struct rs_nft *n)
+{
+	rs_auto_err why = { 0 };
+	rs_auto_batch b = { 0 };
+
+	if (n->own_tried || !n->cfg.own_table)
+		return;
+	rs_nft_batch_begin(&b);
+	rs_nft_put_table(&b, TRIAL_TABLE, FLAG_OWNER | FLAG_PERSIST);
+	rs_nft_put_table_del(&b, TRIAL_TABLE);
+	n->own = rs_nft_batch_send(&b, n->nl, NULL, &why) == 0;
+	n->own_tried = n->own || why.num != EPERM;
+	free(n->owner_note);
+	n->owner_note =
+		n->own ? NULL
+		       : rs_asprintf("this kernel does not take owner and persist together (6.9 "
+				     "does): another program can flush table inet %s",
+				     RS_NFT_TABLE);
+}
+
+static int claim_orphan(struct rs_nft *n, struct rs_err *err)
+{
+	rs_auto_batch b = { 0 };
+
+	rs_nft_batch_begin(&b);
+	rs_nft_put_table(&b, RS_NFT_TABLE, FLAG_OWNER | FLAG_PERSIST);
+	return rs_nft_batch_send(&b, n->nl, NULL, err);
+}
+
+int rs_nft_claim(struct rs_nft *n, struct rs_nft_kernel *k, struct rs_err *err)
+{
+	bool owned = k->flags & FLAG_OWNER;
+	int rc = 0;
+
+	try_both(n);
+	if (!k->exists)
+		return 0;
+	if (owned && k->owner != mnl_socket_get_portid(n->nl)) {
+		rs_err_set(err, EPERM,
+			   "table inet %s belongs to another living process (netlink port %u)",
+			   RS_NFT_TABLE, k->owner);
+		return rs_err_hint(err, "stop the other agent of this network namespace");
+	}
+	if (!k->usable || owned)
+		return 0;
+	if (n->own && (k->flags & FLAG_PERSIST))
+		rc = claim_orphan(n, err);
+	else if (n->own != ((k->flags & FLAG_PERSIST) != 0))
+		k->usable = false; /* the flag cannot be changed: the table is made anew */
+	return rc ? rs_err_wrap(err, "claim table inet %s", RS_NFT_TABLE) : 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nft_check.h - counting checks, and the dataplane's calls with their errors told. */
+#ifndef RIPSTOP_TESTS_NETNS_NFT_CHECK_H
+#define RIPSTOP_TESTS_NETNS_NFT_CHECK_H
+
+#include "nft_bed.h"
+
+extern int passed, failed, skipped;
+extern struct rs_dp_config cfg;
+extern const struct bed_policy full; /* generation 7, everything on */
+
+bool check(bool ok, const char *what);
+struct rs_dp *open_dp(void);
+bool commit(struct rs_dp *dp, const struct bed_policy *p, struct rs_dp_commit *done);
+/* read() answers with an IR that equals p's. */
+bool reads(struct rs_dp *dp, const struct bed_policy *p);
+/* How many drifts; with expect: how many that say so, the others are printed. */
+size_t drifts(struct rs_dp *dp, const char *expect);
+
+/* nft_packets.c */
+void test_packets(void);
+
+#endif

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# The replay circle: registry and reconciler driven by text stories, without a kernel and without a clock.
+
+REPLAY_AGENT := registry records relabel reconcile metrics log
+REPLAY_OBJS := $(BUILD)/obj/tests/replay/replay_runner.o $(BUILD)/obj/tests/replay/replay_stage.o \
+	$(patsubst %,$(BUILD)/obj/agent/%.o,$(REPLAY_AGENT))
+$(BUILD)/tests/replay/replay_runner: $(REPLAY_OBJS) $(call libs,$(DEPS_agent))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(REPLAY_OBJS) \
+		-Wl,--start-group $(call libs,$(DEPS_agent)) -Wl,--end-group $(EXT_dataplane) -lm
+
+EXTRA_TEST_BINS += $(BUILD)/tests/replay/replay_runner
+.PHONY: replay
+replay: $(BUILD)/tests/replay/replay_runner
+	$(Q)$< $(sort $(wildcard tests/replay/*.replay))

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+/* replay_stage.c - the scripted node; see replay_stage.h. */
+#include "tests/replay/replay_stage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define GROUP 7u
+
+/* ---- the source ------------------------------------------------------------------------------- */
+
+static struct {
+	struct rs_source base;
+	struct rs_store *store;
+	bool changed;
+	char *error;
+} script;
+
+static int script_dispatch(struct rs_source *src, bool *changed, struct rs_err *err)
+{
+	(void)src;
+	*changed = script.changed;
+	script.changed = false;
+	return script.error ? rs_err_set(err, EINVAL, "%s", script.error) : 0;
+}
+
+static const struct rs_store *script_store(const struct rs_source *src)
+{
+	(void)src;
+	return script.store;
+}
+
+static const struct rs_source_ops script_ops = {
+	.name = "scripted",
+	.dispatch = script_dispatch,
+	.store = script_store,
+};
+
+int stage_objects(struct stage *s, const char *text, struct rs_err *err)
+{
+	struct rs_store *fresh = rs_store_new();
+	int rc = rs_decode_text(fresh, "story", text, strlen(text), false, RS_ADMIT_STRICT, err);
+
+	if (rc < 0) {
+		rs_store_free(fresh);
+		return rc;
+	}
+	rs_store_finish_folder(fresh);
+	for (int k = 0; k < RS_KINDS; k++)
+		rs_store_set_synced(fresh, (enum rs_kind)k, true);
+	rs_store_free(script.store);
+	script.store = fresh;
+	script.changed = true;
+	free(script.error);
+	script.error = NULL;
+	if (s->rec)
+		rs_reconcile_dispatch(s->rec, s->now_ms);
+	return 0;
+}
+
+void stage_forget_objects(void)
+{
+	rs_store_free(script.store);
+	script.store = rs_store_new();
+}
+
+void stage_source_error(struct stage *s, const char *message)
+{
+	free(script.error);
+	script.error = rs_strdup(message);
+	if (s->rec)
+		rs_reconcile_dispatch(s->rec, s->now_ms);
+}
+
+/* ---- the machine ------------------------------------------------------------------------------ */
+
+struct stage_link *stage_link(struct stage *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_links; i++)
+		if (!strcmp(s->links[i].name, name))
+			return &s->links[i];
+	return NULL;
+}
+
+static int fake_link(void *arg, const char *name, struct rs_link *out, struct rs_err *err)
+{
+	struct stage_link *l = stage_link(arg, name);
+
+	if (!l || !l->ifindex)
+		return rs_err_set(err, ENODEV, "link %s: No such device", name);
+	*out = (struct rs_link){ .ifindex = l->ifindex, .group = l->group, .kind = "veth" };
+	return 0;
+}
+
+static int fake_own_addr(void *arg, const struct rs_addr *a, struct rs_err *err)
+{
+	struct stage *s = arg;
+	char text[RS_ADDR_STRLEN];
+
+	(void)err;
+	return s->own_addr && !strcmp(s->own_addr, rs_addr_str(a, text));
+}
+
+static int fake_release(void *arg, const struct rs_endpoint *e, struct rs_err *err)
+{
+	struct stage *s = arg;
+
+	if (s->n_released == STAGE_MAX)
+		return rs_err_set(err, ENOSPC, "too many releases in one story");
+	s->released[s->n_released++] = rs_strdup(e->container_id);
+	return 0;
+}
+
+/* ---- the dataplane: null, counted, and failing when the story says so ------------------------- */
+
+static struct stage *on_stage;
+static struct rs_dp_ops counted;
+
+static int counted_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
+			  struct rs_err *err)
+{
+	on_stage->commits++;
+	if (on_stage->commit_fails)
+		return rs_err_set(err, EPERM, "the story says no");
+	return rs_dp_null.commit(dp, next, done, err);
+}
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+int stage_open(struct stage *s, struct rs_err *err)
+{
+	char dir[] = "/tmp/ripstop-replay-XXXXXX";
+	struct rs_dp_config cfg;
+	int rc;
+
+	if (!mkdtemp(dir))
+		return rs_err_sys(err, errno, "mkdtemp");
+	s->dir = rs_strdup(dir);
+	s->boot = "boot-1";
+	s->now_ms = 1000;
+	s->host = (struct rs_host){ fake_link, fake_own_addr, fake_release, s };
+	script.base.ops = &script_ops;
+	script.store = rs_store_new();
+	rs_dp_config_default(&cfg);
+	counted = rs_dp_null;
+	counted.commit = counted_commit;
+	on_stage = s;
+	rc = rs_dp_null.open(&cfg, &s->dp, err);
+	if (rc == 0) {
+		s->dp->ops = &counted;
+		rc = rs_endpoint_store_open(s->dir, &s->records, err);
+	}
+	return rc;
+}
+
+int stage_start(struct stage *s, struct rs_err *err)
+{
+	struct rs_registry_config reg = {
+		.records = s->records, .host = &s->host, .boot_id = s->boot, .link_group = GROUP
+	};
+	struct rs_reconcile_config cfg = {
+		.dp = s->dp, .src = &script.base, .metrics = &s->metrics, .node_name = "n1"
+	};
+	struct rs_cidr range;
+	int rc = rs_cidr_parse("10.7.1.0/24", &range, NULL, err);
+
+	s->reg = rs_registry_new(&reg);
+	cfg.reg = s->reg;
+	if (rc == 0)
+		rc = rs_registry_scan(s->reg, true, s->now_ms, 0, err);
+	if (rc >= 0)
+		rc = rs_reconcile_new(&cfg, &s->rec, err);
+	if (rc < 0)
+		return rc;
+	rs_reconcile_dispatch(s->rec, s->now_ms);
+	return 0;
+}
+
+void stage_stop(struct stage *s)
+{
+	rs_reconcile_free(s->rec);
+	rs_registry_free(s->reg);
+	s->rec = NULL;
+	s->reg = NULL;
+}
+
+static int forget_record(struct rs_endpoint *e, const char *name, const struct rs_err *why,
+			 void *arg)
+{
+	struct stage *s = arg;
+	rs_autofree char *path = rs_asprintf("%s/endpoints/%s", s->dir, name);
+
+	(void)why;
+	unlink(path);
+	rs_endpoint_free(e);
+	return 0;
+}
+
+void stage_close(struct stage *s)
+{
+	rs_autofree char *sub = rs_asprintf("%s/endpoints", s->dir);
+
+	stage_stop(s);
+	if (s->records)
+		rs_endpoint_each(s->records, forget_record, s, NULL);
+	rs_endpoint_store_close(s->records);
+	rmdir(sub);
+	rmdir(s->dir);
+	if (s->dp)
+		rs_dp_null.close(s->dp);
+	rs_store_free(script.store);
+	free(script.error);
+	memset(&script, 0, sizeof(script));
+	for (size_t i = 0; i < s->n_answers; i++) {
+		free(s->answers[i].container_id);
+		free(s->answers[i].message);
+	}
+	for (size_t i = 0; i < s->n_released; i++)
+		free(s->released[i]);
+	free(s->own_addr);
+	free(s->dir);
+}
+
+void stage_done(void *arg, const struct rs_outcome *o)
+{
+	struct stage_call *call = arg;
+	struct stage *s = call->stage;
+	struct stage_answer *a;
+
+	if (s->n_answers < STAGE_MAX) {
+		a = &s->answers[s->n_answers++];
+		a->container_id = call->container_id;
+		a->generation = o->generation;
+		a->errnum = o->err ? o->err->num : 0;
+		a->cni = o->err ? o->err->cni : 0;
+		a->message = rs_strdup(o->err ? rs_err_str(o->err) : "");
+	} else {
+		free(call->container_id);
+	}
+	free(call);
+}

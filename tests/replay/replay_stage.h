@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* replay_stage.h - a scripted node: its source, links, leases and clock are what the story says. */
+#ifndef RIPSTOP_REPLAY_STAGE_H
+#define RIPSTOP_REPLAY_STAGE_H
+
+#include "agent/reconcile.h"
+
+#define STAGE_MAX 64
+
+struct stage_link {
+	char name[RS_IFNAME_LEN];
+	uint32_t ifindex;
+	uint32_t group;
+};
+
+struct stage_answer {
+	char *container_id;
+	int cni; /* 0 with errnum 0: success */
+	int errnum;
+	char *message;
+	uint64_t generation;
+};
+
+struct stage {
+	char *dir;
+	int64_t now_ms;
+	const char *boot;
+	struct rs_endpoint_store *records;
+	struct rs_host host;
+	struct rs_registry *reg;
+	struct rs_reconcile *rec;
+	struct rs_dp *dp;
+	struct rs_metrics metrics;
+	struct stage_link links[STAGE_MAX];
+	size_t n_links;
+	struct stage_answer answers[STAGE_MAX];
+	size_t n_answers;
+	char *released[STAGE_MAX];
+	size_t n_released;
+	char *own_addr;
+	unsigned int commits; /* calls, of which some change nothing */
+	bool commit_fails;
+};
+
+int stage_open(struct stage *s, struct rs_err *err);
+void stage_close(struct stage *s);
+
+/* The agent's life: start reads records and adopts, stop forgets all but files and kernel. */
+int stage_start(struct stage *s, struct rs_err *err);
+void stage_stop(struct stage *s);
+
+/* The source: what it has read; an error instead; nothing yet. */
+int stage_objects(struct stage *s, const char *text, struct rs_err *err);
+void stage_forget_objects(void);
+void stage_source_error(struct stage *s, const char *message);
+
+struct stage_link *stage_link(struct stage *s, const char *name);
+rs_done_fn stage_done;
+struct stage_call {
+	struct stage *stage;
+	char *container_id;
+};
+
+#endif
