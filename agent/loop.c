@@ -142,7 +142,7 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(l->agent->base);
 }
 
-/* ---- reload ----------------------------------------------------------------------------------- */
+/* ---- reload ---------------------------------------------------------------------------------- */
 
 static void watch_source(struct rs_loop *l)
 {
@@ -195,7 +195,7 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
 	rs_loop_kick(l->agent);
 }
 
-/* ---- start and stop --------------------------------------------------------------------------- */
+/* ---- start and stop -------------------------------------------------------------------------- */
 
 static struct event *new_event(struct rs_loop *l, int fd, short what, event_callback_fn fn)
 {

@@ -67,7 +67,7 @@ const char *rs_cni_command_name(enum rs_cni_command c)
 	return commands[c];
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 void rs_metric_head(struct rs_strbuf *out, const char *name, const char *type, const char *help)
 {

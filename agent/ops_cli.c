@@ -17,7 +17,7 @@ static void add_bool(struct json_object *o, const char *key, bool b)
 	json_object_object_add(o, key, json_object_new_boolean(b));
 }
 
-/* ---- status ----------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static void add_dataplane(struct rs_agent *a, struct json_object *status)
 {
@@ -153,7 +153,7 @@ void rs_op_status(struct rs_agent *a, struct rs_request *req, struct json_object
 	rs_request_answer(req, o);
 }
 
-/* ---- pods ------------------------------------------------------------------------------------- */
+/* ---- pods ------------------------------------------------------------------------------------ */
 
 static struct json_object *labels_json(const struct rs_labels *l)
 {
@@ -237,7 +237,7 @@ void rs_op_pods(struct rs_agent *a, struct rs_request *req, struct json_object *
 	rs_request_answer(req, o);
 }
 
-/* ---- policies --------------------------------------------------------------------------------- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 static void add_where(struct json_object *o, const struct rs_pos *pos)
 {
@@ -351,7 +351,7 @@ void rs_op_policies(struct rs_agent *a, struct rs_request *req, struct json_obje
 	rs_request_answer(req, o);
 }
 
-/* ---- rules ------------------------------------------------------------------------------------ */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static struct json_object *rule_json(const struct rs_effective_rule *r)
 {

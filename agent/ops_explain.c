@@ -120,7 +120,7 @@ static int find_end(struct rs_agent *a, const struct rs_world *w, const char *ns
 	return find_pod(a, w, ns, e, err);
 }
 
-/* ---- the flow --------------------------------------------------------------------------------- */
+/* ---- the flow -------------------------------------------------------------------------------- */
 
 struct question {
 	struct end src, dst;
@@ -195,7 +195,7 @@ static int explain_any(struct rs_agent *a, const struct question *q, int *family
 	return rc;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static const char *verdict(enum rs_verdict v)
 {
@@ -276,7 +276,7 @@ static struct json_object *result_json(struct rs_agent *a, const struct question
 	return o;
 }
 
-/* ---- the operation ---------------------------------------------------------------------------- */
+/* ---- the operation --------------------------------------------------------------------------- */
 
 static int read_question(struct rs_agent *a, struct json_object *body, struct question *q,
 			 struct rs_err *err)

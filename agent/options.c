@@ -62,8 +62,10 @@ static const struct option table[] = {
 	  "NFLOG group of drop records" },
 	{ "log-rate", NUMBER, AT(log_rate), "10", "N", 0, 10000, false,
 	  "drop records a second and pod; 0 makes none" },
-	{ "link-group", NUMBER, AT(link_group), "21065", "N", 1, INT_MAX - 1, false,
+	{ "link-group", NUMBER, AT(link_group), "21065", "N", 2, INT_MAX - 1, false,
 	  "link group that marks pod links; the neighbouring number is for condemned ones" },
+	{ "own-table", BOOL, AT(own_table), "on", "on|off", 0, 0, false,
+	  "keep others from changing our table, where the kernel can (6.9 and later)" },
 	{ "metrics-address", TEXT, AT(metrics_address), "127.0.0.1:9412", "IP:PORT", 0, 0, false,
 	  "metrics and health over HTTP; empty is off" },
 	{ "log-format", CHOICE, AT(log_format), "logfmt", "logfmt|json", 0, 0, false,
@@ -100,7 +102,7 @@ static void clear_given(struct given *g)
 	}
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static const struct option *find(const char *name, size_t len)
 {
@@ -168,7 +170,7 @@ static int unknown(struct rs_err *err, const char *where, const char *dashes, co
 	return rs_err_hint(err, "ripstop-agent --help lists the options");
 }
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static int parse_bool(const char *s, bool *out)
 {
@@ -287,7 +289,7 @@ static int parse_value(const struct option *opt, const char *text, struct rs_opt
 	return rs_err_set(err, EINVAL, "unknown type of option");
 }
 
-/* ---- the three places ------------------------------------------------------------------------- */
+/* ---- the three places ------------------------------------------------------------------------ */
 
 static int take_command(struct rs_options *o, const char *word, struct rs_err *err)
 {
@@ -408,7 +410,7 @@ static int read_file(struct given *g, struct rs_err *err)
 	return rc;
 }
 
-/* ---- together --------------------------------------------------------------------------------- */
+/* ---- together -------------------------------------------------------------------------------- */
 
 static int parse_all(struct rs_options *o, const struct given *g, struct rs_err *err)
 {
@@ -525,6 +527,7 @@ struct rs_dp_config rs_options_dataplane(const struct rs_options *o)
 	cfg.link_group = o->link_group;
 	cfg.ct_mark_mask = o->ct_mark_mask;
 	cfg.verdict_cache = o->verdict_cache;
+	cfg.own_table = o->own_table;
 	cfg.nflog_group = (uint16_t)o->nflog_group;
 	cfg.log_rate = o->log_rate;
 	return cfg;

@@ -42,6 +42,7 @@ struct rs_options {
 	char *dataplane;
 	bool allow_no_enforcement;
 	bool verdict_cache;
+	bool own_table;
 	uint32_t ct_mark_mask;
 	uint32_t nflog_group;
 	uint32_t log_rate;

@@ -58,7 +58,7 @@ int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile 
 	return 0;
 }
 
-/* ---- requests --------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static void waiter_clear(struct waiter *w)
 {
@@ -154,7 +154,7 @@ void rs_reconcile_free(struct rs_reconcile *rc)
 	free(rc);
 }
 
-/* ---- the source ------------------------------------------------------------------------------- */
+/* ---- the source ------------------------------------------------------------------------------ */
 
 void rs_reconcile_dispatch(struct rs_reconcile *rc, int64_t now_ms)
 {
@@ -192,7 +192,7 @@ void rs_reconcile_touch(struct rs_reconcile *rc)
 	rc->dirty = true;
 }
 
-/* ---- the world -------------------------------------------------------------------------------- */
+/* ---- the world ------------------------------------------------------------------------------- */
 
 static struct rs_cidr *ranges_of_nodes(const struct rs_store *store, const char *only, size_t *n)
 {
@@ -233,7 +233,7 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 		w->pod_ranges = rc->pod_ranges = ranges_of_nodes(store, NULL, &w->n_pod_ranges);
 }
 
-/* ---- compile and commit ----------------------------------------------------------------------- */
+/* ---- compile and commit ---------------------------------------------------------------------- */
 
 static void failed(struct rs_reconcile *rc, int64_t now_ms, struct rs_err *err)
 {
@@ -363,7 +363,7 @@ int rs_reconcile_repair(struct rs_reconcile *rc, int64_t now_ms, struct rs_err *
 	return 0;
 }
 
-/* ---- one run ---------------------------------------------------------------------------------- */
+/* ---- one run --------------------------------------------------------------------------------- */
 
 static void expire(struct rs_reconcile *rc, int64_t now_ms)
 {
@@ -538,7 +538,7 @@ int64_t rs_reconcile_due(const struct rs_reconcile *rc, int64_t now_ms)
 	return at > now_ms ? at - now_ms : 0;
 }
 
-/* ---- reports ---------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 bool rs_reconcile_synced(const struct rs_reconcile *rc)
 {

@@ -72,7 +72,7 @@ int rs_reconcile_repair(struct rs_reconcile *rc, int64_t now_ms, struct rs_err *
 int64_t rs_reconcile_due(const struct rs_reconcile *rc, int64_t now_ms);
 void rs_reconcile_run(struct rs_reconcile *rc, int64_t now_ms);
 
-/* ---- for those who report --------------------------------------------------------------------- */
+/* ---- for those who report -------------------------------------------------------------------- */
 
 bool rs_reconcile_synced(const struct rs_reconcile *rc);
 /* NULL when an ADD issued now would be served, else one sentence. Caller frees. */

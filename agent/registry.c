@@ -50,7 +50,7 @@ void rs_registry_free(struct rs_registry *r)
 	free(r);
 }
 
-/* ---- finding ---------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 struct rs_attached *rs_registry_find(const struct rs_registry *r, const char *container_id,
 				     const char *ifname)
@@ -111,7 +111,7 @@ static struct rs_attached *rival(const struct rs_registry *r, const struct rs_en
 	return NULL;
 }
 
-/* ---- order and the compiler's view ------------------------------------------------------------ */
+/* ---- order and the compiler's view ----------------------------------------------------------- */
 
 static int by_name(const void *pa, const void *pb)
 {
@@ -162,7 +162,7 @@ const struct rs_local_pod *rs_registry_locals(struct rs_registry *r, size_t *n)
 	return r->locals;
 }
 
-/* ---- links ------------------------------------------------------------------------------------ */
+/* ---- links ----------------------------------------------------------------------------------- */
 
 /* Whether the host's link is the one the record speaks of. -ENODEV when it is not there at all. */
 int rs_attached_verify_link(const struct rs_registry *r, const struct rs_endpoint *e,
@@ -227,7 +227,7 @@ bool rs_registry_check_links(struct rs_registry *r, int64_t now_ms, int64_t limi
 	return changed;
 }
 
-/* ---- coming and going ------------------------------------------------------------------------- */
+/* ---- coming and going ------------------------------------------------------------------------ */
 
 static void labels_from_record(struct rs_attached *a)
 {

@@ -22,7 +22,7 @@ static void labelled(struct rs_strbuf *out, const char *name, const char *key, c
 	rs_metric_sample(out, name, rs_strbuf_str(&labels), v);
 }
 
-/* ---- the process ------------------------------------------------------------------------------ */
+/* ---- the process ----------------------------------------------------------------------------- */
 
 /* Pages: size, resident. */
 static void memory(unsigned long pages[2])
@@ -78,7 +78,7 @@ static void put_process(const struct rs_agent *a, struct rs_strbuf *out)
 	gauge(out, "process_start_time_seconds", "Start, seconds since the epoch", start_time(a));
 }
 
-/* ---- the node --------------------------------------------------------------------------------- */
+/* ---- the node -------------------------------------------------------------------------------- */
 
 static void put_endpoints(struct rs_agent *a, struct rs_strbuf *out)
 {

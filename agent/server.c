@@ -83,7 +83,7 @@ static void refuse(struct client *c, const char *why)
 	drop(c);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 /* Queue one answer; an answer that does not fit a frame becomes an error that says so. */
 static void send_object(struct client *c, struct json_object *o)
@@ -139,7 +139,7 @@ void rs_request_fail(struct rs_request *req, const struct rs_err *err)
 	free(req);
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static int check_protocol(struct json_object *body, struct rs_err *err)
 {
@@ -281,7 +281,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		drop(c);
 }
 
-/* ---- coming ----------------------------------------------------------------------------------- */
+/* ---- coming ---------------------------------------------------------------------------------- */
 
 static bool peer_may(int fd)
 {
@@ -361,7 +361,7 @@ void rs_server_sweep(struct rs_server *s, int64_t now_ms)
 	}
 }
 
-/* ---- the socket ------------------------------------------------------------------------------- */
+/* ---- the socket ------------------------------------------------------------------------------ */
 
 static int take_path(const char *path, struct sockaddr_un *sa, struct rs_err *err)
 {

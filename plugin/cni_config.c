@@ -33,10 +33,12 @@ static int parse_version(struct cni_config *c, enum cni_verb verb, struct rs_err
 {
 	int need = verb == CNI_CHECK ? 40 : verb == CNI_GC || verb == CNI_STATUS ? 110 : 0;
 	int rc = rs_json_opt_str(c->raw, "cniVersion", 32, &c->version, err);
+	bool said;
 
 	if (rc < 0)
 		return rs_err_cni(err, RS_CNI_DECODE);
-	if (!c->version) /* the specification's meaning of silence */
+	said = c->version != NULL;
+	if (!said) /* the specification's meaning of silence */
 		c->version = rs_strdup("0.1.0");
 	if (!cni_version_number(c->version)) {
 		rs_auto_strbuf b = { 0 };
@@ -44,7 +46,7 @@ static int parse_version(struct cni_config *c, enum cni_verb verb, struct rs_err
 		rs_strbuf_puts_safe(&b, c->version);
 		rs_err_set(err, ENOTSUP,
 			   "cniVersion %s is not supported; 0.3.1, 0.4.0, 1.0.0 and 1.1.0 are",
-			   rs_strbuf_str(&b));
+			   said ? rs_strbuf_str(&b) : "is missing, which means 0.1.0: that");
 		return rs_err_cni(err, RS_CNI_VERSION);
 	}
 	if (cni_version_number(c->version) < need) {

@@ -78,14 +78,27 @@ static int check_netns(const char *netns, struct rs_err *err)
 	return 0;
 }
 
+static int check_id(const char *id, struct rs_err *err)
+{
+	if (rs_container_id_check(id, err) == 0)
+		return 0;
+	rs_err_hint(err, "it begins with a letter or a digit; then _ . - are allowed too");
+	return rs_err_wrap(err, "CNI_CONTAINERID");
+}
+
+static int check_ifname(const char *ifname, struct rs_err *err)
+{
+	return rs_ifname_check(ifname, err) < 0 ? rs_err_wrap(err, "CNI_IFNAME") : 0;
+}
+
 static int check_values(enum cni_verb verb, const struct cni_env_raw *raw, struct rs_err *err)
 {
 	int rc = 0;
 
 	if (verbs[verb].id)
-		rc = rs_container_id_check(raw->container_id, err);
+		rc = check_id(raw->container_id, err);
 	if (rc == 0 && verbs[verb].ifname)
-		rc = rs_ifname_check(raw->ifname, err);
+		rc = check_ifname(raw->ifname, err);
 	/* DEL never opens it, so a strange one must not keep a pod's resources. */
 	if (rc == 0 && verbs[verb].netns)
 		rc = check_netns(raw->netns, err);

@@ -27,6 +27,7 @@ int cni_plumb_open(struct cni_plumb *p, const struct cni_call *c, struct rs_err 
 	if (rc < 0)
 		return rc;
 	rs_err_set(err, EEXIST, "the network namespace has an interface %s already", c->env.ifname);
+	rs_err_hint(err, "DEL the attachment first, or ask for another CNI_IFNAME");
 	return rs_err_cni(err, RS_CNI_ENV);
 }
 
@@ -50,6 +51,7 @@ static int remove_stale(struct cni_plumb *p, const char *name, uint32_t group, s
 	if (strcmp(old.kind, "veth") || (old.group != group && old.group != (group ^ 1))) {
 		rs_err_set(err, EEXIST, "the node has a link %s already and it is not Ripstop's",
 			   name);
+		rs_err_hint(err, "look at it with: ip -d link show %s", name);
 		return rs_err_cni(err, RS_CNI_ENV);
 	}
 	cni_warn("removing link %s that an earlier attachment left", name);

@@ -2,15 +2,15 @@
 /*
  * dataplane.h - SEAM: one ops struct between the agent and a kernel mechanism that enforces an IR.
  *
- * Implementations: nft (lib/dataplane/nft), null (remembers what it was given; dry runs and tests that
- * are not about packets; never an acceptance), ebpf later. A backend renders the relations of <ripstop/ir.h>
- * and holds no policy logic.
+ * Implementations: nft (lib/dataplane/nft), null (remembers what it was given; dry runs and tests
+ * that are not about packets; never an acceptance), ebpf later. A backend renders the relations
+ * of <ripstop/ir.h> and holds no policy logic.
  *
  * Life: probe -> open -> read -> commit ... commit -> close. close() leaves the kernel as it is:
  * only remove() takes rules away. All calls come from one thread.
  *
- * After a failed call the kernel holds what it held before (one atomic batch), and the handle can be
- * used again unless its text says otherwise.
+ * After a failed call the kernel holds what it held before (one atomic batch), and the handle can
+ * be used again unless its text says otherwise.
  */
 #ifndef RIPSTOP_DATAPLANE_H
 #define RIPSTOP_DATAPLANE_H
@@ -27,8 +27,8 @@ enum rs_drop_reason {
 	RS_DROP_POLICY_INGRESS,
 	RS_DROP_POLICY_EGRESS,
 	RS_DROP_NOT_PROGRAMMED, /* a pod link without a group */
-	RS_DROP_SPOOFED,	/* a source that is not that link's, or a pod's source from elsewhere */
-	RS_DROP_INVALID,	/* no flow known, mid-stream TCP, an error about somebody else's flow */
+	RS_DROP_SPOOFED,	/* not that link's source, or a pod's from elsewhere */
+	RS_DROP_INVALID,	/* no flow, mid-stream TCP, error about another's flow */
 	RS_DROP_MALFORMED,
 	RS_DROP_REASONS,
 };
@@ -37,13 +37,14 @@ enum rs_drop_reason {
 const char *rs_drop_reason_name(enum rs_drop_reason r);
 
 struct rs_dp_config {
-	uint32_t link_group;	/* group of pod links; the neighbouring number (xor 1) is for condemned ones */
-	uint32_t ct_mark_mask;	/* bits of ct mark that are ours: 16 contiguous; default 0xffff0000 */
+	uint32_t link_group;	/* of pod links; xor 1 is that of condemned ones */
+	uint32_t ct_mark_mask;	/* our bits: 16 side by side; default 0xffff0000 */
 	bool verdict_cache;	/* false: every packet is judged */
 	uint16_t nflog_group;	/* default 41 */
 	uint32_t log_rate;	/* drop records a second and pod, default 10; 0: no records */
 	bool own_table;		/* nft: nobody else may change the table while we live, and it stays when we
-				 * die (owner|persist, kernel 6.9; without that a condition). Default false */
+				 * die (owner|persist, kernel 6.9; without that a condition).
+				 * Default true */
 };
 
 void rs_dp_config_default(struct rs_dp_config *cfg);
@@ -80,6 +81,7 @@ struct rs_dp_commit {
 	size_t messages; /* of the batch */
 	size_t bytes;
 	double ms;	 /* send to acknowledgement */
+	char why[256];	 /* with rebuilt: why nothing could be adopted ("chain judge: ..."), for the log */
 };
 
 /* A difference between what the kernel holds and what it should hold. */
@@ -100,31 +102,32 @@ struct rs_dp;
 struct rs_dp_ops {
 	const char *name; /* "nft", "null" */
 
-	/* Can this kernel, with our privileges, carry it? 0, or an error (CNI code 104) that says which
-	 * feature or capability is missing. Leaves nothing behind. */
+	/* Can this kernel, with our privileges, carry it? 0, or an error (CNI code 104) that
+	 * says which feature or capability is missing. Leaves nothing behind. */
 	int (*probe)(const struct rs_dp_config *cfg, struct rs_err *err);
 
 	/* Open the netlink sockets. Changes nothing in the kernel. */
 	int (*open)(const struct rs_dp_config *cfg, struct rs_dp **out, struct rs_err *err);
 
 	/*
-	 * Read back what the kernel enforces, as an IR (people's parts empty): the base for numbering and
-	 * for the next difference. *out is NULL when there is nothing of this layout that could be
-	 * adopted (no table, another layout number, damaged rules); commit() then makes it anew, in one batch.
-	 * The caller frees *out.
+	 * Read back what the kernel enforces, as an IR (people's parts empty): the base for
+	 * numbering and for the next difference. *out is NULL when there is nothing of this
+	 * layout that could be adopted (no table, another layout number, damaged rules); commit()
+	 * then makes it anew, in one batch. The caller frees *out.
 	 */
 	int (*read)(struct rs_dp *dp, struct rs_ir **out, struct rs_err *err);
 
 	/*
-	 * Make the kernel enforce next, in one atomic batch, as a difference to what it holds. The
-	 * generation stamp is bumped in the same batch unless the step from what is in force is proven
-	 * (rs_ir_may_refuse) to refuse nothing that is accepted now. next is borrowed for the call.
+	 * Make the kernel enforce next, in one atomic batch, as a difference to what it holds.
+	 * The generation stamp is bumped in the same batch unless the step from what is in force
+	 * is proven (rs_ir_may_refuse) to refuse nothing that is accepted now. next is borrowed
+	 * for the call.
 	 */
 	int (*commit)(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		      struct rs_err *err);
 
-	/* The text of what commit() would install for ir from nothing: the golden file. Pure; dp may be
-	 * NULL (then cfg of rs_dp_config_default is used). Caller frees. */
+	/* The text of what commit() would install for ir from nothing: the golden file. Pure;
+	 * dp may be NULL (then cfg of rs_dp_config_default is used). Caller frees. */
 	char *(*print)(struct rs_dp *dp, const struct rs_ir *ir);
 
 	/* Compare kernel and last committed IR. 0 and an empty list when in sync. */

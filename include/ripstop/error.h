@@ -22,9 +22,9 @@
  *	}
  *
  * Ownership: the caller owns the struct (usually on its stack, `rs_auto_err`), the library owns
- * the strings inside until rs_err_clear(). A NULL err is legal everywhere;
- * then rs_err_set() and rs_err_sys() still return their number, the others -EIO, because nobody keeps it.
- * An object holds one error: setting it again replaces the first.
+ * the strings inside until rs_err_clear(). A NULL err is legal everywhere; then rs_err_set() and
+ * rs_err_sys() still return their number, the others -EIO, because nobody keeps it. An object
+ * holds one error: setting it again replaces the first.
  */
 #ifndef RIPSTOP_ERROR_H
 #define RIPSTOP_ERROR_H

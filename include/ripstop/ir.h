@@ -3,7 +3,7 @@
  * ir.h - SEAM: what the policy engine hands to a dataplane. Five relations, and nothing else.
  *
  *	1 address   -> class		exact addresses (pods); address ranges (ipBlocks)
- *	2 local address -> group	one group per direction, for every local pod, isolated or not
+ *	2 local address -> group	one per direction, for every local pod, isolated or not
  *	3 (direction, group, class) -> profile
  *	4 profile   -> port verdicts
  *	5 local interface -> its addresses (the guard)
@@ -11,22 +11,24 @@
  * How a packet of a flow client -> server, server port P is judged (on the conntrack tuple):
  *	egress half, when the client is a local address:
  *		g = egress group of the client
- *		cell (EGRESS, g, exact class of the server), if the server has one and the cell exists;
+ *		cell (EGRESS, g, exact class of the server), if it has one and there is a cell;
  *		else cell (EGRESS, g, range class of the server), likewise;
  *		else g's default profile. The profile decides on (protocol, P); deny ends here.
  *	ingress half, when the server is a local address: the same with its ingress group and the
  *	client's class. Allowed means: every half that applies allows. Neither end local: not ours.
  *
- * A class is a set of peer atoms (selectors in use on this node, ipBlocks, named-port resolutions);
- * an address has exactly one exact class or none, and exactly one range class (RS_CLASS_WORLD when
- * no range holds it). A cell is stored only where its answer differs from what the lookup without it
- * would give. Numbers: class 0 is the world; groups and profiles start at 1; profile
- * RS_PROFILE_ALLOW and RS_PROFILE_DENY are fixed. Numbers are bound to their meaning: see number.h.
+ * A class is a set of peer atoms (selectors in use on this node, ipBlocks, named-port
+ * resolutions); an address has exactly one exact class or none, and exactly one range class
+ * (RS_CLASS_WORLD when no range holds it). A cell is stored only where its answer differs from
+ * what the lookup without it would give. Numbers: class 0 is the world; groups and profiles start
+ * at 1; profile RS_PROFILE_ALLOW and RS_PROFILE_DENY are fixed. Numbers are bound to their
+ * meaning: see number.h.
  *
  * Backends render these relations and hold no policy logic. The rule ids beside the cells are for
  * people (explain, counters); the verdict never depends on them.
  *
- * All arrays are sorted by key (as the members stand, in order) without duplicates. An rs_ir is immutable once built.
+ * All arrays are sorted by key (as the members stand, in order) without duplicates. An rs_ir is
+ * immutable once built.
  */
 #ifndef RIPSTOP_IR_H
 #define RIPSTOP_IR_H
@@ -77,7 +79,7 @@ struct rs_ir_group {
 	uint32_t profile;  /* the default: what a peer of no stored cell gets */
 	bool isolated;
 	bool over_budget;  /* too many cells: everything is denied, and a condition says so */
-	uint32_t first_policy; /* isolating policies: ir->policies[ group_policies[first .. first+n) ] */
+	uint32_t first_policy; /* isolating: ir->policies[group_policies[first .. first+n)] */
 	uint32_t n_policies;
 	uint32_t first_why; /* of the default profile: ir->whys[first_why .. +n_why) */
 	uint32_t n_why;
@@ -88,7 +90,7 @@ struct rs_ir_portrule {
 	uint8_t proto;
 	uint16_t lo;
 	uint16_t hi;
-	uint32_t rule; /* index into ir->rules: the first that allows, by namespace, name, direction,
+	uint32_t rule; /* in ir->rules: the first that allows, by namespace, name, direction,
 			* index; UINT32_MAX when nothing of a user allows (not isolated) */
 };
 
@@ -162,7 +164,8 @@ struct rs_ir {
 	struct rs_ir_guard *guards;
 	size_t n_guards;
 
-	/* This node's pod ranges: a source inside them on another link is forged. */
+	/* This node's pod ranges, and its pods' addresses that lie outside them: a source inside
+	 * them on another link is forged. */
 	struct rs_cidr *node_ranges;
 	size_t n_node_ranges;
 
@@ -218,7 +221,8 @@ const struct rs_ir_profile *rs_ir_profile(const struct rs_ir *ir, uint32_t profi
 /* The golden text: one line a tuple, sections in the order above. Caller frees. */
 char *rs_ir_print(const struct rs_ir *ir);
 
-/* Whether the five relations, node_ranges and numbers are equal (people's parts are not compared). */
+/* Whether the five relations, node_ranges and numbers are equal (people's parts are not
+ * compared). */
 bool rs_ir_equal(const struct rs_ir *a, const struct rs_ir *b);
 
 /*

@@ -12,9 +12,10 @@
  *
  * Two readings of a bad object ("admission"):
  *   RS_ADMIT_STRICT (folder): the first invalid field refuses the object, with file:line:column.
- *   RS_ADMIT_LENIENT (API): it was admitted by somebody else and is taken with its faults: an invalid
- *   rule, peer or port is kept and marked `invalid` with `why`, and matches nothing; a policy with an
- *   invalid subject selector has `subject_invalid` and isolates its whole namespace.
+ *   RS_ADMIT_LENIENT (API): it was admitted by somebody else and is taken with its faults: an
+ *   invalid rule, peer or port is kept and marked `invalid` with `why`, and matches nothing; a
+ *   policy with an invalid subject selector has `subject_invalid` and isolates its whole
+ *   namespace.
  *
  * Ownership: an object owns all it points to. Objects in a store belong to the store and are const
  * for everyone else; a pointer stays valid until that object is replaced or deleted in the store.
@@ -29,7 +30,9 @@
 #include <ripstop/addr.h>
 #include <ripstop/error.h>
 
-/* Where something was written. file is NULL for objects from the API; line and column start at 1. */
+/* Where something was written. file is NULL for objects from the API; line and column start at
+ * 1. Where something was written. file is NULL for objects from the API; line and column start
+ * at 1. */
 struct rs_pos {
 	const char *file; /* owned by the enclosing store or document, shared by its objects */
 	int line;
@@ -47,7 +50,7 @@ struct rs_labels {
 	size_t n;
 };
 
-/* ---- selectors -------------------------------------------------------------------------------- */
+/* ---- selectors ------------------------------------------------------------------------------- */
 
 enum rs_op {
 	RS_OP_IN,
@@ -77,7 +80,7 @@ struct rs_selector {
 	struct rs_pos pos;
 };
 
-/* ---- NetworkPolicy ---------------------------------------------------------------------------- */
+/* ---- NetworkPolicy --------------------------------------------------------------------------- */
 
 enum rs_proto {
 	RS_PROTO_TCP = 6,
@@ -165,7 +168,7 @@ struct rs_policy {
 	size_t n_rules[RS_DIRECTIONS];
 };
 
-/* ---- Pod, Namespace, Node --------------------------------------------------------------------- */
+/* ---- Pod, Namespace, Node -------------------------------------------------------------------- */
 
 struct rs_container_port {
 	char *name; /* NULL when unnamed; only named ones are kept */
@@ -186,7 +189,7 @@ struct rs_pod {
 	char *node; /* spec.nodeName, NULL when absent */
 	bool host_network;
 	enum rs_phase phase;
-	char *config_hash; /* annotation kubernetes.io/config.hash (static pods), NULL when absent */
+	char *config_hash; /* annotation kubernetes.io/config.hash (static pods), or NULL */
 	char *owner_kind;  /* controller ownerReference, NULL when absent */
 	char *owner_name;
 	struct rs_addr *ips; /* status.podIPs, or podIP when that is absent */
@@ -219,7 +222,7 @@ void rs_pod_free(struct rs_pod *p);
 void rs_namespace_free(struct rs_namespace *n);
 void rs_node_free(struct rs_node *n);
 
-/* ---- matching helpers that are only about labels ---------------------------------------------- */
+/* ---- matching helpers that are only about labels --------------------------------------------- */
 
 /* Value of key, or NULL. */
 const char *rs_labels_get(const struct rs_labels *l, const char *key);
@@ -230,15 +233,15 @@ struct rs_labels rs_labels_copy(const struct rs_labels *l);
 bool rs_labels_equal(const struct rs_labels *a, const struct rs_labels *b);
 /* "a=b,c=d", escaped for a terminal; "" when empty. */
 char *rs_labels_str(const struct rs_labels *l);
-/* Parse "app:web,tier:be" (RIPSTOP_LABELS; sep ':') or "app=web,tier=be" (sep '='); validated as Kubernetes
- * validates label keys and values (RFC 1123 subdomain prefix, 63-byte names). */
+/* Parse "app:web,tier:be" (RIPSTOP_LABELS; sep ':') or "app=web,tier=be" (sep '='); validated
+ * as Kubernetes validates label keys and values (RFC 1123 subdomain prefix, 63-byte names). */
 int rs_labels_parse(const char *text, char sep, struct rs_labels *out, struct rs_err *err);
 int rs_label_check(const char *key, const char *value, struct rs_err *err);
 
 /* "app=api,tier in (a,b),!x" as kubectl writes selectors; "<none>" if absent, "<all>" if empty. */
 char *rs_selector_str(const struct rs_selector *s);
 
-/* ---- the store -------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 enum rs_kind {
 	RS_KIND_NAMESPACE,
@@ -289,7 +292,7 @@ uint64_t rs_store_revision(const struct rs_store *s);
 void rs_store_warn(struct rs_store *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *const *rs_store_warnings(const struct rs_store *s, size_t *n);
 
-/* ---- decoding --------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 enum rs_admit {
 	RS_ADMIT_STRICT,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * source.h - SEAM: where objects come from. One ops struct, one implementation a file in lib/source.
+ * source.h - SEAM: where objects come from. One ops struct, one implementation a file in
+ * lib/source.
  *
  * A source owns a store and keeps it current. It has no loop of its own: the agent polls one
  * descriptor and calls dispatch() when it is readable or when the time-out has passed. The
@@ -31,8 +32,9 @@ struct rs_source_config {
 struct rs_source_ops {
 	const char *name; /* "folder", "api" */
 
-	/* Make the source; touches nothing but what it watches. The caller closes it. A folder that is
-	 * missing or unreadable is no error here: dispatch() reports it, and goes on trying. */
+	/* Make the source; touches nothing but what it watches. The caller closes it. A folder
+	 * that is missing or unreadable is no error here: dispatch() reports it, and goes on
+	 * trying. */
 	int (*open)(const struct rs_source_config *cfg, struct rs_source **out, struct rs_err *err);
 
 	/* Readable when dispatch() has work. Never negative, never changes. */

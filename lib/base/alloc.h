@@ -2,10 +2,10 @@
 /*
  * alloc.h - allocation that is always checked, in one place.
  *
- * Every function here returns memory or does not return: on exhaustion rs_oom() aborts the process.
- * Why that and not -ENOMEM in every caller is docs/decisions/0001-out-of-memory.md: the kernel keeps
- * the rules that are in force, so dying is closed, while a half-run compile need not be.
- * Sizes that come from outside are bounded by the parsers' budgets before they get here.
+ * Every function here returns memory or does not return: on exhaustion rs_oom() aborts the
+ * process. Why that and not -ENOMEM in every caller is docs/decisions/0001-out-of-memory.md: the
+ * kernel keeps the rules that are in force, so dying is closed, while a half-run compile need not
+ * be. Sizes that come from outside are bounded by the parsers' budgets before they get here.
  * Memory is released with free(3).
  */
 #ifndef RIPSTOP_BASE_ALLOC_H
@@ -18,7 +18,8 @@
 /* Out of memory: abort. Never returns. */
 void rs_oom(void) __attribute__((noreturn, cold));
 
-/* n objects of size bytes, zeroed; the product is checked for overflow. n == 0 gives a valid pointer. */
+/* n objects of size bytes, zeroed; the product is checked for overflow. n == 0 gives a valid
+ * pointer. */
 void *rs_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 
 /* Resize to n objects of size bytes; new bytes are not initialised. The product is checked. */

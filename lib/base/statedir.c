@@ -70,21 +70,27 @@ void rs_statedir_close(struct rs_statedir *d)
 	d->path = NULL;
 }
 
-/* Polled, not blocking: a holder that was stopped must not hang a pod's start for ever. */
+/*
+ * Polled, not blocking: a holder that was stopped must not hang a pod's start for ever. Everyone
+ * asks equally often, at odd moments: with a growing pause newcomers would win against those who
+ * have waited long.
+ */
 static int lock_wait(int fd)
 {
 	int64_t until = rs_mono_ms() + LOCK_WAIT_MS;
-	long ms = 1;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		struct timespec ts = { .tv_nsec = ms * 1000000 };
+		struct timespec ts;
+
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		ts.tv_sec = 0;
+		ts.tv_nsec = 1000000 + ts.tv_nsec % 1000003;
 
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
 		if (rs_mono_ms() >= until)
 			return -ETIMEDOUT;
 		nanosleep(&ts, NULL);
-		ms = ms < 8 ? ms * 2 : 8;
 	}
 	return 0;
 }

@@ -4,7 +4,7 @@
  *
  *	struct rs_vec(struct rs_addr) addrs = {0};	// members: v, n, cap
  *	*rs_vec_push(&addrs) = a;			// the new slot is zeroed
- *	rs_vec_free(&addrs);				// releases the array, not what items point to
+ *	rs_vec_free(&addrs);			// releases the array, not what items point to
  */
 #ifndef RIPSTOP_BASE_VEC_H
 #define RIPSTOP_BASE_VEC_H

@@ -30,6 +30,7 @@ void rs_dp_config_default(struct rs_dp_config *cfg)
 	cfg->verdict_cache = true;
 	cfg->nflog_group = 41;
 	cfg->log_rate = 10;
+	cfg->own_table = true;
 }
 
 void rs_dp_stats_free(struct rs_dp_stats *s)

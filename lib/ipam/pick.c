@@ -160,6 +160,7 @@ static int none_left(const struct pick_ranges *r, int family, const struct lease
 		     struct timespec now, struct rs_err *err)
 {
 	const struct lease_file *next = NULL;
+	rs_auto_strbuf names = { 0 };
 	struct timespec end;
 	size_t i, count, resting = 0;
 	int64_t wait;
@@ -167,17 +168,20 @@ static int none_left(const struct pick_ranges *r, int family, const struct lease
 
 	for (i = 0; i < r->n; i++) {
 		const struct lease_file *f;
+		char text[RS_CIDR_STRLEN];
 
 		if (r->v[i].addr.family != family)
 			continue;
+		rs_strbuf_printf(&names, "%s%s", names.len ? ", " : "",
+				 rs_cidr_str(&r->v[i], text));
 		f = longest(r, &r->v[i], t, now, false, &count);
 		resting += count;
 		if (f && (!next || cmp_time(&f->since, &next->since) < 0))
 			next = f;
 	}
 	if (!next) {
-		rc = rs_err_set(err, EADDRNOTAVAIL, "no IPv%d address is left: all are held",
-				family);
+		rc = rs_err_set(err, EADDRNOTAVAIL, "no IPv%d address is left in %s: all are held",
+				family, rs_strbuf_str(&names));
 		rs_err_cni(err, RS_CNI_POOL);
 		rs_err_hint(err, "give this node more addresses, or fewer pods");
 		return rc;
@@ -185,8 +189,9 @@ static int none_left(const struct pick_ranges *r, int family, const struct lease
 	end = rest_end(next, r->rest_s, now);
 	wait = end.tv_sec - now.tv_sec + (end.tv_nsec > now.tv_nsec);
 	rc = rs_err_set(err, EAGAIN,
-			"no IPv%d address is free: %zu still rest, the next is free in %lld s",
-			family, resting, (long long)wait);
+			"no IPv%d address is free in %s: %zu still rest, the next is free in "
+			"%lld s",
+			family, rs_strbuf_str(&names), resting, (long long)wait);
 	rs_err_cni(err, RS_CNI_TRY_AGAIN);
 	return rc;
 }

@@ -70,6 +70,8 @@ int rs_netns_do(int netns_fd, int (*fn)(void *arg, struct rs_err *err), void *ar
 
 		rs_err_sys(err, num, "enter the pod's network namespace");
 		rs_err_cni(err, num == EPERM ? RS_CNI_KERNEL : RS_CNI_NETNS);
+		if (num == EPERM)
+			rs_err_hint(err, "run it as root, or with the capability SYS_ADMIN");
 		return -num;
 	}
 	rc = fn(arg, err);

@@ -37,7 +37,7 @@ static int refuse(struct rs_dec *d, struct rs_err *err)
 	return rs_err_set(err, EINVAL, "%s", rs_strbuf_str(&b));
 }
 
-/* ---- one object of a kind that is read -------------------------------------------------------- */
+/* ---- one object of a kind that is read ------------------------------------------------------- */
 
 static void *object_new(enum rs_kind kind)
 {
@@ -122,7 +122,7 @@ static int decode_object(struct rs_dec *d, enum rs_kind kind, const struct rs_at
 	return rc;
 }
 
-/* ---- which kind it is ------------------------------------------------------------------------- */
+/* ---- which kind it is ------------------------------------------------------------------------ */
 
 static const char *group_version(enum rs_kind kind)
 {
@@ -261,7 +261,7 @@ static int decode_root(struct rs_dec *d, const struct rs_at *root, const struct 
 	return 0;
 }
 
-/* ---- texts ------------------------------------------------------------------------------------ */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static int decode_documents(struct rs_dec *d, struct rs_doc_reader *r, struct rs_err *err)
 {

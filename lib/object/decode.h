@@ -50,7 +50,7 @@ void rs_dec_warn(struct rs_dec *d, const struct rs_at *at, const char *fmt, ...)
 
 struct rs_pos rs_dec_pos(const struct rs_dec *d, const struct rs_at *at);
 
-/* ---- walking ---------------------------------------------------------------------------------- */
+/* ---- walking --------------------------------------------------------------------------------- */
 
 /* The step to a field of a map; node is NULL when it is absent or null. */
 struct rs_at rs_at_field(const struct rs_at *map, const char *field);
@@ -90,7 +90,7 @@ int rs_dec_proto(struct rs_dec *d, const struct rs_at *map, uint8_t *proto);
 /* A port number at `at`. */
 int rs_dec_port(struct rs_dec *d, const struct rs_at *at, uint16_t *port);
 
-/* ---- parts ------------------------------------------------------------------------------------ */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 /* metadata of an object; sets d->ns and d->name as soon as they are known. */
 int rs_dec_meta(struct rs_dec *d, const struct rs_at *root, bool namespaced, struct rs_meta *m);
@@ -99,19 +99,20 @@ int rs_dec_meta(struct rs_dec *d, const struct rs_at *root, bool namespaced, str
 int rs_dec_selector(struct rs_dec *d, const struct rs_at *map, const char *field,
 		    struct rs_selector *s);
 
-/* ---- kinds ------------------------------------------------------------------------------------ */
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 int rs_dec_policy(struct rs_dec *d, const struct rs_at *root, struct rs_policy *p);
 int rs_dec_pod(struct rs_dec *d, const struct rs_at *root, struct rs_pod *p);
 int rs_dec_namespace(struct rs_dec *d, const struct rs_at *root, struct rs_namespace *n);
 int rs_dec_node(struct rs_dec *d, const struct rs_at *root, struct rs_node *n);
 
-/* ---- front doors beside rs_decode_text() ------------------------------------------------------ */
+/* ---- front doors beside rs_decode_text() ----------------------------------------------------- */
 
 struct json_object;
 
 /*
- * Decode one object or list (borrowed) that came from the API server into s. `name` stands in errors.
+ * Decode one object or list (borrowed) that came from the API server into s. `name` stands in
+ * errors.
  */
 int rs_decode_json(struct rs_store *s, const char *name, struct json_object *o, enum rs_admit admit,
 		   struct rs_err *err);

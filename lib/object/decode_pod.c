@@ -92,7 +92,7 @@ static int containers(struct rs_dec *d, const struct rs_at *spec, const char *fi
 	return 0;
 }
 
-/* ---- status ----------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static int add_ip(struct rs_dec *d, const struct rs_at *at, struct rs_pod *p)
 {
@@ -160,7 +160,7 @@ static int phase(struct rs_dec *d, const struct rs_at *status, enum rs_phase *ou
 	return 0;
 }
 
-/* ---- metadata that only pods need ------------------------------------------------------------- */
+/* ---- metadata that only pods need ------------------------------------------------------------ */
 
 static int owner(struct rs_dec *d, const struct rs_at *meta, struct rs_pod *p)
 {
@@ -200,7 +200,7 @@ static int config_hash(struct rs_dec *d, const struct rs_at *meta, struct rs_pod
 	return 0;
 }
 
-/* ---- the pod ---------------------------------------------------------------------------------- */
+/* ---- the pod --------------------------------------------------------------------------------- */
 
 static int pod_spec(struct rs_dec *d, const struct rs_at *spec, struct rs_pod *p)
 {

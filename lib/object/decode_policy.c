@@ -18,7 +18,7 @@ static const struct {
 	[RS_EGRESS] = { "Egress", "egress", "to" },
 };
 
-/* ---- ports ------------------------------------------------------------------------------------ */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 /* A string is a name, never a number in quotes (semantics C19). */
 static int named_port(struct rs_dec *d, const struct rs_at *at, struct rs_policy_port *p)
@@ -96,7 +96,7 @@ static int ports(struct rs_dec *d, const struct rs_at *rule, struct rs_rule *r)
 	return 0;
 }
 
-/* ---- peers ------------------------------------------------------------------------------------ */
+/* ---- peers ----------------------------------------------------------------------------------- */
 
 static int cidr(struct rs_dec *d, const struct rs_at *at, struct rs_cidr *out)
 {
@@ -208,7 +208,7 @@ static int peers(struct rs_dec *d, const struct rs_at *rule, const char *field, 
 	return 0;
 }
 
-/* ---- rules ------------------------------------------------------------------------------------ */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static int rule(struct rs_dec *d, const struct rs_at *at, enum rs_direction dir, struct rs_rule *r)
 {
@@ -257,7 +257,7 @@ static int rules(struct rs_dec *d, const struct rs_at *spec, enum rs_direction d
 	return 0;
 }
 
-/* ---- policyTypes ------------------------------------------------------------------------------ */
+/* ---- policyTypes ----------------------------------------------------------------------------- */
 
 static int policy_type(struct rs_dec *d, const struct rs_at *at, struct rs_policy *p)
 {
@@ -317,7 +317,7 @@ static void drop_unused(struct rs_dec *d, const struct rs_at *spec, enum rs_dire
 	p->n_rules[dir] = 0;
 }
 
-/* ---- the policy ------------------------------------------------------------------------------- */
+/* ---- the policy ------------------------------------------------------------------------------ */
 
 static int spec_fields(struct rs_dec *d, const struct rs_at *root, const struct rs_at *spec,
 		       struct rs_policy *p)

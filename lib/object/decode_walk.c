@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-/* ---- faults ----------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 /* Paths are as deep as documents: RS_DOC_MAX_DEPTH bounds the recursion. */
 static void put_path(struct rs_strbuf *b, const struct rs_at *at)
@@ -116,7 +116,7 @@ struct rs_pos rs_dec_pos(const struct rs_dec *d, const struct rs_at *at)
 	return (struct rs_pos){ .file = d->file, .line = at->pos.line, .col = at->pos.col };
 }
 
-/* ---- walking ---------------------------------------------------------------------------------- */
+/* ---- walking --------------------------------------------------------------------------------- */
 
 static const struct rs_doc_node *not_null(const struct rs_doc_node *node)
 {
@@ -200,7 +200,7 @@ int rs_dec_bool(struct rs_dec *d, const struct rs_at *map, const char *field, bo
 	return 0;
 }
 
-/* ---- unknown fields --------------------------------------------------------------------------- */
+/* ---- unknown fields -------------------------------------------------------------------------- */
 
 static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
 {
@@ -284,7 +284,7 @@ int rs_dec_known(struct rs_dec *d, const struct rs_at *map, const char *const *n
 	return 0;
 }
 
-/* ---- ports ------------------------------------------------------------------------------------ */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 int rs_dec_proto(struct rs_dec *d, const struct rs_at *map, uint8_t *proto)
 {

@@ -11,7 +11,8 @@
 #define CHUNK_FIRST (16 * RS_KIB)
 #define CHUNK_MAX RS_MIB
 
-/* Aliases may make a text ten times as large as it is written, and a little more; then it is a bomb. */
+/* Aliases may make a text ten times as large as it is written, and a little more; then it is a
+ * bomb. */
 #define ALIAS_FREE 10000
 #define ALIAS_RATIO 10
 
@@ -119,7 +120,7 @@ int rs_doc_fail(const struct rs_doc_build *b, struct rs_doc_pos pos, struct rs_e
 	return rs_err_set(err, errnum, "%s", rs_strbuf_str(&line));
 }
 
-/* ---- building --------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static int count_nodes(struct rs_doc_build *b, uint64_t n, struct rs_doc_pos pos,
 		       struct rs_err *err)
@@ -319,7 +320,7 @@ int rs_doc_end(struct rs_doc_build *b, struct rs_err *err)
 	return 0;
 }
 
-/* ---- readers ---------------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 int rs_doc_open(const char *name, const char *text, size_t len, enum rs_doc_format format,
 		bool unique_keys, struct rs_doc_reader **out, struct rs_err *err)

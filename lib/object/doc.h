@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doc.h - a small immutable document tree with positions: what YAML and JSON texts look like to the
- * decoders. Three front ends fill it through one builder: YAML text (libyaml events), JSON text, and
- * json-c objects. All budgets (depth, nodes, aliases) are held by the builder.
+ * doc.h - a small immutable document tree with positions: what YAML and JSON texts look like to
+ * the decoders. Three front ends fill it through one builder: YAML text (libyaml events), JSON
+ * text, and json-c objects. All budgets (depth, nodes, aliases) are held by the builder.
  *
  * Ownership: nodes live in the arena of their reader and are gone at the next document.
  */
@@ -63,7 +63,7 @@ const struct rs_doc_item *rs_doc_get(const struct rs_doc_node *map, const char *
 /* "a map", "a string", ... */
 const char *rs_doc_type_name(enum rs_doc_type type);
 
-/* ---- reading texts ---------------------------------------------------------------------------- */
+/* ---- reading texts --------------------------------------------------------------------------- */
 
 struct rs_doc_reader;
 

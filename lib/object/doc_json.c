@@ -54,7 +54,7 @@ static void skip_blanks(struct json_reader *j)
 		j->p++;
 }
 
-/* ---- strings ---------------------------------------------------------------------------------- */
+/* ---- strings --------------------------------------------------------------------------------- */
 
 static void put_utf8(struct rs_strbuf *b, uint32_t c)
 {
@@ -205,7 +205,7 @@ static int string(struct json_reader *j, const char **out, struct rs_err *err)
 	return 0;
 }
 
-/* ---- scalars ---------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------------------------- */
 
 static size_t digits(struct json_reader *j)
 {
@@ -320,7 +320,7 @@ static int value(struct json_reader *j, struct rs_err *err)
 	return rc;
 }
 
-/* ---- structure -------------------------------------------------------------------------------- */
+/* ---- structure ------------------------------------------------------------------------------- */
 
 static int key(struct json_reader *j, struct rs_err *err)
 {

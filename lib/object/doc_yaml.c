@@ -120,7 +120,7 @@ static int parser_error(struct yaml_reader *y, struct rs_err *err)
 	return syntax(y, pos, err, what);
 }
 
-/* ---- anchors ---------------------------------------------------------------------------------- */
+/* ---- anchors --------------------------------------------------------------------------------- */
 
 static struct anchor *note_anchor(struct yaml_reader *y, const yaml_char_t *name,
 				  const struct rs_doc_node *node)
@@ -171,7 +171,7 @@ static int on_alias(struct yaml_reader *y, const yaml_event_t *e, struct rs_err 
 	return rs_doc_put_again(b, a->node, pos, err);
 }
 
-/* ---- scalars ---------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------------------------- */
 
 static bool tag_is(const char *tag, const char *name)
 {
@@ -249,7 +249,7 @@ static int on_scalar(struct yaml_reader *y, const yaml_event_t *e, struct rs_err
 	return 0;
 }
 
-/* ---- lists and maps --------------------------------------------------------------------------- */
+/* ---- lists and maps -------------------------------------------------------------------------- */
 
 static int on_begin(struct yaml_reader *y, const yaml_event_t *e, struct rs_err *err)
 {

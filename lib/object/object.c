@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * object.c - lib/object turns documents into Kubernetes objects as plain structs and keeps them in a
- * store. This file: what the objects are called and how they are released.
+ * object.c - lib/object turns documents into Kubernetes objects as plain structs and keeps them
+ * in a store. This file: what the objects are called and how they are released.
  *
  * Rooms inside: doc.c and doc_*.c (a document tree with positions, from YAML, JSON and json-c),
  * yaml_scalar.c (what a plain scalar means), decode.c and decode_*.c (one file a kind, with the

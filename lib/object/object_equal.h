@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * object_equal.h - do two objects say the same to Ripstop? Positions, resourceVersion and generation
- * do not count: they change with every heartbeat and every blank line.
+ * object_equal.h - do two objects say the same to Ripstop? Positions, resourceVersion and
+ * generation do not count: they change with every heartbeat and every blank line.
  */
 #ifndef RIPSTOP_OBJECT_EQUAL_H
 #define RIPSTOP_OBJECT_EQUAL_H

@@ -47,7 +47,7 @@ struct rs_store {
 	struct rs_vec(char *) warnings;
 };
 
-/* ---- kinds ------------------------------------------------------------------------------------ */
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 _Static_assert(offsetof(struct rs_namespace, meta) == 0, "metadata comes first");
 _Static_assert(offsetof(struct rs_pod, meta) == 0, "metadata comes first");
@@ -86,7 +86,7 @@ static bool object_equal(enum rs_kind kind, const void *a, const void *b)
 	}
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct rs_store *rs_store_new(void)
 {
@@ -137,7 +137,7 @@ void rs_store_free(struct rs_store *s)
 	free(s);
 }
 
-/* ---- objects ---------------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 static struct entry *find(const struct rs_store *s, enum rs_kind kind, const char *ns,
 			  const char *name)
@@ -238,7 +238,7 @@ const struct rs_node *rs_store_node(const struct rs_store *s, const char *name)
 	return (const void *)rs_store_find(s, RS_KIND_NODE, NULL, name);
 }
 
-/* ---- views ------------------------------------------------------------------------------------ */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -288,7 +288,7 @@ const struct rs_node *const *rs_store_nodes(const struct rs_store *s, size_t *n)
 	return (const struct rs_node *const *)view(s, RS_KIND_NODE, n);
 }
 
-/* ---- state ------------------------------------------------------------------------------------ */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 void rs_store_set_synced(struct rs_store *s, enum rs_kind kind, bool synced)
 {
@@ -329,7 +329,7 @@ const char *rs_store_file(struct rs_store *s, const char *name)
 	return f->name;
 }
 
-/* ---- warnings --------------------------------------------------------------------------------- */
+/* ---- warnings -------------------------------------------------------------------------------- */
 
 static void warn_text(struct rs_store *s, const char *text)
 {
@@ -429,7 +429,7 @@ bool rs_store_equal(const struct rs_store *a, const struct rs_store *b)
 	return warnings_equal(a, b);
 }
 
-/* ---- a folder's namespaces -------------------------------------------------------------------- */
+/* ---- a folder's namespaces ------------------------------------------------------------------- */
 
 static void imply_namespaces(struct rs_store *s, enum rs_kind kind, struct rs_strbuf *names,
 			     size_t *count)

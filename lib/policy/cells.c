@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cells.c - fifth step of a compile: what each (group, class) may, stored where it differs from what
- * the lookup would find without it.
+ * cells.c - fifth step of a compile: what each (group, class) may, stored where it differs from
+ * what the lookup would find without it.
  *
- * A group's default is what rules without peers give. A range class can only add rules whose ipBlocks
- * hold it; an exact class adds rules whose selectors match its facet, and numbers for the port names
- * of egress rules. So only classes that some rule of the group touches are looked at.
+ * A group's default is what rules without peers give. A range class can only add rules whose
+ * ipBlocks hold it; an exact class adds rules whose selectors match its facet, and numbers for
+ * the port names of egress rules. So only classes that some rule of the group touches are looked
+ * at.
  */
 #include <string.h>
 
@@ -315,7 +316,9 @@ static void range_cells(struct work *x)
 	}
 }
 
-/* A class of several facets is met through its first; untouched ones leave it what its range has. */
+/* A class of several facets is met through its first; untouched ones leave it what its range
+ * has. A class of several facets is met through its first; untouched ones leave it what its
+ * range has. */
 static bool is_met(const struct work *x, const struct rs_draft_class *cls, uint32_t facet)
 {
 	size_t i;

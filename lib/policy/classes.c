@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * classes.c - third step of a compile: what every pod is to this node's rules (its facet), and from that
- * the exact class of every address that some rule can tell from its neighbours.
+ * classes.c - third step of a compile: what every pod is to this node's rules (its facet), and
+ * from that the exact class of every address that some rule can tell from its neighbours.
  *
  * Pods with equal facets at addresses of one range class share a class. An address whose facet is
- * empty gets none: with no atom of its own it may exactly what its range may, so the lookup is right
- * without it.
+ * empty gets none: with no atom of its own it may exactly what its range may, so the lookup is
+ * right without it.
  */
 #include <string.h>
 
@@ -306,7 +306,9 @@ static void add_stored(struct classifier *x, const struct rs_pod *p)
 	add_claims(x, &v, ips, n);
 }
 
-/* Whether the sorted subjects hold that pod; *at moves along, as the store's pods are sorted too. */
+/* Whether the sorted subjects hold that pod; *at moves along, as the store's pods are sorted
+ * too. Whether the sorted subjects hold that pod; *at moves along, as the store's pods are
+ * sorted too. */
 static bool is_local(const struct rs_cc *c, const struct rs_pod *p, size_t *at)
 {
 	for (; *at < c->subjects.n; (*at)++) {
@@ -354,7 +356,7 @@ static void collect_claims(struct classifier *x)
 		qsort(x->claims.v, x->claims.n, sizeof(*x->claims.v), cmp_claim);
 }
 
-/* ---- addresses to classes --------------------------------------------------------------------- */
+/* ---- addresses to classes -------------------------------------------------------------------- */
 
 static struct rs_hash class_key(const struct rs_cc *c, uint32_t range, const struct rs_u32s *facets)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * compile.h - the inside of a compile: objects to a draft (relations with symbolic numbers), draft to IR.
+ * compile.h - the inside of a compile: objects to a draft (relations with symbolic numbers),
+ * draft to IR.
  *
  * Steps, each in a file of its own, each reading what the former left in struct rs_cc:
- *	inuse.c   subjects; the policies that select them; their rules; the atoms that the rules name
+ *	inuse.c   subjects; policies that select them; their rules; the atoms these name
  *	ranges.c  address intervals by the ipBlocks that hold them: range classes
  *	classes.c peers by the atoms they satisfy (facets); addresses to exact classes
  *	groups.c  subjects by the policies that isolate them and their named ports
@@ -11,7 +12,8 @@
  *	number.c  symbolic numbers to kernel numbers
  *	emit.c    the IR
  *
- * Everything is walked in sorted order (namespace, name; address), so equal worlds give equal drafts.
+ * Everything is walked in sorted order (namespace, name; address), so equal worlds give equal
+ * drafts.
  */
 #ifndef RIPSTOP_POLICY_COMPILE_H
 #define RIPSTOP_POLICY_COMPILE_H
@@ -59,7 +61,8 @@ struct rs_subject {
 	uint32_t group[RS_DIRECTIONS];		/* of the draft */
 };
 
-/* What a pod is to this node's rules, its address aside. Facet 0 is empty: nobody's peer by selector. */
+/* What a pod is to this node's rules, its address aside. Facet 0 is empty: nobody's peer by
+ * selector. */
 struct rs_facet {
 	struct rs_u32s atoms;
 	struct rs_u64s named; /* rs_named_pair() of egress rules' names */
@@ -67,7 +70,7 @@ struct rs_facet {
 	struct rs_u32s classes; /* of the draft: those that hold this facet */
 };
 
-/* ---- the draft: the relations with symbolic numbers ------------------------------------------- */
+/* ---- the draft: the relations with symbolic numbers ------------------------------------------ */
 
 struct rs_draft_class {
 	bool range;
@@ -129,7 +132,7 @@ struct rs_draft {
 	struct rs_vec(struct rs_ir_portrule) whys;
 };
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 struct rs_cc {
 	const struct rs_world *w;

@@ -194,15 +194,42 @@ static int cmp_cidr(const void *a, const void *b)
 	return rs_cidr_cmp(a, b);
 }
 
+static bool in_node_ranges(const struct rs_world *w, const struct rs_addr *a)
+{
+	size_t i;
+
+	for (i = 0; i < w->n_node_ranges; i++)
+		if (rs_cidr_contains(&w->node_ranges[i], a))
+			return true;
+	return false;
+}
+
+/* A pod whose address came from elsewhere (an external IPAM plugin) must not be forged either. */
+static size_t add_outsiders(const struct rs_cc *c, struct rs_ir *ir, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < ir->n_locals; i++) {
+		const struct rs_addr *a = &ir->locals[i].addr;
+
+		if (in_node_ranges(c->w, a))
+			continue;
+		ir->node_ranges[n].addr = *a;
+		ir->node_ranges[n++].len = (uint8_t)rs_addr_bits(a->family);
+	}
+	return n;
+}
+
 static void emit_node_ranges(const struct rs_cc *c, struct rs_ir *ir)
 {
 	size_t n = c->w->n_node_ranges, i, m = 0;
 
-	ir->node_ranges = rs_ir_alloc(ir, n, sizeof(*ir->node_ranges));
-	if (n) {
+	ir->node_ranges = rs_ir_alloc(ir, n + ir->n_locals, sizeof(*ir->node_ranges));
+	if (n)
 		memcpy(ir->node_ranges, c->w->node_ranges, n * sizeof(*ir->node_ranges));
+	n = add_outsiders(c, ir, n);
+	if (n)
 		qsort(ir->node_ranges, n, sizeof(*ir->node_ranges), cmp_cidr);
-	}
 	for (i = 0; i < n; i++)
 		if (!m || rs_cidr_cmp(&ir->node_ranges[m - 1], &ir->node_ranges[i]) != 0)
 			ir->node_ranges[m++] = ir->node_ranges[i];

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * explain.c - why a flow is allowed or denied, read from the objects and checked against the compiled IR.
+ * explain.c - why a flow is allowed or denied, read from the objects and checked against the
+ * compiled IR.
  *
- * The reading is the plain one of match.h, rule by rule; the IR came from the compiler's classes. Where the
- * two differ one of them is wrong, and the caller is told so instead of getting an answer.
+ * The reading is the plain one of match.h, rule by rule; the IR came from the compiler's classes.
+ * Where the two differ one of them is wrong, and the caller is told so instead of getting an
+ * answer.
  */
 #include <errno.h>
 #include <string.h>
@@ -90,7 +92,8 @@ static const struct rs_addr *of_family(const struct end *e, int family)
 	return NULL;
 }
 
-/* Both ends of one family: the first of the source's addresses to which the destination has a like. */
+/* Both ends of one family: the first of the source's addresses to which the destination has a
+ * like. */
 static int choose_family(struct end *src, struct end *dst, struct rs_err *err)
 {
 	size_t i;
@@ -280,7 +283,7 @@ static void explain_halves(const struct rs_world *w, const struct end *src, cons
 		explain_half(w, dst, src, RS_INGRESS, f, &x->ingress);
 }
 
-/* ---- the check against the IR ----------------------------------------------------------------- */
+/* ---- the check against the IR ---------------------------------------------------------------- */
 
 static bool over_budget(const struct rs_ir *ir, enum rs_ir_dir dir, const struct rs_ir_half *h)
 {
@@ -327,7 +330,7 @@ static int cross_check(const struct rs_ir *ir, const struct end *src, const stru
 								   : "denied");
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void conclude(const struct end *src, const struct end *dst, struct rs_explanation *x)
 {

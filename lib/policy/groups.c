@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * groups.c - fourth step of a compile: local pods that the same policies isolate, with the same numbers
- * behind the port names that those policies use, share a group. Every local address has one a direction.
+ * groups.c - fourth step of a compile: local pods that the same policies isolate, with the same
+ * numbers behind the port names that those policies use, share a group. Every local address has
+ * one a direction.
  */
 #include <string.h>
 

@@ -38,7 +38,8 @@ uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len);
 const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len);
 void rs_intern_free(struct rs_intern *t);
 
-/* Append a number or a length-prefixed string: the parts of a key that cannot run into each other. */
+/* Append a number or a length-prefixed string: the parts of a key that cannot run into each
+ * other. */
 void rs_key_u32(struct rs_strbuf *b, uint32_t v);
 void rs_key_str(struct rs_strbuf *b, const char *s);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* inuse.c - first step of a compile: local subjects, the policies that select them, what those name. */
+/* inuse.c - first step of a compile: local subjects, the policies that select them, what those
+ * name. */
 #include <string.h>
 
 #include "base/base.h"
@@ -55,7 +56,7 @@ static void select_policies(struct rs_subject *s, const struct rs_policy *const 
 	}
 }
 
-/* ---- canonical selectors: equal meaning, equal bytes ------------------------------------------ */
+/* ---- canonical selectors: equal meaning, equal bytes ----------------------------------------- */
 
 static int cmp_strp(const void *a, const void *b)
 {
@@ -114,7 +115,7 @@ static void selector_key(struct rs_strbuf *b, const struct rs_selector *s)
 		free(parts[i].s);
 }
 
-/* ---- atoms ------------------------------------------------------------------------------------ */
+/* ---- atoms ----------------------------------------------------------------------------------- */
 
 static uint32_t ns_dim(struct rs_cc *c, const struct rs_selector *s)
 {
@@ -171,7 +172,8 @@ static uint32_t block_of(struct rs_cc *c, struct rs_spans *s)
 	return id;
 }
 
-/* All ipBlocks of one rule are one atom: within a rule it makes no difference which of them holds. */
+/* All ipBlocks of one rule are one atom: within a rule it makes no difference which of them
+ * holds. */
 static void rule_peers(struct rs_cc *c, const struct rs_policy *p, struct rs_crule *r)
 {
 	struct rs_spans spans = { 0 };
@@ -232,7 +234,7 @@ static void rule_ports(struct rs_cc *c, struct rs_crule *r)
 	}
 }
 
-/* ---- faults that a person should know of ------------------------------------------------------ */
+/* ---- faults that a person should know of ----------------------------------------------------- */
 
 static void report_rule(struct rs_cc *c, const struct rs_crule *r)
 {

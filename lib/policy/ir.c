@@ -91,7 +91,7 @@ const char *rs_ir_strdup(struct rs_ir *ir, const char *s)
 	return copy;
 }
 
-/* ---- look-ups --------------------------------------------------------------------------------- */
+/* ---- look-ups -------------------------------------------------------------------------------- */
 
 static int cmp_addr(const void *key, const void *item)
 {
@@ -206,7 +206,7 @@ const struct rs_ir_port *rs_ir_profile_ports(const struct rs_ir *ir, uint32_t pr
 	return ir->ports + p->first;
 }
 
-/* ---- equality --------------------------------------------------------------------------------- */
+/* ---- equality -------------------------------------------------------------------------------- */
 
 static bool same_addresses(const struct rs_ir *a, const struct rs_ir *b)
 {
@@ -286,7 +286,9 @@ static bool same_profiles(const struct rs_ir *a, const struct rs_ir *b)
 	return true;
 }
 
-/* The pod's MAC and the link's name are for listings: a link that is made anew has another index. */
+/* The pod's MAC and the link's name are for listings: a link that is made anew has another
+ * index. The pod's MAC and the link's name are for listings: a link that is made anew has
+ * another index. */
 static bool same_guards(const struct rs_ir *a, const struct rs_ir *b)
 {
 	size_t i;
@@ -319,7 +321,7 @@ bool rs_ir_equal(const struct rs_ir *a, const struct rs_ir *b)
 	       same_guards(a, b) && rs_ir_same_node_ranges(a, b);
 }
 
-/* ---- copies ----------------------------------------------------------------------------------- */
+/* ---- copies ---------------------------------------------------------------------------------- */
 
 static void *copied(struct rs_ir *ir, const void *v, size_t n, size_t size)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * match.h - one rule against one flow, read straight from the object: for explaining, not for compiling.
+ * match.h - one rule against one flow, read straight from the object: for explaining, not for
+ * compiling.
  *
- * `who` is the peer pod, NULL for an address that no known pod holds: selectors and named ports never
- * match that.
+ * `who` is the peer pod, NULL for an address that no known pod holds: selectors and named ports
+ * never match that.
  */
 #ifndef RIPSTOP_POLICY_MATCH_H
 #define RIPSTOP_POLICY_MATCH_H

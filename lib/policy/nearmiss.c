@@ -55,7 +55,7 @@ static bool find_nearest(const struct rs_half *h, const struct rs_policy *const 
 	return best_rank > 0;
 }
 
-/* ---- ports ------------------------------------------------------------------------------------ */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 static void put_flow_port(struct rs_strbuf *b, const struct rs_half *h)
 {
@@ -112,7 +112,7 @@ static char *say_ports(const struct rs_half *h, const struct candidate *c)
 	return rs_strbuf_steal(&b);
 }
 
-/* ---- peers ------------------------------------------------------------------------------------ */
+/* ---- peers ----------------------------------------------------------------------------------- */
 
 static bool ns_matches(const struct rs_half *h, const struct candidate *c,
 		       const struct rs_peer *peer)
@@ -235,7 +235,7 @@ static char *say_peers(const struct rs_half *h, const struct candidate *c)
 	return rs_strbuf_steal(&b);
 }
 
-/* ---- what to do ------------------------------------------------------------------------------- */
+/* ---- what to do ------------------------------------------------------------------------------ */
 
 static void put_port_hint(struct rs_strbuf *b, const struct rs_half *h, const char *rule)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nearmiss.h - of the rules that do not allow a flow, the one that comes closest, and what it lacks. */
+/* nearmiss.h - of the rules that do not allow a flow, the one that comes closest, and what it
+ * lacks. */
 #ifndef RIPSTOP_POLICY_NEARMISS_H
 #define RIPSTOP_POLICY_NEARMISS_H
 

@@ -26,7 +26,7 @@ struct job {
 	uint32_t *content; /* draft content to profile number, 0: not used */
 };
 
-/* ---- the state -------------------------------------------------------------------------------- */
+/* ---- the state ------------------------------------------------------------------------------- */
 
 static void raise_to(uint32_t *next, uint32_t seen)
 {
@@ -92,7 +92,7 @@ void rs_numbering_free(struct rs_numbering *n)
 	free(n);
 }
 
-/* ---- proposals -------------------------------------------------------------------------------- */
+/* ---- proposals ------------------------------------------------------------------------------- */
 
 static void side_init(struct side *s, size_t n, const struct rs_u32s *bound)
 {
@@ -182,7 +182,7 @@ static void propose(struct job *j)
 	}
 }
 
-/* ---- profiles: the content is the meaning ----------------------------------------------------- */
+/* ---- profiles: the content is the meaning ---------------------------------------------------- */
 
 static void ports_key(struct rs_strbuf *b, const struct rs_ir_port *v, size_t n)
 {
@@ -246,7 +246,7 @@ static void number_profiles(struct job *j, uint32_t *next)
 	rs_vec_free(&no);
 }
 
-/* ---- what left, what changed ------------------------------------------------------------------ */
+/* ---- what left, what changed ----------------------------------------------------------------- */
 
 static void mark(struct side *s, bool *flags, uint32_t no)
 {
@@ -392,7 +392,7 @@ static void settle(struct side *s, size_t first, uint32_t *next)
 			s->no[i] = (*next)++;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static int room_left(const struct rs_numbering *n, const struct rs_draft *d, struct rs_err *err)
 {

@@ -48,7 +48,8 @@ static bool same_addr(const struct rs_addr *a, const struct rs_addr *b)
 	       memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks
+ * ------------------------------------------------------------------------------------ */
 
 static bool bit(const struct rs_addr *a, unsigned int i)
 {
@@ -76,7 +77,9 @@ static bool block_is_mapped(const struct rs_cidr *c)
 	return c->addr.family == RS_AF_IP6 && c->len >= 96 && !memcmp(c->addr.b, prefix, 12);
 }
 
-/* API: an ipBlock selects a CIDR; `except` lists CIDRs that are not to be included in this block. */
+/* API: an ipBlock selects a CIDR; `except` lists CIDRs that are not to be included in this
+ * block. API: an ipBlock selects a CIDR; `except` lists CIDRs that are not to be included in
+ * this block. */
 static bool ipblock_matches(const struct rs_ipblock *block, const struct rs_addr *a)
 {
 	size_t i;
@@ -89,7 +92,8 @@ static bool ipblock_matches(const struct rs_ipblock *block, const struct rs_addr
 	return true;
 }
 
-/* ---- labels ------------------------------------------------------------------------------------ */
+/* ---- labels
+ * ------------------------------------------------------------------------------------ */
 
 static const char *label_value(const struct rs_labels *labels, const char *key)
 {
@@ -112,9 +116,9 @@ static bool value_listed(const struct rs_requirement *r, const char *value)
 }
 
 /*
- * API (LabelSelectorRequirement): In: the label exists and its value is in the list. NotIn: the label does
- * not exist, or its value is not in the list. Exists and DoesNotExist look at the key only. In and
- * NotIn need values, the other two must have none; one that breaks this is invalid.
+ * API (LabelSelectorRequirement): In: the label exists and its value is in the list. NotIn: the
+ * label does not exist, or its value is not in the list. Exists and DoesNotExist look at the key
+ * only. In and NotIn need values, the other two must have none; one that breaks this is invalid.
  */
 static bool requirement_holds(const struct rs_requirement *r, const struct rs_labels *labels)
 {
@@ -133,7 +137,8 @@ static bool requirement_holds(const struct rs_requirement *r, const struct rs_la
 	return false; /* an operator of a later API */
 }
 
-/* API: all requirements are ANDed; an empty selector matches all objects. Ours: an invalid one none. */
+/* API: all requirements are ANDed; an empty selector matches all objects. Ours: an invalid one
+ * none. */
 static bool selector_holds(const struct rs_selector *s, const struct rs_labels *labels)
 {
 	size_t i;
@@ -146,7 +151,8 @@ static bool selector_holds(const struct rs_selector *s, const struct rs_labels *
 	return true;
 }
 
-/* ---- peers ------------------------------------------------------------------------------------- */
+/* ---- peers
+ * ------------------------------------------------------------------------------------- */
 
 /* API: namespaceSelector selects namespaces by their labels. Ours: one that nobody knows has none
  * to look at, so no selector takes it, not even NotIn or the empty one. */
@@ -202,7 +208,8 @@ static bool peers_match(const struct rs_world *w, const struct rs_policy *policy
 	return false;
 }
 
-/* ---- ports ------------------------------------------------------------------------------------- */
+/* ---- ports
+ * ------------------------------------------------------------------------------------- */
 
 /* API: a string names a port of the pod. Ours: of the pod that is the destination, in both
  * directions; name and protocol must be equal; every port of that name counts. */
@@ -250,7 +257,8 @@ static bool ports_match(const struct rs_rule *rule, const struct party *server,
 	return false;
 }
 
-/* ---- one end ----------------------------------------------------------------------------------- */
+/* ---- one end
+ * ----------------------------------------------------------------------------------- */
 
 /* API: podSelector selects pods of the policy's own namespace; policyTypes says for which direction
  * it speaks. Ours: a subject that cannot be read is the whole namespace. */
@@ -310,7 +318,8 @@ static bool end_allows(const struct rs_world *w, enum rs_direction dir, const st
 	return !isolated;
 }
 
-/* ---- who is at an address ---------------------------------------------------------------------- */
+/* ---- who is at an address
+ * ---------------------------------------------------------------------- */
 
 static bool inside_any(const struct rs_cidr *blocks, size_t n, const struct rs_addr *a)
 {
@@ -353,8 +362,8 @@ static bool end_is(const struct rs_flow_end *end, const char *ns, const char *na
 	return same_text(end->name, name) && same_text(end->ns, ns);
 }
 
-/* Ours: a pod of this node is what its record says it is; if the API calls it finished it is still a
- * subject until its link goes, but no longer anybody's peer. */
+/* Ours: a pod of this node is what its record says it is; if the API calls it finished it is
+ * still a subject until its link goes, but no longer anybody's peer. */
 static void add_local(const struct rs_world *w, const struct rs_local_pod *l, struct parties *out)
 {
 	const struct rs_pod *pod = rs_store_pod(w->store, l->ns, l->name);
@@ -425,7 +434,8 @@ static bool find_parties(const struct rs_world *w, const struct rs_flow_end *end
 	return false;
 }
 
-/* ---- the flow ---------------------------------------------------------------------------------- */
+/* ---- the flow
+ * ---------------------------------------------------------------------------------- */
 
 /* API: a connection needs the source's egress AND the destination's ingress. */
 static bool pair_allows(const struct rs_world *w, const struct rs_flow *flow,

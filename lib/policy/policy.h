@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy.h - lib/policy is the pure middle: it turns objects and local pods into the IR of <ripstop/ir.h>,
- * and says why. No descriptor, no clock, no global: every test is a function call.
+ * policy.h - lib/policy is the pure middle: it turns objects and local pods into the IR of
+ * <ripstop/ir.h>, and says why. No descriptor, no clock, no global: every test is a function
+ * call.
  *
  * What flows in: a world (the store, this node's pods, the pod ranges). What flows out: an IR with
  * stable numbers, an explanation of one flow, conditions. Objects are compiled from state, never
  * from events.
  *
- * Rooms inside: selector.c (labels against selectors), compile.c and its neighbours (classes, groups,
- * cells, profiles), number.c (numbers bound to meanings), ir.c (allocation, print, compare), eval.c
- * (one flow against an IR), refuse.c (may this step refuse something), explain.c (reasons, nearest
- * miss), oracle.c (a second, independent reading of the API text, for tests and for cross-checks;
- * shares nothing with the compiler).
+ * Rooms inside: selector.c (labels against selectors), compile.c and its neighbours (classes,
+ * groups, cells, profiles), number.c (numbers bound to meanings), ir.c (allocation, print,
+ * compare), eval.c (one flow against an IR), refuse.c (may this step refuse something), explain.c
+ * (reasons, nearest miss), oracle.c (a second, independent reading of the API text, for tests and
+ * for cross-checks; shares nothing with the compiler).
  */
 #ifndef RIPSTOP_POLICY_POLICY_H
 #define RIPSTOP_POLICY_POLICY_H
@@ -67,25 +68,25 @@ void rs_conditions_add(struct rs_conditions *c, const char *type, const char *fm
 	__attribute__((format(printf, 3, 4)));
 void rs_conditions_free(struct rs_conditions *c);
 
-/* ---- selectors -------------------------------------------------------------------------------- */
+/* ---- selectors ------------------------------------------------------------------------------- */
 
 bool rs_selector_matches(const struct rs_selector *s, const struct rs_labels *labels);
 
-/* ---- compiling -------------------------------------------------------------------------------- */
+/* ---- compiling ------------------------------------------------------------------------------- */
 
 /*
  * Keeps the numbering across compiles: a number is bound to its meaning (a class to its atoms, a
  * group to its policies and port resolution, a profile to its ports), is never used again for
- * another one, and where one batch both moves an address out of a class or group and changes what that number
- * may do, the changed meaning gets a fresh number (a packet's lookups may straddle a commit;
- * failures of the first prototype: numbers reused inside a batch).
+ * another one, and where one batch both moves an address out of a class or group and changes what
+ * that number may do, the changed meaning gets a fresh number (a packet's lookups may straddle a
+ * commit; failures of the first prototype: numbers reused inside a batch).
  */
 struct rs_compiler;
 
 /*
  * seed: the IR read back from the kernel, or NULL. Meanings that are recognised in it (by member
- * address, range and profile content, and equal cells) keep their numbers, so that an agent that starts again
- * finds nothing to change; all new numbers lie above every number in the seed.
+ * address, range and profile content, and equal cells) keep their numbers, so that an agent that
+ * starts again finds nothing to change; all new numbers lie above every number in the seed.
  */
 struct rs_compiler *rs_compiler_new(const struct rs_ir *seed);
 void rs_compiler_free(struct rs_compiler *c);
@@ -100,9 +101,11 @@ int rs_compile(struct rs_compiler *c, const struct rs_world *w, struct rs_ir **o
 	       struct rs_conditions *conditions, struct rs_err *err);
 void rs_compiler_committed(struct rs_compiler *c, const struct rs_ir *ir);
 
-/* ---- explaining ------------------------------------------------------------------------------- */
+/* ---- explaining ------------------------------------------------------------------------------ */
 
-/* An end of a flow: a pod of the store or of this node (by name), or an address that is no pod's. */
+/* An end of a flow: a pod of the store or of this node (by name), or an address that is no
+ * pod's. An end of a flow: a pod of the store or of this node (by name), or an address that is
+ * no pod's. */
 struct rs_flow_end {
 	const char *ns;	  /* pod: namespace and name */
 	const char *name; /* NULL: not a pod */
@@ -186,7 +189,7 @@ const struct rs_policy **rs_policies_of(const struct rs_world *w, const char *ns
 					const struct rs_labels *labels, enum rs_direction dir,
 					size_t *n);
 
-/* ---- the oracle ------------------------------------------------------------------------------- */
+/* ---- the oracle ------------------------------------------------------------------------------ */
 
 /* Slow, plain, independent. Ends as in rs_flow; the verdict of the whole flow for a cluster in
  * which every pod's node enforces. Local pods of w override the store's labels and addresses. */

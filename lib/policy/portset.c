@@ -137,7 +137,8 @@ bool rs_ports_subset(const struct rs_ir_port *a, size_t na, const struct rs_ir_p
 {
 	size_t i, j = 0;
 
-	/* A run of protocol 0 stands first, and alone: everything. Entries that deny are unproven. */
+	/* A run of protocol 0 stands first, and alone: everything. Entries that deny are
+	 * unproven. */
 	for (i = 0; i < na; i++)
 		if (!a[i].allow)
 			return false;

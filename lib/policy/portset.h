@@ -2,8 +2,9 @@
 /*
  * portset.h - what ports a set of rules allows, and which rule allows each first.
  *
- * Rules are painted in their order; what is painted stays. Runs are disjoint and sorted by (protocol,
- * lo). `all` means that a run of protocol 0 (every protocol, any port) lies under the others.
+ * Rules are painted in their order; what is painted stays. Runs are disjoint and sorted by
+ * (protocol, lo). `all` means that a run of protocol 0 (every protocol, any port) lies under the
+ * others.
  */
 #ifndef RIPSTOP_POLICY_PORTSET_H
 #define RIPSTOP_POLICY_PORTSET_H

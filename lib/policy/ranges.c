@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * ranges.c - second step of a compile: cut both address families into intervals whose addresses lie in
- * the same ipBlocks; intervals with the same set of blocks are one range class.
+ * ranges.c - second step of a compile: cut both address families into intervals whose addresses
+ * lie in the same ipBlocks; intervals with the same set of blocks are one range class.
  *
  * The pod ranges of the cluster count as one block more ("unknown pod"): no v1 rule names it.
  */
@@ -11,8 +11,9 @@
 #include "base/base.h"
 #include "policy/compile.h"
 
-/* Set members written while sweeping; beyond it the policies with most intervals lose their ipBlocks
- * and deny. Honest worlds stay far below: it is the product of intervals and nesting depth. */
+/* Set members written while sweeping; beyond it the policies with most intervals lose their
+ * ipBlocks and deny. Honest worlds stay far below: it is the product of intervals and nesting
+ * depth. */
 #define MAX_SWEEP_WORK (8UL * 1024 * 1024)
 
 struct event {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * refuse.c - may a step from one IR to another refuse a flow that the first accepts? "No" is a proof.
+ * refuse.c - may a step from one IR to another refuse a flow that the first accepts? "No" is a
+ * proof.
  *
- * Proven: nothing that says where an address belongs has changed, except that addresses without an exact
- * class got one; and every look-up of every group gives at least what it gave. Everything else is
- * "maybe", and a maybe costs one judgement per live flow, never a leak.
+ * Proven: nothing that says where an address belongs has changed, except that addresses without
+ * an exact class got one; and every look-up of every group gives at least what it gave.
+ * Everything else is "maybe", and a maybe costs one judgement per live flow, never a leak.
  */
 #include <string.h>
 

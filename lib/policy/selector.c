@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* selector.c - labels against a LabelSelector (k8s.io/apimachinery/pkg/apis/meta/v1, LabelSelector). */
+/* selector.c - labels against a LabelSelector (k8s.io/apimachinery/pkg/apis/meta/v1,
+ * LabelSelector). */
 #include <string.h>
 
 #include "policy/policy.h"

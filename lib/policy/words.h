@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * words.h - how ports, peers and rules are written for people. Everything that came from an object is
- * escaped on its way.
+ * words.h - how ports, peers and rules are written for people. Everything that came from an
+ * object is escaped on its way.
  */
 #ifndef RIPSTOP_POLICY_WORDS_H
 #define RIPSTOP_POLICY_WORDS_H

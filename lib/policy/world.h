@@ -31,14 +31,15 @@ void rs_view_local(const struct rs_world *w, const struct rs_local_pod *p, struc
 
 /* Whether a pod of the store (one that is not local) holds addresses as a peer at all. */
 bool rs_pod_is_peer(const struct rs_pod *p);
-/* A podIP counts only inside its node's podCIDRs, else inside the cluster's pod ranges, where known. */
+/* A podIP counts only inside its node's podCIDRs, else inside the cluster's pod ranges, where
+ * known. */
 bool rs_pod_ip_counts(const struct rs_world *w, const struct rs_pod *p, const struct rs_addr *ip);
 
 struct rs_views rs_vec(struct rs_view);
 
 /*
- * All that live at an address: the local pod alone if there is one, else every pod of the store that
- * claims it. None: nobody known. Slow (walks the store): for explaining one flow.
+ * All that live at an address: the local pod alone if there is one, else every pod of the store
+ * that claims it. None: nobody known. Slow (walks the store): for explaining one flow.
  */
 void rs_world_claims(const struct rs_world *w, const struct rs_addr *a, struct rs_views *out);
 

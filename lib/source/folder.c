@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * folder.c - a folder of manifests as a source: read whole into a scratch store, swapped in only when
- * every file is good. A state is taken only from a folder at rest: nobody writes to a manifest, and
- * nothing changed while it was read.
+ * folder.c - a folder of manifests as a source: read whole into a scratch store, swapped in only
+ * when every file is good. A state is taken only from a folder at rest: nobody writes to a
+ * manifest, and nothing changed while it was read.
  */
 #include <ripstop/source.h>
 
@@ -67,7 +67,7 @@ static void take_events(struct folder *f, int64_t now)
 		touch(f, now);
 }
 
-/* ---- loading ---------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static bool has_objects(const struct rs_store *s)
 {
@@ -79,9 +79,9 @@ static bool has_objects(const struct rs_store *s)
 }
 
 /*
- * No manifest at all. In the folder we know, somebody deleted them. In another folder under the same
- * name (a volume that is not mounted, a link that leads astray) that is more likely an accident, and
- * taking it at its word would open everything.
+ * No manifest at all. In the folder we know, somebody deleted them. In another folder under the
+ * same name (a volume that is not mounted, a link that leads astray) that is more likely an
+ * accident, and taking it at its word would open everything.
  */
 static int check_empty(struct folder *f, const struct stat *id, struct rs_store *s,
 		       struct rs_err *err)
@@ -193,7 +193,7 @@ static int reload(struct folder *f, bool *changed)
 	return rc;
 }
 
-/* ---- dispatch --------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------- */
 
 /* Things that no event announces: another folder, a changed target of a link, a failure gone. */
 static void poll_folder(struct folder *f, int64_t now)
@@ -256,7 +256,7 @@ static int folder_dispatch(struct rs_source *src, bool *changed, struct rs_err *
 	return -f->failure.num;
 }
 
-/* ---- the seam --------------------------------------------------------------------------------- */
+/* ---- the seam -------------------------------------------------------------------------------- */
 
 static int folder_timeout_ms(const struct rs_source *src)
 {

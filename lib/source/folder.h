@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * folder.h - the inside of the folder source: watching (folder_watch.c), reading (folder_read.c) and
- * deciding what counts (folder.c).
+ * folder.h - the inside of the folder source: watching (folder_watch.c), reading (folder_read.c)
+ * and deciding what counts (folder.c).
  */
 #ifndef RIPSTOP_SOURCE_FOLDER_H
 #define RIPSTOP_SOURCE_FOLDER_H
@@ -15,7 +15,7 @@
 #define RS_FOLDER_MAX_FILES 10000
 #define RS_FOLDER_MAX_BYTES (64UL * 1024 * 1024)
 
-/* ---- watching --------------------------------------------------------------------------------- */
+/* ---- watching -------------------------------------------------------------------------------- */
 
 struct rs_folder_watch {
 	int fd; /* inotify */
@@ -41,7 +41,7 @@ void rs_folder_watch_drop(struct rs_folder_watch *w);
 /* Take all events there are; returns flags of enum rs_folder_event. */
 int rs_folder_watch_drain(struct rs_folder_watch *w);
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Is this the name of a manifest? */
 bool rs_folder_wants(const char *name);

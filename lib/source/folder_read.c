@@ -141,7 +141,7 @@ int rs_folder_read(int dirfd, const char *path, struct rs_store *s, size_t *file
 	return rc;
 }
 
-/* ---- what inotify does not tell --------------------------------------------------------------- */
+/* ---- what inotify does not tell -------------------------------------------------------------- */
 
 static void mix(uint64_t *h, const void *data, size_t n)
 {

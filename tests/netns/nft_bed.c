@@ -164,7 +164,7 @@ void bed_link(enum bed_place pod, bool up)
 	must(NODE, "ip link set rs%c %s", letters[pod], up ? "up" : "down");
 }
 
-/* ---- packets ----------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static socklen_t address(struct sockaddr_storage *s, const char *ip, int family, uint16_t port)
 {
@@ -334,7 +334,7 @@ bool bed_ping(enum bed_place from, enum bed_place to, int family)
 	return got;
 }
 
-/* ---- IRs --------------------------------------------------------------------------------------- */
+/* ---- IRs ------------------------------------------------------------------------------------- */
 
 static struct rs_addr addr(const char *text)
 {

@@ -53,7 +53,7 @@ bool bed_open(struct bed_conn *c, enum bed_place from, enum bed_place to, int fa
 bool bed_talk(const struct bed_conn *c); /* client to server */
 void bed_close(struct bed_conn *c);
 
-/* ---- IRs --------------------------------------------------------------------------------------- */
+/* ---- IRs ------------------------------------------------------------------------------------- */
 
 /*
  * Pod a: isolated in no direction, class 10. Pod b: ingress isolated; from class 10 profile 3 (tcp

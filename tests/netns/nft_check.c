@@ -2,12 +2,16 @@
 /* nft_check.c - what the files of nft_kernel share. */
 #include "nft_check.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "dataplane/nft/batch.h"
 
 int passed, failed, skipped;
 
@@ -88,4 +92,63 @@ size_t drifts(struct rs_dp *dp, const char *expect)
 	}
 	rs_dp_drifts_free(&d);
 	return expect ? hit : n;
+}
+
+bool lists(void)
+{
+	return !bed_sh(NODE, NULL, "nft list table inet ripstop >/dev/null 2>&1") &&
+	       !bed_sh(NODE, NULL,
+		       "nft -j list table inet ripstop 2>/dev/null | "
+		       "python3 -c 'import json,sys; json.load(sys.stdin)' 2>&1");
+}
+
+/* ---- conntrack --------------------------------------------------------------------------------- */
+
+static int conntrack(uint16_t type, uint16_t flags, mnl_cb_t cb, void *arg)
+{
+	char buf[RS_NFT_REQUEST];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct mnl_socket *nl;
+	int rc;
+
+	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
+	h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	h->nlmsg_seq = 1;
+	mnl_nlmsg_put_extra_header(h, sizeof(struct nfgenmsg));
+	if (rs_nft_socket(0, &nl, NULL) < 0)
+		exit(1);
+	rc = rs_nft_dump(nl, h, cb, arg);
+	mnl_socket_close(nl);
+	return rc;
+}
+
+void forget_flows(void)
+{
+	check(conntrack(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, NULL, NULL) == 0, "conntrack is emptied");
+}
+
+struct marked {
+	uint32_t mask;
+	unsigned int n;
+};
+
+static int on_flow(const struct nlmsghdr *h, void *arg)
+{
+	struct marked *m = arg;
+	const struct nlattr *a;
+
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) == CTA_MARK)
+			m->n += (ntohl(mnl_attr_get_u32(a)) & m->mask) != 0;
+	}
+	return MNL_CB_OK;
+}
+
+unsigned int marked_flows(uint32_t mask)
+{
+	struct marked m = { .mask = mask };
+
+	conntrack(IPCTNL_MSG_CT_GET, NLM_F_DUMP, on_flow, &m);
+	return m.n;
 }

@@ -17,7 +17,20 @@ bool reads(struct rs_dp *dp, const struct bed_policy *p);
 /* How many drifts; with expect: how many that say so, the others are printed. */
 size_t drifts(struct rs_dp *dp, const char *expect);
 
+/* The kernel lists our table, as text and as JSON. */
+bool lists(void);
+
+/* Conntrack of the node: empty it; flows with a bit of mask in their mark. */
+void forget_flows(void);
+unsigned int marked_flows(uint32_t mask);
+
 /* nft_packets.c */
 void test_packets(void);
+/* nft_hard.c: packets that try to get around the rules */
+void test_hard(void);
+/* nft_owner.c */
+void test_owner(void);
+/* nft_stale.c: changes between two looks, stamps, grace periods */
+void test_stale(void);
 
 #endif

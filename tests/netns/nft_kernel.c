@@ -16,15 +16,7 @@
 #include "base/base.h"
 #include "nft_check.h"
 
-static bool lists(void)
-{
-	return !bed_sh(NODE, NULL, "nft list table inet ripstop >/dev/null 2>&1") &&
-	       !bed_sh(NODE, NULL,
-		       "nft -j list table inet ripstop 2>/dev/null | "
-		       "python3 -c 'import json,sys; json.load(sys.stdin)' 2>&1");
-}
-
-/* ---- state ------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 static void test_probe(void)
 {
@@ -138,7 +130,7 @@ static void test_names(void)
 	      "the first comment warns, and rules show their conditions");
 }
 
-/* ---- somebody else ----------------------------------------------------------------------------- */
+/* ---- somebody else --------------------------------------------------------------------------- */
 
 static bool news(struct rs_dp *dp, bool expect)
 {
@@ -254,52 +246,7 @@ static void test_mark_conflict(void)
 	dp->ops->close(dp);
 }
 
-/* Pitfall 16: owner and persist together; an orphan is claimed; another living agent is an error. */
-static void test_owner(void)
-{
-	struct rs_dp *dp, *other;
-	struct rs_dp_commit done;
-	rs_auto_err err = { 0 };
-	rs_autofree char *why = NULL;
-	struct rs_ir *ir = NULL;
-
-	cfg.own_table = true;
-	dp = open_dp();
-	commit(dp, &full, &done);
-	why = dp->ops->conditions(dp);
-	if (why) {
-		printf("     %s\n", why);
-		skipped++;
-		goto out;
-	}
-	check(done.rebuilt, "a table without owner is made anew with one");
-	check(bed_sh(NODE, NULL,
-		     "nft delete element inet ripstop grp_in4 '{ 10.244.0.3 }' 2>/dev/null") &&
-		      !bed_sh(NODE, NULL, "nft flush ruleset") && drifts(dp, NULL) == 0,
-	      "nobody else can delete an element or flush the table");
-	check(lists(), "everybody can list it");
-	other = open_dp();
-	check(other->ops->read(other, &ir, &err) == -EPERM &&
-		      strstr(rs_err_str(&err), "another living process"),
-	      "a second agent is told so");
-	other->ops->close(other);
-	dp->ops->close(dp);
-	dp = open_dp();
-	check(reads(dp, &full) && commit(dp, &full, &done) && !done.changed,
-	      "the next agent claims the orphan and changes nothing");
-	check(bed_sh(NODE, NULL, "nft delete table inet ripstop 2>/dev/null"), "and owns it");
-	check(commit(dp, &(struct bed_policy){ .generation = 8, .no_b_allow = true }, &done) &&
-		      !done.rebuilt && drifts(dp, NULL) == 0,
-	      "and commits to it");
-out:
-	dp->ops->close(dp);
-	cfg.own_table = false;
-	dp = open_dp();
-	check(commit(dp, &full, &done) && drifts(dp, NULL) == 0, "back to a table without owner");
-	dp->ops->close(dp);
-}
-
-/* ---- stamps ------------------------------------------------------------------------------------ */
+/* ---- stamps ---------------------------------------------------------------------------------- */
 
 static unsigned int stamp_of_table(void)
 {
@@ -354,7 +301,7 @@ static void test_stamps(void)
 	cfg = keep;
 }
 
-/* ---- size -------------------------------------------------------------------------------------- */
+/* ---- size ------------------------------------------------------------------------------------ */
 
 /* Pitfalls 8, 9, 10: lists below 64 KiB, one send, all answers read. */
 static void test_many(void)
@@ -436,6 +383,7 @@ int main(void)
 	bed_make();
 	rs_dp_config_default(&cfg);
 	cfg.link_group = 0x5248;
+	cfg.own_table = false; /* most of these tests are the foreign program */
 	test_probe();
 	test_privilege();
 	test_commit_and_restart();
@@ -444,9 +392,11 @@ int main(void)
 	test_foreign_changes();
 	test_other_layout();
 	test_packets();
+	test_hard();
 	test_mark_conflict();
 	test_owner();
 	test_stamps();
+	test_stale();
 	test_ranges();
 	test_many();
 	printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);

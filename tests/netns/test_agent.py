@@ -7,6 +7,7 @@
 The last line is "N passed, N failed, N skipped". Names of tests carry the failure classes they check (XA4).
 """
 import argparse
+import difflib
 import json
 import os
 import re
@@ -149,8 +150,10 @@ class Bed:
         """The table, without what a running kernel changes by itself."""
         text = node("nft", "-a", "list", "table", "inet", "ripstop", check=False).stdout
         text = re.sub(r"packets \d+ bytes \d+|expires \S+|counter \d+", "", text)
+        # Who owns the table, or whether nobody does just now.
+        text = re.sub(r"(# handle \d+) progname \S+", r"\1", re.sub(r"\n\s*flags [^\n]*\n", "\n", text, count=1))
         # The log's rate limiter forgets quiet links.
-        return "\n".join(line for line in text.splitlines() if "limit rate" not in line and line.strip() != "}")
+        return "\n".join(line for line in text.splitlines() if "limit rate" not in line and line.strip() not in ("}", ""))
 
     def http(self, path):
         code = "import urllib.request as u,urllib.error as e\n" \
@@ -159,6 +162,10 @@ class Bed:
                "print(r.status); print(r.read().decode())" % path
         out = node("python3", "-c", code).stdout
         return int(out.split("\n", 1)[0]), out.split("\n", 1)[1]
+
+
+def difference(a, b):
+    return "\n".join(difflib.unified_diff(a.splitlines(), b.splitlines(), "before", "after", "", "", 0))
 
 
 def frame(data):
@@ -170,13 +177,18 @@ def send(s, request):
 
 
 def receive(s):
-    data = b""
-    while len(data) < 4 or len(data) < 4 + struct.unpack(">I", data[:4])[0]:
-        chunk = s.recv(65536)
-        if not chunk:
-            return None
-        data += chunk
-    return json.loads(data[4:])
+    def exactly(n):
+        data = b""
+        while len(data) < n:
+            chunk = s.recv(n - len(data))
+            if not chunk:
+                return None
+            data += chunk
+        return data
+
+    head = exactly(4)
+    body = exactly(struct.unpack(">I", head)[0]) if head else None
+    return json.loads(body) if body else None
 
 
 # ---- life -----------------------------------------------------------------------------------------
@@ -192,7 +204,7 @@ def kill_and_restart_adopt_without_change_XA4_XA7(bed):
     for sig in (signal.SIGKILL, signal.SIGTERM):
         p.send_signal(sig)
         expect(p.wait(5) == (0 if sig == signal.SIGTERM else -9), p.returncode, bed.logs())
-        expect(bed.rules() == before, "changed at", sig)
+        expect(bed.rules() == before, "changed at", sig, difference(before, bed.rules()))
         p = bed.start()
         expect(bed.rules() == before, "changed at restart after", sig)
         pods = bed.ask({"op": "pods", "all": True})["result"]["items"]
@@ -213,7 +225,7 @@ def many_kills_at_random_moments_XA6(bed):
         p.wait()
         p = bed.spawn()
         time.sleep(i * 0.004)
-        expect(bed.rules() == before, "changed in round", i)
+        expect(bed.rules() == before, "changed in round", i, difference(before, bed.rules()))
     p.kill()
     p.wait()
     bed.start()
@@ -260,13 +272,29 @@ def no_net_admin_is_a_clear_error(bed):
 @test
 def foreign_changes_are_undone(bed):
     bed.write("a.yaml", DENY)
-    bed.start()
+    bed.start("--own-table", "off")
     expect(bed.cni("ADD")[0] == 0, bed.logs())
     element = re.search(r"(10\.7\.1\.\d+) ", bed.rules()).group(1)
     node("nft", "flush", "ruleset")
     expect(until(lambda: element in bed.rules()), "a flush is not undone", bed.logs())
     expect("changed by somebody else" in bed.logs(), bed.logs())
     expect(int(re.search(r"^ripstop_drift_total (\d+)", bed.http("/metrics")[1], re.M).group(1)) > 0, "not counted")
+
+
+@test
+def foreign_changes_are_refused_where_the_kernel_can(bed):
+    bed.write("a.yaml", DENY)
+    bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    if "owner" not in node("nft", "list", "tables", "inet").stdout + node("nft", "list", "table", "inet", "ripstop").stdout:
+        expect("own" in json.dumps(bed.status()["conditions"]).lower(), "not owned, and nothing says so", bed.status())
+        return
+    before = bed.rules()
+    node("nft", "flush", "ruleset")
+    expect(bed.rules() == before, "a flush reached the table")
+    q = node("nft", "flush", "chain", "inet", "ripstop", "judge", check=False)
+    expect(q.returncode != 0, "a chain was flushed by somebody else")
+    expect("changed by somebody else" not in bed.logs(), bed.logs())
 
 
 @test

@@ -20,6 +20,7 @@ struct player {
 	int line;
 	char *words[MAX_WORDS + 1];
 	size_t n;
+	int played; /* lines that did or expected something */
 	FILE *story;
 	char *why; /* of the failure */
 };
@@ -54,7 +55,7 @@ static long number(const struct player *p, const char *key, long def)
 	return text ? strtol(text, NULL, 0) : def;
 }
 
-/* ---- deeds ------------------------------------------------------------------------------------ */
+/* ---- deeds ----------------------------------------------------------------------------------- */
 
 static int do_start(struct player *p)
 {
@@ -264,7 +265,7 @@ static int do_node_has(struct player *p)
 	return 0;
 }
 
-/* ---- expectations ----------------------------------------------------------------------------- */
+/* ---- expectations ---------------------------------------------------------------------------- */
 
 /* answer CID ok | CODE [WORD...]: the last one of that container. */
 static int want_answer(struct player *p)
@@ -410,7 +411,7 @@ static int want_due(struct player *p)
 	return due == want ? 0 : fail(p, "due in %lld", (long long)due);
 }
 
-/* ---- the table and the play ------------------------------------------------------------------- */
+/* ---- the table and the play ------------------------------------------------------------------ */
 
 static const struct command {
 	const char *name;
@@ -462,6 +463,7 @@ static int play_line(struct player *p, char *line)
 		p->words[p->n++] = w;
 	if (!p->n)
 		return 0;
+	p->played++;
 	for (size_t i = 0; i < RS_ARRAY_SIZE(commands); i++)
 		if (!strcmp(commands[i].name, p->words[0]))
 			return p->n < commands[i].words ? fail(p, "too few words")
@@ -481,6 +483,10 @@ static int play(struct player *p)
 		rc = play_line(p, line);
 		if (rc < 0)
 			printf("%s:%d: %s: %s\n", p->file, at, shown, p->why);
+	}
+	if (rc == 0 && (ferror(p->story) || !p->played)) {
+		printf("%s: no story in it\n", p->file);
+		rc = -1;
 	}
 	return rc;
 }

@@ -7,7 +7,7 @@
 
 #define GROUP 7u
 
-/* ---- the source ------------------------------------------------------------------------------- */
+/* ---- the source ------------------------------------------------------------------------------ */
 
 static struct {
 	struct rs_source base;
@@ -72,7 +72,7 @@ void stage_source_error(struct stage *s, const char *message)
 		rs_reconcile_dispatch(s->rec, s->now_ms);
 }
 
-/* ---- the machine ------------------------------------------------------------------------------ */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 struct stage_link *stage_link(struct stage *s, const char *name)
 {
@@ -111,7 +111,7 @@ static int fake_release(void *arg, const struct rs_endpoint *e, struct rs_err *e
 	return 0;
 }
 
-/* ---- the dataplane: null, counted, and failing when the story says so ------------------------- */
+/* ---- the dataplane: null, counted, and failing when the story says so ------------------------ */
 
 static struct stage *on_stage;
 static struct rs_dp_ops counted;
@@ -125,7 +125,7 @@ static int counted_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_
 	return rs_dp_null.commit(dp, next, done, err);
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int stage_open(struct stage *s, struct rs_err *err)
 {

@@ -40,7 +40,7 @@ static size_t split(char *line, char *fields[MAX_FIELDS])
 	return n;
 }
 
-/* ---- world ------------------------------------------------------------------------------------- */
+/* ---- world ----------------------------------------------------------------------------------- */
 
 static int read_addrs(char **fields, size_t n, struct golden_host *h, struct rs_err *err)
 {
@@ -136,7 +136,7 @@ void golden_world_free(struct golden_world *w)
 	memset(w, 0, sizeof(*w));
 }
 
-/* ---- local pods -------------------------------------------------------------------------------- */
+/* ---- local pods ------------------------------------------------------------------------------ */
 
 static void ports_free(struct rs_container_port *p, size_t n)
 {
@@ -273,7 +273,7 @@ struct rs_local_pod *golden_locals_view(const struct golden_locals *l, bool (*ke
 	return v;
 }
 
-/* ---- flows ------------------------------------------------------------------------------------- */
+/* ---- flows ----------------------------------------------------------------------------------- */
 
 static void set_addrs(struct golden_end *e, const struct rs_addr *a, size_t n)
 {

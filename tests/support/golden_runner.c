@@ -60,7 +60,7 @@ static void check(bool good, const struct golden *g, const char *fmt, ...)
 	putchar('\n');
 }
 
-/* ---- texts ------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static void first_difference(const char *want, const char *got, char *out, size_t len)
 {
@@ -121,7 +121,7 @@ static void compare_texts(const struct golden *g, const char *suffix, const stru
 #endif
 }
 
-/* ---- flows ------------------------------------------------------------------------------------- */
+/* ---- flows ----------------------------------------------------------------------------------- */
 
 static const char *word(bool allow)
 {
@@ -204,7 +204,7 @@ static void check_flow(const struct golden *g, const struct rs_world *w, const s
 	      word(v.allow));
 }
 
-/* ---- two nodes --------------------------------------------------------------------------------- */
+/* ---- two nodes ------------------------------------------------------------------------------- */
 
 static bool even(size_t index)
 {
@@ -264,7 +264,7 @@ static void check_two_nodes(const struct golden *g, const struct rs_world *w,
 	}
 }
 
-/* ---- one state --------------------------------------------------------------------------------- */
+/* ---- one state ------------------------------------------------------------------------------- */
 
 static int load_objects(const char *path, struct rs_store *store, struct rs_err *err)
 {
@@ -337,7 +337,7 @@ static int run_state(struct golden *g, const char *suffix, struct rs_err *err)
 	return 0;
 }
 
-/* ---- cases ------------------------------------------------------------------------------------- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static bool has_state(const struct golden *g, unsigned int state)
 {

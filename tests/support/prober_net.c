@@ -120,7 +120,7 @@ ssize_t send_from(int fd, const union address *src, const union address *dst, co
 	return sendmsg(fd, &msg, MSG_DONTWAIT);
 }
 
-/* ---- listeners and raw sockets, one of each kind ---------------------------------------------- */
+/* ---- listeners and raw sockets, one of each kind --------------------------------------------- */
 
 struct listener {
 	struct watch watch;
@@ -178,7 +178,7 @@ struct raw *raw_socket(int ns, int family, int proto, void (*ready)(struct watch
 	return &r->raw;
 }
 
-/* ---- checksums --------------------------------------------------------------------------------- */
+/* ---- checksums ------------------------------------------------------------------------------- */
 
 /* Castagnoli, as SCTP wants it (RFC 4960 appendix B), bit by bit: packets here are tiny. */
 uint32_t crc32c(const void *p, size_t n)

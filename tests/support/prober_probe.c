@@ -61,7 +61,7 @@ static struct token token_for(const struct flow *f)
 	return (struct token){ .magic = TOKEN_MAGIC, .flow = (uint32_t)(f - pr.flows) };
 }
 
-/* ---- servers ----------------------------------------------------------------------------------- */
+/* ---- servers --------------------------------------------------------------------------------- */
 
 static void echo_stream(struct watch *w, uint32_t events)
 {
@@ -103,7 +103,7 @@ static void echo_datagram(struct watch *w, uint32_t events)
 	}
 }
 
-/* ---- TCP and UDP clients ----------------------------------------------------------------------- */
+/* ---- TCP and UDP clients --------------------------------------------------------------------- */
 
 static void client_answer(struct flow *f)
 {
@@ -157,7 +157,7 @@ static void client_open(struct flow *f)
 	watch_add(&f->watch, fd, tcp ? EPOLLOUT : EPOLLIN, client_ready);
 }
 
-/* ---- ICMP, SCTP and other protocols over raw sockets --------------------------------------------- */
+/* ---- ICMP, SCTP and other protocols over raw sockets ----------------------------------------- */
 
 /* The payload behind the IPv4 header that a raw socket delivers; IPv6 raw sockets deliver none. */
 static const uint8_t *raw_recv(struct raw *r, uint8_t *buf, size_t size, ssize_t *n)

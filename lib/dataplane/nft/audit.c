@@ -110,7 +110,7 @@ int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err)
 	return 0;
 }
 
-/* ---- counters ---------------------------------------------------------------------------------- */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 struct counting {
 	struct rs_dp_stats *s;

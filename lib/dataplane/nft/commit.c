@@ -26,16 +26,19 @@
 #define TRIAL_TABLE "ripstop_trial"
 
 /*
- * A packet that stalled inside the old rules would write the stamp of the newest ones onto the
- * oldest verdict: between two bumps every packet must have left (one RCU grace period).
+ * Every packet that was inside the rules when something was freed, moved or refused must have left them
+ * (one RCU grace period) before anything else changes. Over two commits it could read a number that has
+ * got another meaning, or write the stamp of the newest rules onto the oldest verdict; and a stamp is
+ * chosen only when no packet can write an older one behind the dump.
  */
-static void wait_grace(const struct rs_nft *n)
+static void wait_grace(struct rs_nft *n)
 {
-	int64_t since = rs_mono_ms() - n->last_bump_ms;
+	int64_t since = rs_mono_ms() - n->last_move_ms;
 	struct timespec rest;
 
-	if (!n->last_bump_ms || since >= GRACE_MS)
+	if (since >= GRACE_MS)
 		return;
+	n->graces++;
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0)
 		return;
 	rest.tv_sec = 0;
@@ -58,7 +61,7 @@ static void give_up_cache(struct rs_nft *n, const struct rs_err *why)
 				   rs_err_str(why));
 }
 
-/* ---- a whole new table ------------------------------------------------------------------------- */
+/* ---- a whole new table ----------------------------------------------------------------------- */
 
 static int on_rule(const struct nlmsghdr *h, void *arg)
 {
@@ -120,6 +123,36 @@ static int pick_rebuild_stamp(struct rs_nft *n, uint16_t *stamp)
 	return 0;
 }
 
+/* The clock of wait_grace() also runs when an error hides that the kernel took the batch. */
+static int send_move(struct rs_nft *n, struct rs_nft_batch *b, bool moves,
+		     struct rs_dp_commit *done, struct rs_err *err)
+{
+	int rc = rs_nft_batch_send(b, n->nl, &done->ms, err);
+
+	if (moves)
+		n->last_move_ms = rs_mono_ms();
+	if (rc)
+		return rc;
+	done->changed = true;
+	done->messages = b->messages;
+	done->bytes = b->len;
+	return 0;
+}
+
+/* A kernel that answers with other rules than it was given would have its table made anew at every
+ * start, and show drift for ever: say so once, with the rule. */
+static void check_dump(struct rs_nft *n)
+{
+	rs_auto_kernel k = { .rules_only = true };
+
+	free(n->dump_note);
+	n->dump_note = NULL;
+	if (rs_nft_readback(n->nl, &n->cfg, rs_nft_cache(n), &k, NULL) == 0 && !k.usable)
+		n->dump_note = rs_asprintf("what was just written reads differently from this "
+					   "kernel, each start makes the table anew: %s",
+					   k.why_not ? k.why_not : "it is gone");
+}
+
 static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_commit *done,
 		   struct rs_err *err)
 {
@@ -128,8 +161,8 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 	uint16_t stamp;
 	int rc;
 
-	pick_rebuild_stamp(n, &stamp);
 	wait_grace(n);
+	pick_rebuild_stamp(n, &stamp);
 	rs_nft_batch_begin(&b);
 	if (n->exists)
 		rs_nft_put_table_del(&b, RS_NFT_TABLE);
@@ -139,22 +172,23 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 	rs_nft_put_plan(&b, RS_NFT_TABLE, to);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(n->cfg.ct_mark_mask, stamp),
 			 to->generation, false);
-	rc = rs_nft_batch_send(&b, n->nl, &done->ms, err);
+	rc = send_move(n, &b, true, done, err);
 	n->rules = sk.n + to->profiles.n + to->ports.n;
 	rs_nft_skeleton_free(&sk);
 	if (rc)
 		return rc;
+	done->rebuilt = done->bumped = true;
+	snprintf(done->why, sizeof(done->why), "%s",
+		 n->why_not  ? n->why_not
+		 : n->exists ? "the table is not known"
+			     : "there is no table");
 	n->exists = true;
 	n->stamp = stamp;
-	n->last_bump_ms = rs_mono_ms();
-	done->changed = done->rebuilt = true;
-	done->bumped = true;
-	done->messages = b.messages;
-	done->bytes = b.len;
+	check_dump(n);
 	return rs_nft_cache(n) ? find_stamp_rule(n, err) : 0;
 }
 
-/* ---- a difference ------------------------------------------------------------------------------ */
+/* ---- a difference ---------------------------------------------------------------------------- */
 
 static bool may_refuse(const struct rs_nft *n, const struct rs_ir *next)
 {
@@ -179,34 +213,39 @@ static void put_new_stamp(struct rs_nft *n, struct rs_nft_batch *b, uint16_t sta
 	rs_nft_skeleton_free(&sk);
 }
 
-static int send_diff(struct rs_nft *n, const struct rs_nft_plan *to, const struct rs_nft_diff *d,
-		     bool bump, struct rs_dp_commit *done, struct rs_err *err)
+static bool removes(const struct rs_nft_diff *d)
 {
+	size_t n = d->chain_del.n + d->chain_change.n;
+
+	for (int id = 0; id < SETS_OF_STATE; id++)
+		n += d->set[id].del.n;
+	return n > 0;
+}
+
+static int send_diff(struct rs_nft *n, const struct rs_nft_plan *to, const struct rs_nft_diff *d,
+		     bool refuses, struct rs_dp_commit *done, struct rs_err *err)
+{
+	bool bump = refuses && rs_nft_cache(n);
 	uint32_t mask = n->cfg.ct_mark_mask;
 	uint16_t stamp = n->stamp;
 	rs_auto_batch b = { 0 };
-	int rc = bump ? new_stamp(n, n->stamp, &stamp, err) : 0;
+	int rc;
 
+	wait_grace(n);
+	rc = bump ? new_stamp(n, n->stamp, &stamp, err) : 0;
 	if (rc)
 		return rc;
-	if (bump)
-		wait_grace(n);
 	rs_nft_batch_begin(&b);
 	rs_nft_put_diff(&b, RS_NFT_TABLE, n->model, to, d);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(mask, n->stamp), 0, true);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(mask, stamp), to->generation, false);
 	if (bump)
 		put_new_stamp(n, &b, stamp);
-	rc = rs_nft_batch_send(&b, n->nl, &done->ms, err);
+	rc = send_move(n, &b, refuses || removes(d), done, err);
 	if (rc)
 		return rc;
 	n->stamp = stamp;
-	if (bump)
-		n->last_bump_ms = rs_mono_ms();
-	done->changed = true;
 	done->bumped = bump;
-	done->messages = b.messages;
-	done->bytes = b.len;
 	return 0;
 }
 
@@ -218,7 +257,7 @@ static int apply(struct rs_nft *n, const struct rs_nft_plan *to, const struct rs
 
 	rs_nft_diff_make(n->model, to, &d);
 	if (d.edits)
-		rc = send_diff(n, to, &d, rs_nft_cache(n) && may_refuse(n, next), done, err);
+		rc = send_diff(n, to, &d, may_refuse(n, next), done, err);
 	rs_nft_diff_free(&d);
 	return rc;
 }
@@ -258,12 +297,20 @@ static void hear_news(struct rs_nft *n)
 	}
 }
 
+static void add_failure(struct rs_dp_commit *done, int rc)
+{
+	size_t n = strlen(done->why);
+
+	snprintf(done->why + n, sizeof(done->why) - n, " (after a difference that failed: %s)",
+		 strerror(-rc));
+}
+
 int rs_nft_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		  struct rs_err *err)
 {
 	rs_auto_plan struct rs_nft_plan *to = rs_nft_plan_from_ir(next);
 	struct rs_nft *n = rs_nft_of(dp);
-	int rc = -EAGAIN;
+	int rc = -EAGAIN, last = 0;
 
 	hear_news(n);
 	/* A difference; a difference to what is read anew; a whole table. */
@@ -275,12 +322,15 @@ int rs_nft_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commi
 		n->known = false;
 		if (!stale(rc))
 			break;
+		last = rc;
 	}
 	if (rc) {
 		rs_nft_explain_error(err);
 		rs_err_wrap(err, "commit generation %llu", (unsigned long long)next->generation);
 		return rc;
 	}
+	if (done->rebuilt && last)
+		add_failure(done, last);
 	rs_nft_plan_slim(to);
 	if (n->model != n->want)
 		rs_nft_set_model(n, NULL);
@@ -291,7 +341,7 @@ int rs_nft_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commi
 	return 0;
 }
 
-/* ---- probe ------------------------------------------------------------------------------------- */
+/* ---- probe ----------------------------------------------------------------------------------- */
 
 /* The whole skeleton under another name, deleted in the same batch: no packet ever meets it. */
 int rs_nft_probe(const struct rs_dp_config *cfg, struct rs_err *err)

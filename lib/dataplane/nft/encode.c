@@ -57,7 +57,7 @@ void rs_nft_put_table_del(struct rs_nft_batch *b, const char *table)
 	rs_nft_batch_put(b, h);
 }
 
-/* ---- expressions ------------------------------------------------------------------------------- */
+/* ---- expressions ----------------------------------------------------------------------------- */
 
 /* The kernel answers with the 128-bit name where one begins, so write that one. */
 static uint32_t reg(uint8_t r)
@@ -263,7 +263,7 @@ void rs_nft_put_rule_replace(struct rs_nft_batch *b, const char *table, const st
 	put_rule(b, table, r, NLM_F_REPLACE, handle);
 }
 
-/* ---- what the rules stand on ------------------------------------------------------------------- */
+/* ---- what the rules stand on ----------------------------------------------------------------- */
 
 static void put_chain(struct rs_nft_batch *b, const char *table, const char *name,
 		      const struct rs_nft_chain_def *def)
@@ -377,7 +377,7 @@ void rs_nft_put_skeleton(struct rs_nft_batch *b, const char *table, const struct
 		put_rule(b, table, &s->v[i], NLM_F_APPEND, 0);
 }
 
-/* ---- profile chains ---------------------------------------------------------------------------- */
+/* ---- profile chains -------------------------------------------------------------------------- */
 
 static void put_ports(struct rs_nft_batch *b, const char *table, const struct rs_nft_plan *p,
 		      const struct rs_nft_profile *pr, const char *chain)

@@ -49,7 +49,8 @@ static void lift_ranges(const struct rs_nft_plan *p, struct rs_ir *ir)
 /* lo..hi as one CIDR block; false when it is none. */
 static bool block_of(struct rs_addr lo, struct rs_addr hi, struct rs_cidr *out)
 {
-	for (unsigned int len = 0; len <= rs_addr_bits(lo.family); len++) {
+	/* Longest first: lo of a shorter block may have bits below its length. */
+	for (unsigned int len = rs_addr_bits(lo.family) + 1; len-- > 0;) {
 		struct rs_cidr c = { .addr = lo, .len = (uint8_t)len };
 		struct rs_addr first = rs_cidr_first(&c), last = rs_cidr_last(&c);
 

@@ -105,7 +105,10 @@ int rs_nft_load(struct rs_nft *n, struct rs_err *err)
 	if (n->want && (!k.usable || !same_plan(n->want, k.plan)))
 		n->drifted = true;
 	rs_nft_set_model(n, NULL);
+	free(n->why_not);
+	n->why_not = k.usable || !k.exists ? NULL : rs_steal_ptr(&k.why_not);
 	if (k.usable) {
+		free(rs_steal_ptr(&n->dump_note));
 		n->stamp = (uint16_t)(k.stamps[0] >> __builtin_ctz(n->stamps.mask));
 		n->stamp_handle = k.stamp_handle;
 		rs_nft_set_model(n, rs_steal_ptr(&k.plan));
@@ -131,6 +134,8 @@ static void nft_close(struct rs_dp *dp)
 	free(n->conflict);
 	free(n->no_stamps);
 	free(n->owner_note);
+	free(n->why_not);
+	free(n->dump_note);
 	free(n);
 }
 
@@ -151,6 +156,7 @@ static int nft_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct r
 	n->dp.ops = &rs_dp_nft;
 	n->cfg = *cfg;
 	n->others_changed = true;
+	n->last_move_ms = rs_mono_ms(); /* what was committed before us is not known */
 	if (!rc)
 		rc = rs_nft_stamps_init(&n->stamps, cfg->ct_mark_mask, err);
 	if (!rc)
@@ -168,13 +174,17 @@ static int nft_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct r
 static int nft_read(struct rs_dp *dp, struct rs_ir **out, struct rs_err *err)
 {
 	struct rs_nft *n = rs_nft_of(dp);
+	rs_auto_err why = { 0 };
 	int rc = rs_nft_load(n, err);
 
 	*out = NULL;
 	if (rc || !n->model)
 		return rc;
-	if (rs_nft_plan_to_ir(n->model, out, NULL) < 0)
-		rs_nft_set_model(n, NULL); /* nothing that we could have made: make it anew */
+	if (rs_nft_plan_to_ir(n->model, out, &why) < 0) {
+		/* Nothing that we could have made: make it anew. */
+		rs_nft_set_model(n, NULL);
+		n->why_not = rs_asprintf("its elements are no policy: %s", rs_err_str(&why));
+	}
 	if (n->model)
 		rs_nft_plan_slim(n->model);
 	return 0;
@@ -198,6 +208,7 @@ static int close_cache(struct rs_nft *n, struct rs_err *err)
 {
 	rs_auto_batch b;
 
+	n->last_move_ms = rs_mono_ms();
 	rs_nft_batch_begin(&b);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(n->cfg.ct_mark_mask, n->stamp), 0,
 			 true);
@@ -229,7 +240,7 @@ static int nft_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs
 static char *nft_conditions(struct rs_dp *dp)
 {
 	struct rs_nft *n = rs_nft_of(dp);
-	const char *const lines[] = { n->conflict, n->no_stamps, n->owner_note };
+	const char *const lines[] = { n->conflict, n->no_stamps, n->owner_note, n->dump_note };
 	struct rs_strbuf b = { 0 };
 
 	for (size_t i = 0; i < RS_ARRAY_SIZE(lines); i++)
@@ -249,8 +260,11 @@ static int nft_remove(struct rs_dp *dp, struct rs_err *err)
 	rs_nft_put_table_del(&b, RS_NFT_TABLE);
 	rc = rs_nft_batch_send(&b, n->nl, NULL, &why);
 	if (rc && rc != -ENOENT) {
-		rs_err_move(err, &why);
-		rs_nft_explain_error(err);
+		/* A reader is told whose table it is. */
+		if (rc != -EPERM || rs_nft_load(n, err) != -EPERM) {
+			rs_err_move(err, &why);
+			rs_nft_explain_error(err);
+		}
 		rs_err_wrap(err, "remove table inet %s", RS_NFT_TABLE);
 		return rc;
 	}

@@ -27,7 +27,8 @@ struct rs_nft {
 	struct rs_nft_plan *want;  /* of the last commit */
 	uint16_t stamp;
 	uint64_t stamp_handle;
-	int64_t last_bump_ms;
+	int64_t last_move_ms; /* a commit that freed, moved or refused something */
+	uint64_t graces;      /* waited for */
 	size_t rules;
 
 	bool others_changed; /* other tables: look through them again */
@@ -36,6 +37,8 @@ struct rs_nft {
 	bool own_tried;	     /* own is known */
 	bool own;	     /* the table carries owner and persist */
 	char *owner_note;    /* why the table is not owned although that was asked for */
+	char *why_not;	     /* why what was read could not be adopted */
+	char *dump_note;     /* this kernel does not answer with the rules that it was given */
 };
 
 /* Flows are compared with a stamp: wanted, and nothing speaks against it. */
@@ -58,6 +61,9 @@ int rs_nft_probe(const struct rs_dp_config *cfg, struct rs_err *err);
 uint32_t rs_nft_table_flags(const struct rs_nft *n);
 /* Make sure that the table, if there is one, is ours to change: claim an orphan. */
 int rs_nft_claim(struct rs_nft *n, struct rs_nft_kernel *k, struct rs_err *err);
+
+/* "pid 4411 (ripstop-agent)" that holds this netlink port here; NULL when it cannot be found. */
+char *rs_nft_port_holder(uint32_t port);
 
 /* Classify an error of the kernel for people: privilege, missing feature. Returns it. */
 int rs_nft_explain_error(struct rs_err *err);

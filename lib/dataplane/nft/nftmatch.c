@@ -172,7 +172,7 @@ void rs_v_drop(struct rs_nft_rule *r, const char *counter)
 	rs_rule_say(r, "counter %s drop", counter);
 }
 
-/* ---- rules of profile chains ------------------------------------------------------------------- */
+/* ---- rules of profile chains ----------------------------------------------------------------- */
 
 static const char *proto_name(uint8_t proto)
 {

@@ -37,10 +37,11 @@ static void try_both(struct rs_nft *n)
 	n->own_tried = n->own || why.num != EPERM;
 	free(n->owner_note);
 	n->owner_note =
-		n->own ? NULL
-		       : rs_asprintf("this kernel does not take owner and persist together (6.9 "
-				     "does): another program can flush table inet %s",
-				     RS_NFT_TABLE);
+		n->own || !n->own_tried
+			? NULL
+			: rs_asprintf("this kernel does not take owner and persist together (6.9 "
+				      "does): another program can flush table inet %s",
+				      RS_NFT_TABLE);
 }
 
 static int claim_orphan(struct rs_nft *n, struct rs_err *err)
@@ -52,6 +53,26 @@ static int claim_orphan(struct rs_nft *n, struct rs_err *err)
 	return rs_nft_batch_send(&b, n->nl, NULL, err);
 }
 
+static int not_ours(uint32_t port, struct rs_err *err)
+{
+	rs_autofree char *who = rs_nft_port_holder(port);
+
+	rs_err_set(err, EPERM,
+		   "table inet %s belongs to another living process: %s%snetlink port %u",
+		   RS_NFT_TABLE, who ? who : "", who ? ", " : "", port);
+	return rs_err_hint(err, "stop the other agent of this network namespace");
+}
+
+/* The flag cannot be changed: the table is made anew. */
+static void refuse_flags(const struct rs_nft *n, struct rs_nft_kernel *k)
+{
+	k->usable = false;
+	free(k->why_not);
+	k->why_not = rs_asprintf("the table is %s, it has to be %s",
+				 n->own ? "anybody's" : "kept for an owner",
+				 n->own ? "owned" : "anybody's");
+}
+
 int rs_nft_claim(struct rs_nft *n, struct rs_nft_kernel *k, struct rs_err *err)
 {
 	bool owned = k->flags & FLAG_OWNER;
@@ -60,17 +81,13 @@ int rs_nft_claim(struct rs_nft *n, struct rs_nft_kernel *k, struct rs_err *err)
 	try_both(n);
 	if (!k->exists)
 		return 0;
-	if (owned && k->owner != mnl_socket_get_portid(n->nl)) {
-		rs_err_set(err, EPERM,
-			   "table inet %s belongs to another living process (netlink port %u)",
-			   RS_NFT_TABLE, k->owner);
-		return rs_err_hint(err, "stop the other agent of this network namespace");
-	}
+	if (owned && k->owner != mnl_socket_get_portid(n->nl))
+		return not_ours(k->owner, err);
 	if (!k->usable || owned)
 		return 0;
 	if (n->own && (k->flags & FLAG_PERSIST))
 		rc = claim_orphan(n, err);
 	else if (n->own != ((k->flags & FLAG_PERSIST) != 0))
-		k->usable = false; /* the flag cannot be changed: the table is made anew */
+		refuse_flags(n, k);
 	return rc ? rs_err_wrap(err, "claim table inet %s", RS_NFT_TABLE) : 0;
 }

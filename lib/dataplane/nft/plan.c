@@ -115,7 +115,7 @@ void rs_nft_plan_add(struct rs_nft_plan *p, enum rs_nft_set_id id, const void *k
 	e->n++;
 }
 
-/* ---- order ------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 struct order {
 	const struct rs_nft_set_def *def;
@@ -189,7 +189,7 @@ void rs_nft_plan_sort(struct rs_nft_plan *p)
 		qsort(p->profiles.v, p->profiles.n, sizeof(*p->profiles.v), profile_cmp);
 }
 
-/* ---- the relations ----------------------------------------------------------------------------- */
+/* ---- the relations --------------------------------------------------------------------------- */
 
 static bool is4(const struct rs_addr *a)
 {

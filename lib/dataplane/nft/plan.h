@@ -76,7 +76,7 @@ char *rs_nft_plan_print(const struct rs_nft_plan *p);
 /* The whole fixed part (sets, chains, rules). Caller frees. */
 char *rs_nft_skeleton_print(const struct rs_dp_config *cfg);
 
-/* ---- differences ------------------------------------------------------------------------------- */
+/* ---- differences ----------------------------------------------------------------------------- */
 
 struct rs_nft_indexes rs_vec(uint32_t);
 

@@ -60,7 +60,7 @@ static int dump(struct mnl_socket *nl, uint16_t type, uint16_t table_attr, mnl_c
 	return rs_nft_dump(nl, h, cb, arg);
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static int comment_cb(const struct nftnl_udata *attr, void *arg)
 {
@@ -105,7 +105,7 @@ static int on_table(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-/* ---- sets and chains --------------------------------------------------------------------------- */
+/* ---- sets and chains ------------------------------------------------------------------------- */
 
 struct shape {
 	struct rs_nft_kernel *k;
@@ -182,7 +182,7 @@ static int read_shape(struct mnl_socket *nl, struct rs_nft_kernel *k, struct rs_
 	return 0;
 }
 
-/* ---- elements ---------------------------------------------------------------------------------- */
+/* ---- elements -------------------------------------------------------------------------------- */
 
 struct bound {
 	uint8_t key[16];
@@ -311,7 +311,7 @@ static int read_elements(struct mnl_socket *nl, struct rs_nft_kernel *k)
 	return 0;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static int read_once(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool cache,
 		     struct rs_nft_kernel *k)
@@ -338,7 +338,7 @@ static int read_once(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool
 		rc = read_shape(nl, k, rules);
 	if (!rc && !k->why_not)
 		rc = dump(nl, NFT_MSG_GETRULE, NFTA_RULE_TABLE, rs_nft_rules_take, rules);
-	if (!rc && !k->why_not)
+	if (!rc && !k->why_not && !k->rules_only)
 		rc = read_elements(nl, k);
 	if (!rc && !k->why_not) {
 		rs_autofree char *why = rs_nft_rules_check(rules, cfg, cache, k);
@@ -354,10 +354,12 @@ static int read_once(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool
 int rs_nft_readback(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool cache,
 		    struct rs_nft_kernel *out, struct rs_err *err)
 {
+	bool rules_only = out->rules_only;
 	int rc = -EINTR;
 
 	for (int i = 0; i < TRIES && (rc == -EINTR || rc == -ENOENT); i++) {
 		memset(out, 0, sizeof(*out));
+		out->rules_only = rules_only;
 		rc = read_once(nl, cfg, cache, out);
 		if (rc)
 			rs_nft_kernel_clear(out);

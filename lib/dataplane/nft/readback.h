@@ -10,6 +10,7 @@
 #include "dataplane/nft/plan.h"
 
 struct rs_nft_kernel {
+	bool rules_only;  /* set by the caller: leave the elements where they are */
 	bool exists;	  /* a table of our name */
 	bool usable;	  /* of this layout, undamaged: plan is set */
 	char *why_not;	  /* when it exists and is not usable */

@@ -61,7 +61,7 @@ static size_t chain_index(const struct rs_nft_rules *r, const char *name, size_t
 	return SIZE_MAX;
 }
 
-/* ---- one rule as text -------------------------------------------------------------------------- */
+/* ---- one rule as text ------------------------------------------------------------------------ */
 
 static int expr_text(struct nftnl_expr *e, void *arg)
 {
@@ -106,7 +106,7 @@ static char *our_text(const struct rs_nft_rule *r)
 	return text;
 }
 
-/* ---- the ports of a rule ----------------------------------------------------------------------- */
+/* ---- the ports of a rule --------------------------------------------------------------------- */
 
 /* What a rule of a profile chain says; whether it says only that is decided by its text. */
 static int read_port(struct nftnl_expr *e, void *arg)
@@ -161,7 +161,7 @@ int rs_nft_rules_take(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-/* ---- comparing --------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 /* First rule of a chain and how many; rules of one chain stand together. */
 static const struct seen *rules_of(const struct rs_nft_rules *r, size_t chain, size_t *n)

@@ -58,7 +58,7 @@ static struct rs_nft_rule *rule(struct maker *m, const char *chain)
 	return r;
 }
 
-/* ---- the guard --------------------------------------------------------------------------------- */
+/* ---- the guard ------------------------------------------------------------------------------- */
 
 static void make_guard(struct maker *m)
 {
@@ -147,7 +147,7 @@ static void make_pod_icmp6(struct maker *m)
 	note(r, "neighbour discovery from the link-local address we gave");
 }
 
-/* ---- the judging chains ------------------------------------------------------------------------ */
+/* ---- the judging chains ---------------------------------------------------------------------- */
 
 static void make_hooks(struct maker *m)
 {
@@ -330,7 +330,7 @@ static void make_no_flow(struct maker *m)
 		}
 }
 
-/* ---- the two halves ---------------------------------------------------------------------------- */
+/* ---- the two halves -------------------------------------------------------------------------- */
 
 /* peers NULL: the group's default, which is one lookup shorter. The key is first written whole with
  * one wide immediate: nft can show that, and only that. */
@@ -424,7 +424,7 @@ static void make_restamp(struct maker *m)
 	rs_v_accept(rule(m, "restamp"));
 }
 
-/* ---- drops ------------------------------------------------------------------------------------- */
+/* ---- drops ----------------------------------------------------------------------------------- */
 
 static void log_rule(struct maker *m, struct rs_nft_rule *r, const char *set, uint8_t reg,
 		     const char *prefix)

@@ -200,6 +200,7 @@ class Node(NetNs):
         self.socket_path = os.path.join(self.dir, "agent.sock")
         self.log_path = os.path.join(self.dir, "agent.log")
         self.agent = None
+        self.agent_options = []  # for every start of the agent
         self.marker = 0
         os.makedirs(self.manifests)
         lab.world.connect(self)
@@ -250,7 +251,7 @@ class Node(NetNs):
         return [self.lab.program("ripstop-agent"), "--manifests", self.manifests, "--state-dir", self.state,
                 "--socket", self.socket_path, "--node-name", self.short, "--node-ranges",
                 ",".join(self.ranges), "--cluster-cidr", ",".join(self.cluster),
-                "--metrics-address", ""] + list(extra)
+                "--metrics-address", ""] + self.agent_options + list(extra)
 
     def start_agent(self, *extra, wait=True, timeout=15):
         if self.agent and self.agent.poll() is None:

@@ -45,7 +45,7 @@ static int teardown(void **arg)
 	return rmdir(dir);
 }
 
-/* ---- agents ----------------------------------------------------------------------------------- */
+/* ---- agents ---------------------------------------------------------------------------------- */
 
 static int listen_here(void)
 {
@@ -181,7 +181,7 @@ static void say_garbage(int fd, int nr)
 	send(fd, garbage, garbage_len, 0);
 }
 
-/* ---- frames ----------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static void test_peek(void **arg)
 {
@@ -299,7 +299,7 @@ static void test_errors_survive_the_round(void **arg)
 	assert_int_equal(back.num, EIO);
 }
 
-/* ---- the client ------------------------------------------------------------------------------- */
+/* ---- the client ------------------------------------------------------------------------------ */
 
 static int call(int timeout_ms, bool retry, struct json_object **result, struct rs_err *err)
 {

@@ -97,7 +97,7 @@ static void A8_A9_subject(void **state)
 	}
 }
 
-/* ---- peers ------------------------------------------------------------------------------------ */
+/* ---- peers ----------------------------------------------------------------------------------- */
 
 static const struct rs_rule *one_rule(const struct rs_store *s)
 {
@@ -254,7 +254,7 @@ static void B17_v4_mapped_block_warns(void **state)
 	rs_store_free(s);
 }
 
-/* ---- ports ------------------------------------------------------------------------------------ */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 static void C1_C2_C3_any_ports(void **state)
 {
@@ -366,7 +366,7 @@ static void G2_unknown_enums(void **state)
 	rs_store_free(s);
 }
 
-/* ---- selectors -------------------------------------------------------------------------------- */
+/* ---- selectors ------------------------------------------------------------------------------- */
 
 static void D5_empty_value_is_a_value(void **state)
 {
@@ -449,7 +449,7 @@ static void D9_labels_and_expressions_in_order(void **state)
 	rs_store_free(s);
 }
 
-/* ---- slips of the pen ------------------------------------------------------------------------- */
+/* ---- slips of the pen ------------------------------------------------------------------------ */
 
 static void unknown_fields_are_refused_in_policies(void **state)
 {

@@ -33,7 +33,7 @@ static bool once_in(uint32_t n)
 
 #define pick(list) ((list)[rnd(RS_ARRAY_SIZE(list))])
 
-/* ---- making a cluster -------------------------------------------------------------------------- */
+/* ---- making a cluster ------------------------------------------------------------------------ */
 
 struct made_pod {
 	char name[8];
@@ -126,7 +126,7 @@ static void put_pod(struct rs_strbuf *b, const struct made_pod *p, const char *l
 			 p->v6, *p->v6 ? "'}" : "");
 }
 
-/* ---- making policies --------------------------------------------------------------------------- */
+/* ---- making policies ------------------------------------------------------------------------- */
 
 static void put_selector(struct rs_strbuf *b)
 {
@@ -312,7 +312,7 @@ static void free_cluster(struct cluster *c)
 	rs_strbuf_free(&c->truth);
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static const struct rs_labels no_labels;
 
@@ -354,7 +354,7 @@ static bool of_other_node(const struct made_pod *p, bool twins)
 	return !p->local && !p->liar && !p->host && !p->finished && p->twin == twins;
 }
 
-/* ---- judging ----------------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 struct judge {
 	struct tw *a;	      /* this node */

@@ -292,7 +292,7 @@ static void XF6_ranges_too(void **state)
 	tw_free(t);
 }
 
-/* ---- may this step refuse something ----------------------------------------------------------- */
+/* ---- may this step refuse something ---------------------------------------------------------- */
 
 static bool refuses(struct tw *t, struct rs_ir **before)
 {
@@ -417,7 +417,7 @@ static void a_changed_range_may_refuse(void **state)
 	tw_free(t);
 }
 
-/* ---- determinism ------------------------------------------------------------------------------ */
+/* ---- determinism ----------------------------------------------------------------------------- */
 
 static char *shuffled(const char *const *parts, size_t n, size_t start, bool locals_turned)
 {

@@ -164,7 +164,7 @@ static char *world_text(void)
 	return rs_strbuf_steal(&b);
 }
 
-/* ---- the plain reading ------------------------------------------------------------------------ */
+/* ---- the plain reading ----------------------------------------------------------------------- */
 
 struct actor {
 	const char *ns;
@@ -346,7 +346,7 @@ static bool plain(const struct tw *t, const struct rs_addr *c, const struct rs_a
 	return !is_local_addr(t, s) || plain_side(t, s, c, RS_INGRESS, proto, port);
 }
 
-/* ---- the comparison --------------------------------------------------------------------------- */
+/* ---- the comparison -------------------------------------------------------------------------- */
 
 static const struct {
 	uint8_t proto;

@@ -107,7 +107,7 @@ static void put_policy(struct history *h, uint32_t i)
 	rs_strbuf_free(&b);
 }
 
-/* ---- one half, look-up by look-up -------------------------------------------------------------- */
+/* ---- one half, look-up by look-up ------------------------------------------------------------ */
 
 struct lookups {
 	const struct rs_ir *was, *is;

@@ -36,7 +36,7 @@ struct world {
 
 static const struct rs_source_ops *const ops = &rs_source_folder;
 
-/* ---- the world of a test ---------------------------------------------------------------------- */
+/* ---- the world of a test --------------------------------------------------------------------- */
 
 static inline int setup(void **state)
 {

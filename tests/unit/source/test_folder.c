@@ -2,7 +2,7 @@
 /* test_folder.c - a folder of manifests as a source: what is read, and when it counts. */
 #include "folder_try.h"
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void reads_all_manifests(void **state)
 {
@@ -182,7 +182,7 @@ static void F12_a_state_is_never_a_mix(void **state)
 	assert_true(taken > 0);
 }
 
-/* ---- what is no manifest ---------------------------------------------------------------------- */
+/* ---- what is no manifest --------------------------------------------------------------------- */
 
 static void only_regular_files(void **state)
 {

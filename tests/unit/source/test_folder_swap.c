@@ -2,7 +2,7 @@
 /* test_folder_swap.c - folders of manifests that are missing, removed, emptied or swapped. */
 #include "folder_try.h"
 
-/* ---- folders that come and go ----------------------------------------------------------------- */
+/* ---- folders that come and go ---------------------------------------------------------------- */
 
 static void missing_folder_is_waited_for(void **state)
 {
