@@ -35,6 +35,9 @@ static int open_node(struct rs_agent *a, struct rs_err *err)
 					  .link_group = a->opt.link_group };
 	int rc = rs_lock_take(a->opt.state_dir, &a->lock_fd, err);
 
+	/* A dry run disturbs nobody. */
+	if (rc == 0 && strcmp(a->opt.dataplane, "null") != 0)
+		rc = rs_lock_node(&a->node_fd, err);
 	if (rc == 0)
 		rc = rs_boot_id(a->boot_id, err);
 	if (rc == 0)
@@ -67,6 +70,10 @@ static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 		return rc;
 	cfg.src = a->src;
 	rc = rs_registry_scan(a->reg, true, rs_mono_ms(), 0, err);
+	if (rc >= 0)
+		rc = rs_registry_check_groups(a->reg, err);
+	if (rc >= 0 && a->dp->ops != &rs_dp_null)
+		rc = rs_routes_check(a, err);
 	if (rc >= 0)
 		rc = rs_reconcile_new(&cfg, &a->rec, err);
 	if (rc < 0)
@@ -120,6 +127,8 @@ static void close_all(struct rs_agent *a)
 	rs_conditions_free(&a->routes);
 	free(a->dp_conditions);
 	free(a->node_json);
+	if (a->node_fd >= 0)
+		close(a->node_fd);
 	if (a->lock_fd >= 0)
 		close(a->lock_fd);
 	rs_options_clear(&a->opt);
@@ -151,7 +160,7 @@ static int act(struct rs_agent *a, struct rs_err *err)
 
 int main(int argc, char **argv)
 {
-	struct rs_agent a = { .lock_fd = -1 };
+	struct rs_agent a = { .lock_fd = -1, .node_fd = -1 };
 	rs_auto_err err = { 0 };
 	int rc = rs_options_read(&a.opt, argc, argv, environ, &err);
 

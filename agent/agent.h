@@ -28,6 +28,7 @@ struct rs_agent {
 	struct rs_options opt;
 	char boot_id[RS_BOOT_ID_LEN];
 	int lock_fd;
+	int node_fd; /* rs_lock_node(); negative: none */
 	int64_t started_ms;
 	struct rs_host host;
 	struct rs_host_real *host_real;
@@ -53,6 +54,10 @@ struct rs_agent {
 
 /* lock.c: one agent a state folder. The lock is held while *fd is open. */
 int rs_lock_take(const char *state_dir, int *fd, struct rs_err *err);
+/* One agent a network namespace. *fd stays as it is where a stranger holds the name. */
+int rs_lock_node(int *fd, struct rs_err *err);
+/* Drop those who asked whether we live. */
+void rs_lock_sweep(int fd);
 
 /* nodefile.c: write STATE/node.json when it changed or is 10 s old. */
 void rs_nodefile_update(struct rs_agent *a, int64_t now_ms);
@@ -60,6 +65,8 @@ void rs_nodefile_update(struct rs_agent *a, int64_t now_ms);
 /* routes.c: an unreachable route for every pod range of this node, so that nothing is forwarded to
  * an address that nobody holds; and away with those of ranges that are no longer ours. */
 void rs_routes_sync(struct rs_agent *a);
+/* -EADDRINUSE when --node-ranges hold an address of this node and no pod lives here yet. */
+int rs_routes_check(struct rs_agent *a, struct rs_err *err);
 int rs_routes_remove(struct rs_nl *nl, struct rs_err *err);
 
 /* gc.c: tombstones, vanished records, links gone for five minutes. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* lock.c - a second agent on one state folder is refused, with the first one's process id. */
+/* lock.c - a second agent on one state folder or on one node is refused; the first one is named. */
 #include "agent/agent.h"
 
 #include <errno.h>
@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 static int refused(int fd, const char *path, struct rs_err *err)
 {
@@ -18,7 +20,7 @@ static int refused(int fd, const char *path, struct rs_err *err)
 	pid[digits] = '\0';
 	rs_err_set(err, EBUSY, "another agent runs on this state folder: pid %s holds %s",
 		   digits ? pid : "(unknown)", path);
-	return rs_err_hint(err, "stop it first, or give this one a --state-dir of its own");
+	return rs_err_hint(err, "stop it first: a node has one agent");
 }
 
 static int check_folder(const char *state_dir, struct rs_err *err)
@@ -56,4 +58,64 @@ int rs_lock_take(const char *state_dir, int *out, struct rs_err *err)
 		return rs_err_sys(err, errno, "write %s", path);
 	*out = rs_steal_fd(&fd);
 	return 0;
+}
+
+/* ---- the node --------------------------------------------------------------------------------- */
+
+#define NODE_NAME "ripstop-agent"
+#define NODE_BACKLOG 128
+
+/*
+ * Who holds the name? Abstract names have no rights: one that a process of another user took is no
+ * agent and must not keep us from starting. -EBUSY for an agent, 0 for anything else.
+ */
+static int ask_holder(const struct sockaddr_un *sa, socklen_t len, struct rs_err *err)
+{
+	rs_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+
+	if (fd < 0)
+		return rs_err_sys(err, errno, "socket");
+	if (connect(fd, (const struct sockaddr *)sa, len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+	    (peer.uid != 0 && peer.uid != geteuid())) {
+		rs_log(RS_LOG_WARN, "the abstract socket that keeps a second agent away is taken",
+		       "name", NODE_NAME, "uid", RS_LOG_U64(peer.uid), NULL);
+		return 0;
+	}
+	rs_err_set(err, EBUSY, "another agent runs in this network namespace: pid %d",
+		   (int)peer.pid);
+	return rs_err_hint(err, "stop it first: two would undo each other's rules");
+}
+
+int rs_lock_node(int *out, struct rs_err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	socklen_t len = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(NODE_NAME);
+	rs_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return rs_err_sys(err, errno, "socket");
+	/* An abstract name belongs to the network namespace, as our table does, and dies with us. */
+	memcpy(sa.sun_path + 1, NODE_NAME, strlen(NODE_NAME));
+	if (bind(fd, (struct sockaddr *)&sa, len) < 0)
+		return errno == EADDRINUSE ? ask_holder(&sa, len, err)
+					   : rs_err_sys(err, errno, "bind @%s", NODE_NAME);
+	if (listen(fd, NODE_BACKLOG) < 0)
+		return rs_err_sys(err, errno, "listen on @%s", NODE_NAME);
+	*out = rs_steal_fd(&fd);
+	return 0;
+}
+
+void rs_lock_sweep(int fd)
+{
+	int i, peer;
+
+	for (i = 0; fd >= 0 && i < NODE_BACKLOG; i++) {
+		peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+		if (peer < 0)
+			return;
+		close(peer);
+	}
 }

@@ -123,6 +123,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	l->ticks++;
 	rs_server_sweep(a->server, now);
 	rs_httpd_sweep(a->httpd);
+	rs_lock_sweep(a->node_fd);
 	if (l->ticks % GC_EVERY == 0)
 		rs_gc_run(a, now);
 	if (l->ticks % AUDIT_EVERY == 0)

@@ -115,6 +115,10 @@ static int find_end(struct rs_agent *a, const struct rs_world *w, const char *ns
 		rc = rs_addr_parse(WORLD_IP4, &e->ip4, err);
 		return rc < 0 ? rc : rs_addr_parse(WORLD_IP6, &e->ip6, err);
 	}
+	if (rs_addr_parse(e->text, &addr, NULL) == 0 && rs_addr_is_loopback(&addr)) {
+		rs_err_set(err, EINVAL, "%s never leaves the machine or pod that uses it", e->text);
+		return rs_err_hint(err, "this node is called: node");
+	}
 	if (rs_addr_parse(e->text, &addr, NULL) == 0)
 		return find_addr(a, w, e, &addr, err);
 	return find_pod(a, w, ns, e, err);

@@ -9,6 +9,7 @@
 
 #define DEADLINE_MS 10000
 #define DEADLINE_MAX_MS 120000
+#define VERB_MAX 16
 
 /* An attach or a detach on its way. */
 struct call {
@@ -170,13 +171,22 @@ void rs_op_check(struct rs_agent *a, struct rs_request *req, struct json_object 
 /* One line for the log: what went wrong in the plugin, where nobody else looks. */
 void rs_op_report(struct rs_agent *a, struct rs_request *req, struct json_object *body)
 {
-	const char *verb = rs_json_text(body, "verb", "");
-	int command = rs_cni_command_by_name(verb);
+	rs_autofree char *verb = NULL;
 	int64_t code = RS_CNI_INTERNAL, ms = 0;
+	rs_auto_err err = { 0 };
 	char number[24];
+	int command, rc;
 
-	rs_json_opt_int(body, "cni", 0, 9999, &code, NULL);
-	rs_json_opt_int(body, "ms", 0, INT32_MAX, &ms, NULL);
+	rc = rs_json_str(body, "verb", VERB_MAX, &verb, &err);
+	if (rc == 0)
+		rc = rs_json_opt_int(body, "cni", 0, 9999, &code, &err);
+	if (rc == 0)
+		rc = rs_json_opt_int(body, "ms", 0, INT32_MAX, &ms, &err);
+	if (rc < 0) {
+		rs_request_fail(req, &err);
+		return;
+	}
+	command = rs_cni_command_by_name(verb);
 	if (command >= 0)
 		rs_metrics_cni(&a->metrics, (enum rs_cni_command)command, (int)code,
 			       (double)ms / 1000);

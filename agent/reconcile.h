@@ -46,6 +46,10 @@ typedef void rs_done_fn(void *arg, const struct rs_outcome *o);
 
 struct rs_reconcile;
 
+/* fence.c: *ir, as read back, is NULL and the kernel holds nothing of ours, while pods live here:
+ * closes them with an empty IR, which *ir then is. */
+int rs_fence_pods(struct rs_registry *reg, struct rs_dp *dp, struct rs_ir **ir, struct rs_err *err);
+
 /* Adopts what the kernel enforces. */
 int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile **out,
 		     struct rs_err *err);

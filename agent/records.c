@@ -187,13 +187,28 @@ int rs_registry_scan(struct rs_registry *r, bool adopt, int64_t now_ms, int64_t 
 	return s.left;
 }
 
+/* A DEL may have got through meanwhile and the same container have been added anew: then record and
+ * lease are the new attachment's. Each attachment draws its MAC addresses. */
+static bool is_succeeded(const struct rs_registry *r, const struct rs_endpoint *e)
+{
+	struct rs_endpoint *now = NULL;
+	bool other = false;
+
+	if (rs_endpoint_load(r->cfg.records, e->container_id, e->ifname, &now, NULL) == 0)
+		other = now->state == RS_ENDPOINT_LIVE &&
+			memcmp(now->host_mac, e->host_mac, sizeof(now->host_mac)) != 0;
+	rs_endpoint_free(now);
+	return other;
+}
+
 /* Whether it may be taken out of the list of graves. */
 static bool bury_one(struct rs_registry *r, const struct rs_endpoint *e)
 {
 	rs_auto_err err = { 0 };
 	int rc = 0;
 
-	/* An ADD of the same key in the meantime would have been refused: the record still stands. */
+	if (is_succeeded(r, e))
+		return true;
 	if (!e->ipam_external)
 		rc = r->cfg.host->release(r->cfg.host->arg, e, &err);
 	if (rc == 0)
@@ -208,6 +223,25 @@ static bool bury_one(struct rs_registry *r, const struct rs_endpoint *e)
 	       "containerID", e->container_id, "leases", e->ipam_external ? "external" : "resting",
 	       NULL);
 	return true;
+}
+
+/* The guard knows pods by their link group alone: in another one a pod could send as anybody. */
+int rs_registry_check_groups(const struct rs_registry *r, struct rs_err *err)
+{
+	for (size_t i = 0; i < r->entries.n; i++) {
+		const struct rs_endpoint *e = r->entries.v[i]->rec;
+		struct rs_link link = { 0 };
+
+		if (r->cfg.host->link(r->cfg.host->arg, e->host_ifname, &link, NULL) < 0 ||
+		    link.ifindex != e->host_ifindex || link.group == r->cfg.link_group ||
+		    link.group == (r->cfg.link_group ^ 1))
+			continue;
+		rs_err_set(err, EBUSY,
+			   "link %s of pod %s/%s is in link group %u, pod links are to be in %u",
+			   e->host_ifname, e->pod_ns, e->pod_name, link.group, r->cfg.link_group);
+		return rs_err_hint(err, "keep --link-group while the node has pods of that group");
+	}
+	return 0;
 }
 
 size_t rs_registry_bury(struct rs_registry *r)

@@ -78,6 +78,9 @@ bool rs_registry_relabel(struct rs_registry *r, const struct rs_store *store);
  * leave the registry and wait for rs_registry_bury(). Returns whether the IR may differ. */
 bool rs_registry_check_links(struct rs_registry *r, int64_t now_ms, int64_t limit_ms);
 
+/* -EBUSY when the link of an entry lies outside the link group and its neighbour. */
+int rs_registry_check_groups(const struct rs_registry *r, struct rs_err *err);
+
 /* After a commit without them: release leases and remove records of everything that is
  * condemned or was a tombstone. What fails stays for the next time. Returns how many are done. */
 size_t rs_registry_bury(struct rs_registry *r);

@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool listed(const struct rs_cidr *v, size_t n, const struct rs_cidr *c)
@@ -57,6 +58,60 @@ static void add_missing(struct rs_agent *a, const struct rs_cidr *v, size_t n)
 	}
 }
 
+/* The first address of this node inside one of its pod ranges: 1, 0 when there is none. */
+static int own_inside(struct rs_agent *a, const struct rs_cidr *v, size_t n, char *text,
+		      size_t size, struct rs_err *err)
+{
+	rs_autofree struct rs_link_addr *own = NULL;
+	char range[RS_CIDR_STRLEN], addr[RS_ADDR_STRLEN];
+	size_t count = 0;
+	int rc = rs_addr_list(rs_host_netlink(a->host_real), 0, &own, &count, err);
+
+	if (rc < 0)
+		return rs_err_wrap(err, "read this node's addresses");
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < count; j++)
+			if (rs_cidr_contains(&v[i], &own[j].addr)) {
+				snprintf(text, size,
+					 "pod range %s of this node holds the node's own "
+					 "address %s",
+					 rs_cidr_str(&v[i], range),
+					 rs_addr_str(&own[j].addr, addr));
+				return 1;
+			}
+	return 0;
+}
+
+/*
+ * The guard drops what comes with a pod's address from elsewhere: with the node's own network as
+ * pod range nobody on it would reach the node any more. Where pods live the node goes on, and says it.
+ */
+int rs_routes_check(struct rs_agent *a, struct rs_err *err)
+{
+	char text[160];
+	size_t n_pods;
+	int rc;
+
+	rs_registry_list(a->reg, &n_pods);
+	if (n_pods)
+		return 0;
+	rc = own_inside(a, a->opt.node_ranges.v, a->opt.node_ranges.n, text, sizeof(text), err);
+	if (rc <= 0)
+		return rc;
+	rs_err_set(err, EADDRINUSE, "%s", text);
+	return rs_err_hint(err,
+			   "choose other --node-ranges, or remove the address if it is left over");
+}
+
+static void complain_of_own(struct rs_agent *a, const struct rs_world *w)
+{
+	char text[160];
+
+	if (own_inside(a, w->node_ranges, w->n_node_ranges, text, sizeof(text), NULL) > 0)
+		rs_conditions_add(&a->routes, "NodeAddressInRange",
+				  "%s: what comes from that network is dropped as forged", text);
+}
+
 /* A dry run leaves the kernel alone. */
 void rs_routes_sync(struct rs_agent *a)
 {
@@ -74,6 +129,7 @@ void rs_routes_sync(struct rs_agent *a)
 			"the pod ranges of this node are not known (--node-ranges, or a "
 			"Node object): sources inside them are not checked on other links, "
 			"and they have no unreachable route");
+	complain_of_own(a, &w);
 	add_missing(a, w.node_ranges, w.n_node_ranges);
 	/* Before the first sync a Node object may only not be known yet. */
 	if (rs_reconcile_synced(a->rec) &&

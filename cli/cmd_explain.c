@@ -27,11 +27,19 @@ static bool is_port(const char *s)
 	return is_number(s);
 }
 
+/* The node and the world are in no namespace, whatever -n says. */
+static char *end_operand(const struct cli_run *r, const char *operand)
+{
+	if (!strcmp(operand, "node") || !strcmp(operand, "world"))
+		return rs_strdup(operand);
+	return cli_qualified(r, operand);
+}
+
 static struct json_object *request(const struct cli_run *r)
 {
 	struct json_object *req = json_object_new_object();
-	rs_autofree char *src = cli_qualified(r, r->operands[0]);
-	rs_autofree char *dst = cli_qualified(r, r->operands[1]);
+	rs_autofree char *src = end_operand(r, r->operands[0]);
+	rs_autofree char *dst = end_operand(r, r->operands[1]);
 
 	rs_json_add_str(req, "src", src);
 	rs_json_add_str(req, "dst", dst);
@@ -111,7 +119,8 @@ static void put_step(struct cli_run *r, int nr, const char *title, size_t width,
 
 	cli_putf(r, "  %d %-*s  ", nr, (int)width, title);
 	if (!judged) {
-		const char *reason = rs_json_text(half, "reason", "not judged on this node");
+		const char *reason =
+			rs_json_text(half, "reason", "no policy judges it on this node");
 
 		cli_put(r, "-      ");
 		cli_put_safe(r, reason);

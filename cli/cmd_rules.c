@@ -56,9 +56,10 @@ static void add_default(struct cli_table *t, bool isolated, size_t policies)
 		[COL_VERDICT] = rs_strdup(isolated ? "DENY" : "ALLOW"),
 		[COL_PEERS] = rs_strdup(isolated ? "everything else" : "everything"),
 		[COL_PORTS] = rs_strdup(isolated ? "-" : "any"),
-		[COL_SOURCE] = isolated ? rs_asprintf("default of %zu %s", policies,
-						      policies == 1 ? "policy" : "policies")
-					: rs_strdup("no policy"),
+		[COL_SOURCE] = !isolated || !policies
+				       ? rs_strdup("no policy")
+				       : rs_asprintf("default of %zu %s", policies,
+						     policies == 1 ? "policy" : "policies"),
 	};
 
 	cli_table_row(t, cells);
@@ -79,7 +80,8 @@ static void put_half(struct cli_run *r, struct json_object *half, const char *di
 	struct cli_table *t = cli_table_new(columns, N_COLUMNS, 0, N_COLUMNS);
 
 	if (isolated && !strcmp(by, "-"))
-		cli_putf(r, "%s  isolated\n", title);
+		cli_putf(r, "%s  closed: the pod's labels are not known, nothing is allowed\n",
+			 title);
 	else
 		cli_putf(r, "%s  %s%s\n", title, isolated ? "isolated by " : "open",
 			 isolated ? by : ": no policy isolates it");

@@ -18,8 +18,9 @@ const struct cli_command cli_commands[] = {
 	  "ripstop rules shop/db-0", 1, 1,
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT, cli_cmd_rules },
 	{ "explain", "SRC DST PORT", "the verdict on one flow, step by step, and why",
-	  "SRC and DST are pods ([NS/]NAME) or addresses. PORT is 5432 (TCP), tcp/5432, udp/53,\n"
-	  "sctp/9 or icmp. Exit code 0 when the flow is allowed, 1 when it is denied.",
+	  "SRC and DST are pods ([NS/]NAME), addresses, node (this node itself) or world (an\n"
+	  "address that is nobody's). PORT is 5432 (TCP), tcp/5432, udp/53, sctp/9 or icmp.\n"
+	  "Exit code 0 when the flow is allowed, 1 when it is denied.",
 	  "ripstop explain shop/web shop/db-0 5432", 3, 3,
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN, cli_cmd_explain },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",

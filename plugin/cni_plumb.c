@@ -167,10 +167,8 @@ static int host_neighbours(struct cni_plumb *p, const struct rs_endpoint *e, str
 int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint *e, uint32_t group,
 		      const struct cni_routes *routes, struct rs_err *err)
 {
-	int rc = cni_sysctl_forwarding(p->host, e, err);
+	int rc = create(p, e, group, err);
 
-	if (rc == 0)
-		rc = create(p, e, group, err);
 	if (rc == 0)
 		rc = cni_sysctl_host_link(e, err);
 	if (rc == 0)
@@ -182,8 +180,13 @@ int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint *e, uint32_t group
 
 int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err)
 {
-	int rc = rs_link_set_up(p->host, e->host_ifindex, true, err);
+	/* Not before an agent has answered: an ADD that fails makes no router of the machine, and the
+	 * agent has put its unreachable routes. */
+	int rc = cni_sysctl_forwarding(p->host, e, err);
 	size_t i;
+
+	if (rc == 0)
+		rc = rs_link_set_up(p->host, e->host_ifindex, true, err);
 
 	for (i = 0; rc == 0 && i < e->n_ips; i++) {
 		struct rs_route r = {

@@ -149,6 +149,9 @@ struct rs_dp_ops {
 	int (*remove)(struct rs_dp *dp, struct rs_err *err);
 
 	void (*close)(struct rs_dp *dp); /* NULL is legal; the kernel keeps its rules */
+
+	/* After read() gave no IR: the kernel holds nothing of ours at all, every packet passes. */
+	bool (*is_open)(const struct rs_dp *dp);
 };
 
 struct rs_dp {

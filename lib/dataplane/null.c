@@ -151,6 +151,13 @@ static int null_remove(struct rs_dp *dp, struct rs_err *err)
 	return 0;
 }
 
+/* It never closes anything, so there is nothing to close in haste. */
+static bool null_is_open(const struct rs_dp *dp)
+{
+	(void)dp;
+	return false;
+}
+
 static void null_close(struct rs_dp *dp)
 {
 	if (!dp)
@@ -173,4 +180,5 @@ const struct rs_dp_ops rs_dp_null = {
 	.conditions = null_conditions,
 	.remove = null_remove,
 	.close = null_close,
+	.is_open = null_is_open,
 };

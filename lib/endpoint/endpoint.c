@@ -138,9 +138,10 @@ int rs_endpoint_create(struct rs_endpoint_store *s, const struct rs_endpoint *e,
 	rs_statedir_sweep(&s->dir);
 	rc = rs_statedir_write(&s->dir, name, text, RS_FILE_CREATE, err);
 	if (rc == -EEXIST) {
-		rs_err_set(err, EEXIST,
-			   "container %s, interface %s is attached already: there is a record %s",
-			   e->container_id, e->ifname, name);
+		rs_err_set(
+			err, EEXIST,
+			"container %s, interface %s is attached already: there is a record %s/%s",
+			e->container_id, e->ifname, s->dir.path, name);
 		rs_err_cni(err, RS_CNI_ATTACHED);
 		rs_err_hint(err, "DEL it first; that works with a damaged record too");
 	}

@@ -185,17 +185,31 @@ static const char *dir_word(enum rs_direction dir)
 	return dir == RS_INGRESS ? "ingress" : "egress";
 }
 
+/* "isolated by a/x", "isolated by a/x and a/y", "isolated by a/x and 4 others" */
+static void put_isolating(struct rs_strbuf *b, const struct rs_half_explained *x)
+{
+	rs_strbuf_printf(b, "isolated by %s", x->isolated_by[0]);
+	if (x->n_isolated_by == 2)
+		rs_strbuf_printf(b, " and %s", x->isolated_by[1]);
+	else if (x->n_isolated_by > 2)
+		rs_strbuf_printf(b, " and %zu others", x->n_isolated_by - 1);
+}
+
+/* Says port and peer both: which of the two is amiss stands in the near miss. */
 static char *deny_reason(const struct rs_half *h, const struct rs_half_explained *x)
 {
-	const char *more = x->n_isolated_by > 1 ? " and others" : "";
+	const char *many = x->n_isolated_by > 1 ? "none of their" : "none of its";
+	struct rs_strbuf b = { 0 };
 
-	if (!x->miss_rule)
-		return rs_asprintf("its %s is isolated by %s%s, and there is no %s rule at all: "
-				   "it needs a policy that allows %s",
-				   dir_word(h->dir), x->isolated_by[0], more, dir_word(h->dir),
-				   h->peer_text);
-	return rs_asprintf("its %s is isolated by %s%s, and none of their rules allows %s",
-			   dir_word(h->dir), x->isolated_by[0], more, h->peer_text);
+	put_isolating(&b, x);
+	if (x->miss_rule)
+		rs_strbuf_printf(&b, "; %s rules allows ", many);
+	else
+		rs_strbuf_printf(&b, ", without any %s rule: a policy is needed that allows ",
+				 dir_word(h->dir));
+	rs_put_flow_port(&b, h);
+	rs_strbuf_printf(&b, " %s %s", h->dir == RS_INGRESS ? "from" : "to", h->peer_text);
+	return rs_strbuf_steal(&b);
 }
 
 static void judge_claims(struct rs_half *h, const struct end *peer,
@@ -270,6 +284,18 @@ static void explain_half(const struct rs_world *w, const struct end *self, const
 	judge_claims(&h, peer, policies, n, out);
 }
 
+/* Why nobody judges this half here. */
+static char *why_unjudged(const struct end *e, enum rs_direction dir)
+{
+	if (e->asked->node)
+		return rs_strdup(dir == RS_INGRESS
+					 ? "no policy guards the node: the pod's egress decides"
+					 : "no policy judges what the node begins");
+	if (e->claims.n)
+		return rs_asprintf("the node of %s judges it", e->text);
+	return rs_strdup("no pod of this node: no policy judges it here");
+}
+
 static void explain_halves(const struct rs_world *w, const struct end *src, const struct end *dst,
 			   const struct rs_flow *f, struct rs_explanation *x)
 {
@@ -281,6 +307,10 @@ static void explain_halves(const struct rs_world *w, const struct end *src, cons
 				   "pods"));
 	else if (dst->local)
 		explain_half(w, dst, src, RS_INGRESS, f, &x->ingress);
+	if (!x->egress.known)
+		x->egress.reason = why_unjudged(src, RS_EGRESS);
+	if (!x->ingress.known)
+		x->ingress.reason = why_unjudged(dst, RS_INGRESS);
 }
 
 /* ---- the check against the IR ---------------------------------------------------------------- */
@@ -365,14 +395,29 @@ static void note_end(struct rs_strbuf *b, const struct end *e)
 			 "allowed");
 }
 
-static char *make_note(const struct end *src, const struct end *dst, const struct rs_explanation *x)
+/* An address that looks like a pod's: selectors would be expected to match it. */
+static void note_unheld(struct rs_strbuf *b, const struct rs_world *w, const struct end *e)
+{
+	char addr[RS_ADDR_STRLEN];
+	size_t i;
+
+	for (i = 0; i < w->n_pod_ranges && !e->claims.n && !e->asked->node; i++)
+		if (rs_cidr_contains(&w->pod_ranges[i], &e->addr)) {
+			put_note(b, rs_addr_str(&e->addr, addr),
+				 " lies in the pod ranges, but no pod that is known here holds it");
+			return;
+		}
+}
+
+static char *make_note(const struct rs_world *w, const struct end *src, const struct end *dst,
+		       const struct rs_explanation *x)
 {
 	struct rs_strbuf b = { 0 };
 
 	note_end(&b, src);
 	note_end(&b, dst);
-	if (dst->asked->node && src->local)
-		put_note(&b, "a pod to its own node is judged by the pod's egress policy only", "");
+	note_unheld(&b, w, src);
+	note_unheld(&b, w, dst);
 	if (!x->egress.known && !x->ingress.known)
 		put_note(&b, "neither end is a pod of this node: nothing is judged here", "");
 	else if (src->local && !x->ingress.known && dst->claims.n)
@@ -400,6 +445,8 @@ static int explain(const struct rs_world *w, const struct rs_ir *ir, const struc
 	if (src->local && !rs_addr_cmp(&src->addr, &dst->addr)) {
 		x->verdict = RS_VERDICT_ALLOW;
 		x->note = rs_strdup("a pod always reaches itself");
+		x->egress.reason = rs_strdup("a pod always reaches itself");
+		x->ingress.reason = rs_strdup("a pod always reaches itself");
 		return 0;
 	}
 	explain_halves(w, src, dst, flow, x);
@@ -407,7 +454,7 @@ static int explain(const struct rs_world *w, const struct rs_ir *ir, const struc
 	if (rc < 0)
 		return rc;
 	conclude(src, dst, x);
-	x->note = make_note(src, dst, x);
+	x->note = make_note(w, src, dst, x);
 	return 0;
 }
 

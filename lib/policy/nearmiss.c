@@ -57,7 +57,7 @@ static bool find_nearest(const struct rs_half *h, const struct rs_policy *const 
 
 /* ---- ports ----------------------------------------------------------------------------------- */
 
-static void put_flow_port(struct rs_strbuf *b, const struct rs_half *h)
+void rs_put_flow_port(struct rs_strbuf *b, const struct rs_half *h)
 {
 	char buf[16];
 
@@ -100,7 +100,7 @@ static char *say_ports(const struct rs_half *h, const struct candidate *c)
 {
 	struct rs_strbuf b = { 0 };
 
-	put_flow_port(&b, h);
+	rs_put_flow_port(&b, h);
 	if (c->ports) {
 		rs_strbuf_puts(&b,
 			       c->r->any_port ? " matches (the rule has no ports)" : " matches");
@@ -244,11 +244,11 @@ static void put_port_hint(struct rs_strbuf *b, const struct rs_half *h, const ch
 
 	if (has_port) {
 		rs_strbuf_puts(b, "add ");
-		put_flow_port(b, h);
+		rs_put_flow_port(b, h);
 		rs_strbuf_printf(b, " to %s.ports", rule);
 		return;
 	}
-	put_flow_port(b, h);
+	rs_put_flow_port(b, h);
 	rs_strbuf_printf(b, " is allowed only by a rule without ports: add one beside %s", rule);
 }
 

@@ -4,6 +4,7 @@
 #ifndef RIPSTOP_POLICY_NEARMISS_H
 #define RIPSTOP_POLICY_NEARMISS_H
 
+#include "base/strbuf.h"
 #include "policy/match.h"
 
 /* One direction of a flow as the subject's policies see it. */
@@ -19,6 +20,9 @@ struct rs_half {
 	uint8_t proto;
 	uint16_t port;
 };
+
+/* "tcp/5432", "icmp" */
+void rs_put_flow_port(struct rs_strbuf *b, const struct rs_half *h);
 
 bool rs_half_rule_allows(const struct rs_half *h, const struct rs_policy *p,
 			 const struct rs_rule *r);

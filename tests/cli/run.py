@@ -158,6 +158,7 @@ class Runner:
                                                          "port": "udp/53"}),
                 ("explain -n shop 10.0.0.1 fd00::1 80", {"op": "explain", "src": "10.0.0.1", "dst": "fd00::1",
                                                          "port": "80"}),
+                ("explain -n shop node world 80", {"op": "explain", "src": "node", "dst": "world", "port": "80"}),
                 ("explain a world sctp/9 --family 6", {"op": "explain", "src": "a", "dst": "world", "port": "sctp/9",
                                                        "family": 6}),
                 ("explain -- -x b 1", {"op": "explain", "src": "-x", "dst": "b", "port": "1"})]:

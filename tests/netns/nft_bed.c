@@ -166,7 +166,7 @@ void bed_link(enum bed_place pod, bool up)
 
 /* ---- packets --------------------------------------------------------------------------------- */
 
-static socklen_t address(struct sockaddr_storage *s, const char *ip, int family, uint16_t port)
+socklen_t bed_sockaddr(struct sockaddr_storage *s, const char *ip, int family, uint16_t port)
 {
 	memset(s, 0, sizeof(*s));
 	if (family == 4) {
@@ -186,14 +186,15 @@ static socklen_t address(struct sockaddr_storage *s, const char *ip, int family,
 	}
 }
 
-static int bound(enum bed_place place, int family, int type, uint16_t port)
+int bed_socket(enum bed_place place, int family, int type, uint16_t port)
 {
 	struct sockaddr_storage s;
-	socklen_t len = address(&s, bed_addr(place, family), family, port);
+	socklen_t len = bed_sockaddr(&s, bed_addr(place, family), family, port);
 	int fd, one = 1;
 
 	bed_enter(place);
-	fd = socket(family == 4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, 0);
+	fd = socket(family == 4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC,
+		    (type & 0xf) == SOCK_RAW ? port : 0);
 	bed_enter(NODE);
 	if (fd < 0)
 		die("socket");
@@ -203,7 +204,7 @@ static int bound(enum bed_place place, int family, int type, uint16_t port)
 	return fd;
 }
 
-static bool readable(int fd)
+bool bed_readable(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
@@ -212,13 +213,14 @@ static bool readable(int fd)
 
 bool bed_udp(enum bed_place from, enum bed_place to, int family, uint16_t port)
 {
-	int rx = bound(to, family, SOCK_DGRAM, port), tx = bound(from, family, SOCK_DGRAM, 0);
+	int rx = bed_socket(to, family, SOCK_DGRAM, port),
+	    tx = bed_socket(from, family, SOCK_DGRAM, 0);
 	struct sockaddr_storage s;
-	socklen_t len = address(&s, bed_addr(to, family), family, port);
+	socklen_t len = bed_sockaddr(&s, bed_addr(to, family), family, port);
 	bool got;
 
 	(void)!sendto(tx, "x", 1, 0, (void *)&s, len);
-	got = readable(rx);
+	got = bed_readable(rx);
 	close(rx);
 	close(tx);
 	return got;
@@ -227,9 +229,9 @@ bool bed_udp(enum bed_place from, enum bed_place to, int family, uint16_t port)
 bool bed_forged(enum bed_place from, const char *src, enum bed_place to, uint16_t port)
 {
 	uint8_t m[29] = { 0x45, 0, 0, 29, 0, 7, 0, 0, 64, 17 };
-	int rx = bound(to, 4, SOCK_DGRAM, port), tx;
+	int rx = bed_socket(to, 4, SOCK_DGRAM, port), tx;
 	struct sockaddr_storage s;
-	socklen_t len = address(&s, bed_addr(to, 4), 4, 0);
+	socklen_t len = bed_sockaddr(&s, bed_addr(to, 4), 4, 0);
 	uint16_t ports[4] = { htons(3333), htons(port), htons(9), 0 };
 	bool got;
 
@@ -242,7 +244,7 @@ bool bed_forged(enum bed_place from, const char *src, enum bed_place to, uint16_
 	if (tx < 0)
 		die("raw socket");
 	(void)!sendto(tx, m, sizeof(m), 0, (void *)&s, len);
-	got = readable(rx);
+	got = bed_readable(rx);
 	close(rx);
 	close(tx);
 	return got;
@@ -250,16 +252,16 @@ bool bed_forged(enum bed_place from, const char *src, enum bed_place to, uint16_
 
 bool bed_open(struct bed_conn *c, enum bed_place from, enum bed_place to, int family, uint16_t port)
 {
-	int l = bound(to, family, SOCK_STREAM, port);
+	int l = bed_socket(to, family, SOCK_STREAM, port);
 	struct sockaddr_storage s;
-	socklen_t len = address(&s, bed_addr(to, family), family, port);
+	socklen_t len = bed_sockaddr(&s, bed_addr(to, family), family, port);
 
 	if (listen(l, 4) < 0)
 		die("listen");
 	c->server = -1;
-	c->client = bound(from, family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	c->client = bed_socket(from, family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	(void)!connect(c->client, (void *)&s, len);
-	if (readable(l))
+	if (bed_readable(l))
 		c->server = accept4(l, NULL, NULL, SOCK_CLOEXEC);
 	close(l);
 	if (c->server < 0) {
@@ -274,7 +276,7 @@ bool bed_talk(const struct bed_conn *c)
 	char buf[64];
 
 	(void)!send(c->client, "hello", 5, MSG_NOSIGNAL | MSG_DONTWAIT);
-	return readable(c->server) && recv(c->server, buf, sizeof(buf), MSG_DONTWAIT) > 0;
+	return bed_readable(c->server) && recv(c->server, buf, sizeof(buf), MSG_DONTWAIT) > 0;
 }
 
 void bed_close(struct bed_conn *c)
@@ -303,7 +305,7 @@ bool bed_ping(enum bed_place from, enum bed_place to, int family)
 {
 	uint8_t m[16] = { family == 4 ? 8 : 128, 0, 0, 0, 0x12, 0x34, 0, 1 };
 	struct sockaddr_storage s;
-	socklen_t len = address(&s, bed_addr(to, family), family, 0);
+	socklen_t len = bed_sockaddr(&s, bed_addr(to, family), family, 0);
 	char buf[256];
 	bool got = false;
 	int fd;
@@ -324,7 +326,7 @@ bool bed_ping(enum bed_place from, enum bed_place to, int family)
 	if (fd < 0)
 		die("raw socket");
 	(void)!sendto(fd, m, sizeof(m), 0, (void *)&s, len);
-	while (!got && readable(fd)) {
+	while (!got && bed_readable(fd)) {
 		ssize_t n = recv(fd, buf, sizeof(buf), 0);
 		int at = family == 4 ? 20 : 0;
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <ripstop/dataplane.h>
 
@@ -34,6 +35,11 @@ uint32_t bed_ifindex(enum bed_place pod);
 
 /* The host's end of a pod goes up or down. */
 void bed_link(enum bed_place pod, bool up);
+
+/* Sockets for what the calls below do not do. A raw socket's port is its protocol. */
+socklen_t bed_sockaddr(struct sockaddr_storage *s, const char *ip, int family, uint16_t port);
+int bed_socket(enum bed_place place, int family, int type, uint16_t port);
+bool bed_readable(int fd); /* soon */
 
 /* One message each way. true: it arrived. */
 bool bed_udp(enum bed_place from, enum bed_place to, int family, uint16_t port);

@@ -28,6 +28,8 @@ unsigned int marked_flows(uint32_t mask);
 void test_packets(void);
 /* nft_hard.c: packets that try to get around the rules */
 void test_hard(void);
+/* nft_records.c */
+void test_records(struct rs_dp *dp);
 /* nft_owner.c */
 void test_owner(void);
 /* nft_stale.c: changes between two looks, stamps, grace periods */

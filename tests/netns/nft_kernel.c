@@ -374,7 +374,29 @@ static void test_ranges(void)
 	dp->ops->close(dp);
 }
 
-int main(void)
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{ "probe", test_probe },
+	{ "privilege", test_privilege },
+	{ "restart", test_commit_and_restart },
+	{ "differences", test_differences },
+	{ "names", test_names },
+	{ "foreign", test_foreign_changes },
+	{ "layout", test_other_layout },
+	{ "packets", test_packets },
+	{ "hard", test_hard },
+	{ "conflict", test_mark_conflict },
+	{ "owner", test_owner },
+	{ "stamps", test_stamps },
+	{ "stale", test_stale },
+	{ "ranges", test_ranges },
+	{ "many", test_many },
+};
+
+/* All of them, or those that are named. */
+int main(int argc, char **argv)
 {
 	if (geteuid() != 0) {
 		printf("root is needed\n0 passed, 0 failed, 1 skipped\n");
@@ -384,21 +406,14 @@ int main(void)
 	rs_dp_config_default(&cfg);
 	cfg.link_group = 0x5248;
 	cfg.own_table = false; /* most of these tests are the foreign program */
-	test_probe();
-	test_privilege();
-	test_commit_and_restart();
-	test_differences();
-	test_names();
-	test_foreign_changes();
-	test_other_layout();
-	test_packets();
-	test_hard();
-	test_mark_conflict();
-	test_owner();
-	test_stamps();
-	test_stale();
-	test_ranges();
-	test_many();
+	for (size_t i = 0; i < RS_ARRAY_SIZE(tests); i++) {
+		bool run = argc < 2;
+
+		for (int j = 1; j < argc; j++)
+			run |= !strcmp(argv[j], tests[i].name);
+		if (run)
+			tests[i].run();
+	}
 	printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
-	return failed != 0;
+	return failed != 0 || !passed;
 }

@@ -232,6 +232,45 @@ def many_kills_at_random_moments_XA6(bed):
     expect(bed.rules() == before, "changed at the end")
 
 
+def reaches_node():
+    return sh("ip", "netns", "exec", POD, "ping", "-c1", "-W1", "192.168.77.1", check=False).returncode == 0
+
+
+@test
+def a_flush_without_agent_and_a_bad_folder_close_the_pods_XA4(bed):
+    p = bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    expect(reaches_node(), "the control fails", bed.logs())
+    p.kill()
+    p.wait()
+    node("nft", "delete", "table", "inet", "ripstop")
+    bed.write("a.yaml", BAD)
+    p = bed.start(ready=False)
+    expect(not reaches_node(), "open without rules", bed.logs())
+    # A table that is there stays as it is, known policies or not.
+    before = bed.rules()
+    p.kill()
+    p.wait()
+    bed.start(ready=False)
+    expect(bed.rules() == before, "changed at restart")
+    bed.write("a.yaml", "# nothing\n")
+    expect(until(lambda: bed.status()["ready"], 8) and until(reaches_node), bed.status(), bed.logs())
+
+
+@test
+def another_link_group_is_refused_while_pods_live(bed):
+    p = bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    before = bed.rules()
+    p.kill()
+    p.wait()
+    q = bed.spawn("--link-group", "7000")
+    expect(q.wait(5) == 1 and "keep --link-group" in bed.logs(), q.returncode, bed.logs())
+    expect(bed.rules() == before, "the rules changed")
+    bed.start()
+    expect(bed.cni("DEL")[0] == 0, bed.logs())
+
+
 @test
 def second_agent_is_refused(bed):
     p = bed.start()

@@ -8,6 +8,7 @@ Each bad input ends in a clear error with the right CNI code; nothing is changed
 on, and the policies in force stay in force, shown by packets. --show prints every message.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -22,7 +24,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
-from badbed import MESSAGES, POLICY, Bed, expect, refuse_nfnetlink, until  # noqa: E402
+from badbed import APPS, MESSAGES, POLICY, Bed, expect, refuse_nfnetlink, until  # noqa: E402
 
 TESTS = []
 BUILD = None
@@ -148,7 +150,7 @@ def del_of_what_never_was_and_without_netns():
     with Bed(BUILD) as bed:
         before = bed.snap()
         for kw in (dict(netns="/run/netns/rsh-no-such"), dict(netns=""), dict(), dict(netns=bed.node.path, ifname="up0"),
-                   dict(netns=bed.pods["web"].path), dict(args="broken"), dict(conf=bed.conf(mtu="x", ipam=5, prevResult=1))):
+                   dict(netns=bed.pods["web"].path), dict(args="broken"), dict(conf=bed.conf(mtu="x", prevResult=1))):
             bed.deleted("never", **kw)
         bed.unchanged(before, "DEL")
         bed.added("c1", bed.fresh())
@@ -182,12 +184,12 @@ MANIFESTS = [  # what, the text, line of the fault, a word of the message
     ("a tab", BAD.replace("  policyTypes", "\tpolicyTypes"), 6, ""),
     ("no name", BAD.replace("name: bad, ", ""), 3, "name"),
     ("a misspelt key", BAD.replace("podSelector: {matchLabels: {app: web}}", "podSelectors: {matchLabels: {app: web}}"), 8, "podSelectors"),
-    ("twice the same key", BAD + "  policyTypes: [Egress]\n", 11, "policyTypes"),
+    ("twice the same key", BAD + "  policyTypes: [Egress]\n", 10, "policyTypes"),
     ("the same policy twice", POLICY.replace("policyTypes: [Ingress]", "policyTypes: [Egress]"), 1, "shop/db"),
     ("an API version", BAD.replace("networking.k8s.io/v1", "networking.k8s.io/v2"), 1, "networking.k8s.io/v2"),
-    ("an unclosed brace", BAD + "  x: {a: b\n", 11, ""),
+    ("an unclosed brace", BAD + "  x: {a: b\n", 0, "not YAML"),
     ("control characters", BAD.replace("name: bad", 'name: "b\\e[31mad"'), 3, ""),
-    ("an anchor that is nowhere", BAD + "  x: *nowhere\n", 11, "nowhere"),
+    ("an anchor that is nowhere", BAD + "  x: *nowhere\n", 10, "nowhere"),
 ]
 
 
@@ -301,6 +303,34 @@ def folder_of_manifests_that_goes_wrong():
                 f.write("no: [yaml")
         bed.node.sync()
         bed.proof()
+
+
+@test
+def folder_that_may_not_be_read():
+    """With the rights of the systemd unit: NET_ADMIN and nothing else, so root may not read everything."""
+    with Bed(BUILD, agent=False) as bed:
+        plain = bed.node.agent_argv
+        bed.node.agent_argv = lambda *a: ["setpriv", "--bounding-set", "-all,+net_admin", "--inh-caps", "-all"] + plain(*a)
+        bed.node.start_agent()
+        bed.pid = bed.node.agent.pid
+        for name in APPS:
+            bed.pods[name] = bed.lab.pod(name)
+            bed.pods[name].attach(bed.node, "shop", name, labels={"app": APPS[name]})
+        before = bed.snap()
+        path = os.path.join(bed.node.manifests, "db.yaml")
+        for what, target, mode in (("a file", path, 0o600), ("the folder", bed.node.manifests, 0o755)):
+            os.chmod(target, 0)
+            bed.node.write_manifest("other.yaml", POLICY.replace("name: db,", "name: other,"))
+            error = until(lambda: bed.status()["source"].get("error"), 8)
+            expect(error and "ermission" in error and target in error, what, bed.status())
+            MESSAGES.append((what + " may not be read", error))
+            bed.unchanged(before, what)
+            bed.proof()
+            bed.still_adds()
+            os.unlink(os.path.join(bed.node.manifests, "other.yaml"))
+            os.chmod(target, mode)
+            good_again(bed)
+        bed.unchanged(before, "readable again")
 
 
 @test
@@ -420,10 +450,14 @@ def garbage_on_the_control_socket():
                 o = json.loads(answer[4:])
                 MESSAGES.append(("control " + repr(data[4:60]), json.dumps(o.get("error", o))[:300]))
                 expect(o["ok"] is False and o["error"]["message"], data[:80], o)
-                expect(re.fullmatch("[ -~]*", o["error"]["message"]), "unprintable", o)
             bed.alive()
         bed.unchanged(before, "garbage")
         bed.proof()
+        for args in (["rules", "shop/\x1b[31m"], ["explain", "shop/\x1b]0;x\x07", "node", "80"], ["explain", "shop/web", "127.0.0.1", "80"],
+                     ["explain", "shop/web", "::1", "80"], ["pods", "\xff"], ["policies", "../.."]):
+            p = bed.node.cli(*args)
+            MESSAGES.append(("ripstop " + repr(args), p.stderr))
+            expect(p.returncode in (2, 3) and not p.stdout and re.fullmatch("[\n -~]+", p.stderr), p)
 
 
 @test
@@ -516,16 +550,43 @@ def an_agent_that_accepts_and_never_answers():
 
 # ---- the node -----------------------------------------------------------------------------------------------
 
+SQUATTER = """import socket, time
+s = socket.socket(socket.AF_UNIX)
+s.bind("\\0ripstop-agent")
+s.listen(1)
+print(flush=True)
+time.sleep(60)
+"""
+
+
 @test
 def a_second_agent():
     with Bed(BUILD) as bed:
         before = bed.snap()
         bed.agent_fails("pid %d" % bed.pid, before=before)
         other = [a if a not in (bed.node.state, bed.node.socket_path) else a + "2" for a in bed.node.agent_argv()]
-        bed.agent_fails("another agent", argv=other, before=before)  # it would fight over the kernel's rules
-        bed.agent_fails("another agent", argv=[bed.lab.program("ripstop-agent"), "uninstall", "--force", "--state-dir",
-                                               bed.node.state], before=before)
+        for more in ([], ["--own-table", "off"]):  # it would fight over the kernel's rules
+            bed.agent_fails("another agent", "pid %d" % bed.pid, argv=other + more, before=before)
+        for state in (bed.node.state, bed.node.state + "2"):
+            bed.agent_fails("another agent", argv=[bed.lab.program("ripstop-agent"), "uninstall", "--force", "--state-dir",
+                                                   state], before=before)
+        for _ in range(200):  # more than wait in a backlog
+            with bed.node.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                s.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    s.connect("\0ripstop-agent")
+        time.sleep(1.2)
+        bed.agent_fails("another agent", argv=other, before=before)
         bed.proof()
+        # The name of the lock has no rights: a stranger who takes it keeps nobody from starting.
+        bed.node.kill_agent()
+        squatter = bed.lab.spawn(bed.node.argv(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                                                sys.executable, "-c", SQUATTER]), stdout=subprocess.PIPE)
+        expect(squatter.stdout.readline() == b"\n", "no squatter")
+        bed.node.start_agent()
+        bed.pid = bed.node.agent.pid
+        expect("is taken" in bed.log(), bed.log())
+        bed.unchanged(before, "a squatter")
 
 
 @test
@@ -605,21 +666,22 @@ def state_folder_full():
 
 @test
 def state_folder_read_only():
-    with Bed(BUILD, mount='mount -t tmpfs -o size=1m,mode=700 none "$1"') as bed:
+    with Bed(BUILD) as bed:
         before = bed.snap()
-        remount = lambda how: bed.node.run(["mount", "-o", "remount," + how, bed.node.state])  # noqa: E731
-        remount("ro")
-        bed.refused(5, bed.node.state, cid="c1", netns=bed.fresh().path, what="read only")
-        bed.refused(50, bed.node.state, verb="STATUS", conf=bed.conf(cniVersion="1.1.0"), what="STATUS, read only")
-        bed.proof()
+        state = bed.node.state
+        ro = ["unshare", "-m", "--propagation", "slave", "sh", "-ec",
+              'mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"; exec "$@"', state]
+        bed.refused(5, state, "ead-only", cid="c1", netns=bed.fresh().path, wrap=ro, what="read only")
+        bed.refused(50, state, verb="STATUS", conf=bed.conf(cniVersion="1.1.0"), wrap=ro, what="STATUS, read only")
+        web = bed.pods["web"]
+        bed.refused(5, state, verb="DEL", cid=web.container_id, netns=web.path, wrap=ro, same=False, what="DEL, read only")
+        expect(bed.files("endpoints") == before["records"] and bed.files("leases") == before["leases"], "DEL took files")
+        bed.deleted(web.container_id, web.path)  # the next try has it
         bed.node.kill_agent()
-        bed.agent_fails(bed.node.state)
-        remount("rw")
+        bed.agent_fails(state, "ead-only", wrap=ro)
         bed.node.start_agent()
         bed.pid = bed.node.agent.pid
-        bed.unchanged(before, "a folder that was read-only for a while")
         bed.still_adds()
-        bed.proof()
 
 
 def damage(path, data):

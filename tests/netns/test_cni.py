@@ -501,10 +501,14 @@ def no_net_admin(bed):
 def agent_absent(bed):
     bed.stop_agent()
     pod = bed.pod("a")
+    forwarding = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+    for name in forwarding:
+        sh("sh", "-c", "echo 0 >/proc/sys/" + name, ns=bed.ns)
     a = bed.call("ADD", "ca", pod, conf=bed.config(timeoutSeconds=1))
     fails(a, 11, bed.socket)
     expect(0.7 < a.seconds < 2.5, a.seconds)
     expect(not bed.links() and not bed.pod_routes(), bed.left_over())
+    expect([bed.sysctl(name) for name in forwarding] == ["0", "0"], "a failed ADD made a router of the node")
     # Nobody can say that the agent never heard of it: address and record wait for it.
     expect([r["state"] for r in bed.records().values()] == ["tombstone"] and len(bed.held()) == 2, bed.left_over())
     ok(bed.call("DEL", "ca", pod))

@@ -176,8 +176,10 @@ static int do_record(struct player *p)
 	int rc = rs_endpoint_create(p->s.records, e, &err);
 
 	if (rc == 0 && e->host_ifindex && p->s.n_links < STAGE_MAX) {
-		struct stage_link *l = &p->s.links[p->s.n_links++];
+		struct stage_link *l = stage_link(&p->s, e->host_ifname);
 
+		if (!l)
+			l = &p->s.links[p->s.n_links++];
 		memcpy(l->name, e->host_ifname, sizeof(l->name));
 		l->ifindex = e->host_ifindex;
 		l->group = (uint32_t)number(p, "group", 7);

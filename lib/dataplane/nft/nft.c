@@ -198,6 +198,13 @@ static char *nft_print(struct rs_dp *dp, const struct rs_ir *ir)
 	return rs_nft_plan_print(p);
 }
 
+static bool nft_is_open(const struct rs_dp *dp)
+{
+	const struct rs_nft *n = (const struct rs_nft *)dp;
+
+	return n->known && !n->exists;
+}
+
 static int nft_watch_fd(const struct rs_dp *dp)
 {
 	return mnl_socket_get_fd(((const struct rs_nft *)dp)->watch);
@@ -288,4 +295,5 @@ const struct rs_dp_ops rs_dp_nft = {
 	.conditions = nft_conditions,
 	.remove = nft_remove,
 	.close = nft_close,
+	.is_open = nft_is_open,
 };

@@ -310,10 +310,34 @@ static void make_fresh(struct maker *m)
 	make_strangers(m);
 }
 
+/*
+ * The node's own listener reports carry the link they leave by as the one they came from, so they do not
+ * look made here. From a pod none gets this far (guard), and nobody forwards the link-local scope.
+ */
+static void make_own_listener(struct maker *m)
+{
+	static const uint8_t types[][2] = { { 130, 132 }, { 143, 143 } };
+	static const uint8_t link_scope[] = { 0xff, 0x02 };
+
+	for (size_t i = 0; i < RS_ARRAY_SIZE(types); i++) {
+		struct rs_nft_rule *r = rule(m, "no_flow");
+
+		rs_m_family(r, 6);
+		rs_m_l4(r, IPPROTO_ICMPV6, NFT_CMP_EQ, "icmpv6");
+		rs_m_icmp6_type(r, types[i][0], types[i][1]);
+		rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 24, sizeof(link_scope), 0);
+		rs_x_cmp(r, 0, NFT_CMP_EQ, link_scope, sizeof(link_scope));
+		rs_rule_say(r, "ip6 daddr ff02::/16");
+		rs_v_accept(r);
+		note(r, "listener messages of this node");
+	}
+}
+
 static void make_no_flow(struct maker *m)
 {
 	struct rs_nft_rule *r;
 
+	make_own_listener(m);
 	rs_v_jump(rule(m, "no_flow"), "isolated_end");
 	r = rule(m, "no_flow");
 	rs_v_accept(r);

@@ -83,6 +83,8 @@ static void a_denied_peer_names_the_nearest_miss(void **state)
 	assert_string_equal(x->denied_at, "ingress of shop/db");
 	assert_int_equal(x->egress.verdict, RS_VERDICT_ALLOW);
 	assert_string_equal(x->egress.reason, "no policy isolates its egress");
+	assert_string_equal(x->ingress.reason, "isolated by shop/db-allow-api; none of its rules "
+					       "allows tcp/5432 from shop/web");
 	assert_string_equal(x->ingress.miss_rule, "shop/db-allow-api spec.ingress[0]");
 	assert_string_equal(x->ingress.miss_ports, "tcp/5432 matches");
 	assert_string_equal(x->ingress.miss_peers,
@@ -110,6 +112,7 @@ static void a_denied_port_names_the_nearest_miss(void **state)
 	assert_string_equal(x->ingress.miss_ports, "tcp/5433 is not among tcp/1,tcp/nope; shop/db "
 						   "declares no port named nope");
 	assert_string_equal(x->ingress.miss_peers, "shop/web matches");
+	assert_non_null(strstr(x->ingress.reason, "allows tcp/5433 from shop/web"));
 	assert_string_equal(x->ingress.miss_hint, "add tcp/5433 to shop/p spec.ingress[0].ports");
 	rs_explanation_free(x);
 	x = ask(t, pod("shop", "web"), pod("shop", "db"), ICMP, 0);
@@ -159,7 +162,10 @@ static void E_14_E_16_the_node_itself(void **state)
 	node.addr = A("172.16.0.1");
 	x = ask(t, pod("shop", "db"), node, TCP, 10250);
 	assert_string_equal(x->denied_at, "egress of shop/db");
-	assert_non_null(strstr(x->egress.reason, "no egress rule at all"));
+	assert_string_equal(x->egress.reason, "isolated by shop/db-allow-api, without any egress "
+					      "rule: a policy is needed that allows tcp/10250 to "
+					      "this node");
+	assert_non_null(strstr(x->ingress.reason, "no policy guards the node"));
 	assert_null(x->egress.miss_rule);
 	rs_explanation_free(x);
 	x = ask(t, pod("shop", "web"), node, TCP, 10250);
@@ -176,6 +182,7 @@ static void E_2_self(void **state)
 	(void)state;
 	assert_int_equal(x->verdict, RS_VERDICT_ALLOW);
 	assert_non_null(strstr(x->note, "itself"));
+	assert_non_null(strstr(x->egress.reason, "itself"));
 	rs_explanation_free(x);
 	tw_free(t);
 }

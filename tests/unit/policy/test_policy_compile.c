@@ -609,7 +609,32 @@ static void print_is_the_golden_text(void **state)
 				  "profile allow any\n"
 				  "profile deny none\n"
 				  "profile 3 tcp/5432, udp\n"
-				  "guard 11 10.0.0.1 mac 00:00:00:00:00:00 # rstest\n");
+				  "guard 11 10.0.0.1 mac 00:00:00:00:00:00 # rstest\n"
+				  "node-range 10.0.0.1/32\n");
+	tw_free(t);
+}
+
+/* Nobody but its own link may send from a pod's address, wherever the address came from. */
+static void XF9_a_pod_outside_the_node_ranges_is_guarded_too(void **state)
+{
+	struct tw *t = shop("");
+	struct rs_cidr node[2], outside;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(rs_cidr_parse("10.9.0.0/24", &node[0], NULL, NULL), 0);
+	assert_int_equal(rs_cidr_parse("10.0.0.0/24", &node[1], NULL, NULL), 0);
+	assert_int_equal(rs_cidr_parse(DB "/32", &outside, NULL, NULL), 0);
+	t->w.node_ranges = node;
+	t->w.n_node_ranges = 1;
+	tw_compile(t);
+	assert_int_equal(t->ir->n_node_ranges, 2);
+	for (i = 0; i < 2 && rs_cidr_cmp(&t->ir->node_ranges[i], &outside); i++)
+		;
+	assert_true(i < 2);
+	t->w.n_node_ranges = 2; /* inside: the range is enough */
+	tw_compile(t);
+	assert_int_equal(t->ir->n_node_ranges, 2);
 	tw_free(t);
 }
 
@@ -647,6 +672,7 @@ int main(void)
 		cmocka_unit_test(the_block_budget_denies_the_heavy_policy_only),
 		cmocka_unit_test(rule_ids_name_the_first_rule_that_allows),
 		cmocka_unit_test(print_is_the_golden_text),
+		cmocka_unit_test(XF9_a_pod_outside_the_node_ranges_is_guarded_too),
 	};
 
 	return cmocka_run_group_tests_name("policy/compile", tests, NULL, NULL);
