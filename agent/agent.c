@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * agent.c - agent/ is the node agent: it keeps the kernel's rules as the policies say, takes pods in
- * for the plugin and answers the command line. This file is its main().
+ * agent.c - agent/ is the node agent: it keeps the kernel's rules as the policies say, takes pods
+ * in for the plugin and answers the command line. This file is its main().
  */
 #include "agent/agent.h"
 
@@ -46,6 +46,7 @@ static int open_node(struct rs_agent *a, struct rs_err *err)
 		rc = rs_endpoint_store_open(a->opt.state_dir, &a->records, err);
 	if (rc < 0)
 		return rc;
+	rs_endpoint_store_patience(a->records, RS_LOCK_MS);
 	cfg.records = a->records;
 	a->reg = rs_registry_new(&cfg);
 	return open_dataplane(a, err);
@@ -103,13 +104,15 @@ static int run(struct rs_agent *a, struct rs_err *err)
 	       RS_LOG_U64(n), "adopted_generation", RS_LOG_U64(rs_reconcile_generation(a->rec)),
 	       NULL);
 	rs_board_update(a);
-	/* Else the first commit writes it: a restart never shows a node that was ready as not ready. */
+	/* Else the first commit writes it: a restart never shows a node that was ready as not
+	 * ready. */
 	if (!rs_reconcile_synced(a->rec))
 		rs_nodefile_update(a, rs_mono_ms());
 	return rs_loop_run(a, err);
 }
 
-/* The kernel keeps everything, and node.json stays: it ages, so that a restart does not flap the node. */
+/* The kernel keeps everything, and node.json stays: it ages, so that a restart does not flap the
+ * node. */
 static void close_all(struct rs_agent *a)
 {
 	rs_reconcile_free(a->rec);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* board.c - conditions: gathered from all who have some, logged once when they come and when they go. */
+/* board.c - conditions: gathered from all who have some, logged once when they come and when they
+ * go. */
 #include "agent/agent.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conffile.h - /etc/ripstop/ripstop.conf: a flat YAML mapping of option to value or list of values. */
+/* conffile.h - /etc/ripstop/ripstop.conf: a flat YAML mapping of option to value or list of
+ * values. */
 #ifndef RIPSTOP_AGENT_CONFFILE_H
 #define RIPSTOP_AGENT_CONFFILE_H
 

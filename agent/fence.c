@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* fence.c - at start: pods without any rule of ours in the kernel are closed before anything else. */
+/* fence.c - at start: pods without any rule of ours in the kernel are closed before anything
+ * else. */
 #include "agent/reconcile.h"
 
 #include "agent/registry_internal.h"
 
 /*
- * Somebody flushed the table while no agent lived. What should be there may not be known for long (a
- * folder that cannot be read); an empty table closes every pod link until it is.
+ * Somebody flushed the table while no agent lived. What should be there may not be known for long
+ * (a folder that cannot be read); an empty table closes every pod link until it is.
  */
 int rs_fence_pods(struct rs_registry *reg, struct rs_dp *dp, struct rs_ir **ir, struct rs_err *err)
 {

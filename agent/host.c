@@ -38,7 +38,7 @@ static int real_own_addr(void *arg, const struct rs_addr *a, struct rs_err *err)
 static int real_release(void *arg, const struct rs_endpoint *e, struct rs_err *err)
 {
 	struct rs_host_real *h = arg;
-	struct rs_ipam_config cfg = { .state_dir = h->state_dir };
+	struct rs_ipam_config cfg = { .state_dir = h->state_dir, .lock_ms = RS_LOCK_MS };
 	struct rs_ipam *ipam = NULL;
 	int rc = rs_ipam_open(&cfg, &ipam, err);
 

@@ -11,6 +11,10 @@
 
 #include "netlink/netlink.h"
 
+/* The agent's patience with the locks of the state folder: a plugin that was stopped while it held
+ * one must not stop the loop. What could not be written is tried again. */
+#define RS_LOCK_MS 200
+
 struct rs_host {
 	/* The link of that name; -ENODEV when there is none. Any other error means: not known. */
 	int (*link)(void *arg, const char *name, struct rs_link *out, struct rs_err *err);

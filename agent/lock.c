@@ -60,7 +60,7 @@ int rs_lock_take(const char *state_dir, int *out, struct rs_err *err)
 	return 0;
 }
 
-/* ---- the node --------------------------------------------------------------------------------- */
+/* ---- the node -------------------------------------------------------------------------------- */
 
 #define NODE_NAME "ripstop-agent"
 #define NODE_BACKLOG 128
@@ -97,7 +97,7 @@ int rs_lock_node(int *out, struct rs_err *err)
 
 	if (fd < 0)
 		return rs_err_sys(err, errno, "socket");
-	/* An abstract name belongs to the network namespace, as our table does, and dies with us. */
+	/* An abstract name belongs to the network namespace, as our table does: it dies with us */
 	memcpy(sa.sun_path + 1, NODE_NAME, strlen(NODE_NAME));
 	if (bind(fd, (struct sockaddr *)&sa, len) < 0)
 		return errno == EADDRINUSE ? ask_holder(&sa, len, err)

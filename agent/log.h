@@ -26,7 +26,8 @@ void rs_log_setup(enum rs_log_level lowest, bool json);
 /* Pairs of key and value, ended by NULL. */
 void rs_log(enum rs_log_level level, const char *msg, ...) __attribute__((sentinel));
 
-/* One line without its newline, as rs_log() would write it at `ms` since the epoch. For tests too. */
+/* One line without its newline, as rs_log() would write it at `ms` since the epoch. For tests
+ * too. */
 void rs_log_format(struct rs_strbuf *out, bool json, int64_t ms, enum rs_log_level level,
 		   const char *msg, const char *const *pairs);
 

@@ -49,7 +49,8 @@ void rs_metrics_cni(struct rs_metrics *m, enum rs_cni_command command, int code,
 int rs_cni_command_by_name(const char *name);
 const char *rs_cni_command_name(enum rs_cni_command c);
 
-/* Text: `# HELP` and `# TYPE` once, then samples. label is NULL or ready-made by rs_metric_label(). */
+/* Text: `# HELP` and `# TYPE` once, then samples. label is NULL or ready-made by
+ * rs_metric_label(). */
 void rs_metric_head(struct rs_strbuf *out, const char *name, const char *type, const char *help);
 void rs_metric_sample(struct rs_strbuf *out, const char *name, const char *labels, double value);
 /* Append key="value" with the value escaped; a comma in front when out is not empty. */

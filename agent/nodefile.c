@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* nodefile.c - keeps STATE/node.json true and young: the plugin's STATUS and ranges come from it. */
+/* nodefile.c - keeps STATE/node.json true and young: the plugin's STATUS and
+ * ranges come from it. */
 #include "agent/agent.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* ops_cli.c - what the command line asks: status, pods, policies, rules, version; see docs/json.md. */
+/* ops_cli.c - what the command line asks: status, pods, policies, rules, version; see
+ * docs/json.md. */
 #include "agent/ops.h"
 
 #include <errno.h>

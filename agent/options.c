@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* options.c - one table makes the flags, the variables, the file's keys and --help; see options.h. */
+/* options.c - one table makes the flags, the variables, the file's keys and --help; see
+ * options.h. */
 #include "agent/options.h"
 
 #include <ctype.h>

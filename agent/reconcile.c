@@ -258,7 +258,8 @@ static void log_commit(const struct rs_ir *ir, const struct rs_dp_commit *done, 
 	rs_log(done->changed ? RS_LOG_INFO : RS_LOG_DEBUG, "committed", "why", why, "generation",
 	       RS_LOG_U64(ir->generation), "changed", done->changed ? "true" : "false", "rebuilt",
 	       done->rebuilt ? "true" : "false", "bumped", done->bumped ? "true" : "false",
-	       "messages", RS_LOG_U64(done->messages), "ms", ms, NULL);
+	       "messages", RS_LOG_U64(done->messages), "ms", ms,
+	       done->rebuilt && done->why[0] ? "rebuilt_because" : NULL, done->why, NULL);
 }
 
 static void count_commit(struct rs_reconcile *rc, const struct rs_dp_commit *done)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* records.c - the registry against the folder of records: scan, tombstones, burial; see registry.h. */
+/* records.c - the registry against the folder of records: scan, tombstones, burial; see
+ * registry.h. */
 #include "agent/registry_internal.h"
 
 #include <errno.h>
@@ -201,14 +202,14 @@ static bool is_succeeded(const struct rs_registry *r, const struct rs_endpoint *
 	return other;
 }
 
-/* Whether it may be taken out of the list of graves. */
-static bool bury_one(struct rs_registry *r, const struct rs_endpoint *e)
+/* 0: it may be taken out of the list of graves. */
+static int bury_one(struct rs_registry *r, const struct rs_endpoint *e)
 {
 	rs_auto_err err = { 0 };
 	int rc = 0;
 
 	if (is_succeeded(r, e))
-		return true;
+		return 0;
 	if (!e->ipam_external)
 		rc = r->cfg.host->release(r->cfg.host->arg, e, &err);
 	if (rc == 0)
@@ -216,13 +217,13 @@ static bool bury_one(struct rs_registry *r, const struct rs_endpoint *e)
 	if (rc < 0) {
 		rs_log(RS_LOG_ERROR, "a record cannot be removed", "containerID", e->container_id,
 		       "error", rs_err_str(&err), NULL);
-		return false;
+		return rc;
 	}
 	/* Another plugin's leases go when the runtime's DEL reaches that plugin, not before. */
 	rs_log(RS_LOG_INFO, "record removed", "pod", e->pod_name, "namespace", e->pod_ns,
 	       "containerID", e->container_id, "leases", e->ipam_external ? "external" : "resting",
 	       NULL);
-	return true;
+	return 0;
 }
 
 /* The guard knows pods by their link group alone: in another one a pod could send as anybody. */
@@ -249,7 +250,11 @@ size_t rs_registry_bury(struct rs_registry *r)
 	size_t done = 0;
 
 	for (size_t i = 0; i < r->graves.n;) {
-		if (!bury_one(r, r->graves.v[i])) {
+		int rc = bury_one(r, r->graves.v[i]);
+
+		if (rc == -ETIMEDOUT)
+			break; /* the others would wait for the same lock */
+		if (rc < 0) {
 			i++;
 			continue;
 		}

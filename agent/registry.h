@@ -27,6 +27,7 @@ struct rs_attached {
 	struct rs_container_port *ports;
 	size_t n_ports;
 	bool closed;	       /* nobody knows its labels */
+	bool unsaved;	       /* the record on disk has older labels */
 	bool has_link;	       /* its own link is there: name and index agree */
 	bool programmed;       /* the committed IR holds it */
 	char *conflict;	       /* not compiled, and why; NULL when fine */
@@ -73,6 +74,9 @@ struct rs_attached *rs_registry_by_addr(const struct rs_registry *r, const struc
 /* Take labels and named ports from the objects; a record is rewritten when they differ.
  * Returns whether anything changed. */
 bool rs_registry_relabel(struct rs_registry *r, const struct rs_store *store);
+
+/* Write the labels that are not in the records yet; stops at the first that cannot be written. */
+void rs_registry_save_labels(struct rs_registry *r);
 
 /* Entries whose link is missing: note since when; those gone for limit_ms are condemned: they
  * leave the registry and wait for rs_registry_bury(). Returns whether the IR may differ. */

@@ -28,7 +28,8 @@ int rs_attached_verify_link(const struct rs_registry *r, const struct rs_endpoin
 			    struct rs_err *err);
 void rs_registry_settle_conflicts(struct rs_registry *r);
 
-/* Remember a record whose elements, leases and file are to go; takes it over. Known ones are freed. */
+/* Remember a record whose elements, leases and file are to go; takes it over. Known ones are
+ * freed. */
 void rs_registry_entomb(struct rs_registry *r, struct rs_endpoint *e);
 
 void rs_container_ports_free(struct rs_container_port *v, size_t n);

@@ -111,15 +111,22 @@ static int rewrite(const struct rs_registry *r, const struct rs_attached *a,
 	return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
 }
 
-static void remember(const struct rs_registry *r, struct rs_attached *a,
-		     enum rs_label_origin origin)
+void rs_registry_save_labels(struct rs_registry *r)
 {
-	rs_auto_err err = { 0 };
+	for (size_t i = 0; i < r->entries.n; i++) {
+		struct rs_attached *a = r->entries.v[i];
+		rs_auto_err err = { 0 };
 
-	labels_into_record(a->rec, a, origin);
-	if (rewrite(r, a, origin, &err) < 0)
-		rs_log(RS_LOG_ERROR, "the record keeps older labels", "pod", a->rec->pod_name,
-		       "namespace", a->rec->pod_ns, "error", rs_err_str(&err), NULL);
+		if (!a->unsaved)
+			continue;
+		if (rewrite(r, a, a->rec->label_origin, &err) < 0) {
+			rs_log(RS_LOG_WARN, "records keep older labels for now", "pod",
+			       a->rec->pod_name, "namespace", a->rec->pod_ns, "error",
+			       rs_err_str(&err), NULL);
+			return;
+		}
+		a->unsaved = false;
+	}
 }
 
 static bool relabel_one(const struct rs_registry *r, struct rs_attached *a,
@@ -142,7 +149,8 @@ static bool relabel_one(const struct rs_registry *r, struct rs_attached *a,
 	a->ports = ports_copy(pod->ports, pod->n_ports);
 	a->n_ports = pod->n_ports;
 	a->closed = false;
-	remember(r, a, origin);
+	labels_into_record(a->rec, a, origin);
+	a->unsaved = true;
 	return changed;
 }
 
@@ -152,5 +160,6 @@ bool rs_registry_relabel(struct rs_registry *r, const struct rs_store *store)
 
 	for (size_t i = 0; i < r->entries.n; i++)
 		changed |= relabel_one(r, r->entries.v[i], store);
+	rs_registry_save_labels(r);
 	return changed;
 }

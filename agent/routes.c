@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* routes.c - unreachable routes for this node's pod ranges; a pod's own host route is longer and wins. */
+/* routes.c - unreachable routes for this node's pod ranges; a pod's own host route is longer and
+ * wins. */
 #include "agent/agent.h"
 
 #include <errno.h>
@@ -84,7 +85,8 @@ static int own_inside(struct rs_agent *a, const struct rs_cidr *v, size_t n, cha
 
 /*
  * The guard drops what comes with a pod's address from elsewhere: with the node's own network as
- * pod range nobody on it would reach the node any more. Where pods live the node goes on, and says it.
+ * pod range nobody on it would reach the node any more. Where pods live the node goes on, and says
+ * so.
  */
 int rs_routes_check(struct rs_agent *a, struct rs_err *err)
 {

@@ -154,17 +154,35 @@ static int check_protocol(struct json_object *body, struct rs_err *err)
 	return rs_err_hint(err, "use plugin and command line of the agent's version");
 }
 
+/* The operations read these with rs_json_text(), which takes what is no text for absent. */
+static int check_texts(struct json_object *body, struct rs_err *err)
+{
+	static const char *const keys[] = { "op",  "namespace", "name", "pod",
+					    "src", "dst",	"port", "message" };
+
+	for (size_t i = 0; i < RS_ARRAY_SIZE(keys); i++) {
+		struct json_object *v = rs_json_get(body, keys[i]);
+
+		if (v && !json_object_is_type(v, json_type_string))
+			return rs_err_set(err, EBADMSG, "request: %s is not a string", keys[i]);
+	}
+	return 0;
+}
+
 static int start_op(struct client *c, struct json_object *body, struct rs_err *err)
 {
 	const struct rs_ctl_op *op;
 	const char *name = rs_json_text(body, "op", "");
 	int rc = check_protocol(body, err);
 
+	if (rc == 0)
+		rc = check_texts(body, err);
 	if (rc < 0)
 		return rc;
 	op = rs_op_find(name);
 	if (!op)
-		return rs_err_set(err, EOPNOTSUPP, "no operation '%.40s'", name);
+		return *name ? rs_err_set(err, EOPNOTSUPP, "no operation '%.40s'", name)
+			     : rs_err_set(err, EBADMSG, "request: op is missing");
 	c->pending = rs_new(struct rs_request);
 	c->pending->client = c;
 	op->run(c->server->agent, c->pending, body);
@@ -208,7 +226,8 @@ static int next_frame(struct client *c, struct rs_err *err)
 	return 1;
 }
 
-/* In order, one at a time: the next question is looked at when the last answer is on its way out. */
+/* In order, one at a time: the next question is looked at when the last answer is
+ * on its way out. */
 static void work(struct client *c)
 {
 	rs_auto_err err = { 0 };

@@ -180,8 +180,8 @@ int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint *e, uint32_t group
 
 int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err)
 {
-	/* Not before an agent has answered: an ADD that fails makes no router of the machine, and the
-	 * agent has put its unreachable routes. */
+	/* Not before an agent has answered: an ADD that fails makes no router of the machine,
+	 * and the agent has put its unreachable routes. */
 	int rc = cni_sysctl_forwarding(p->host, e, err);
 	size_t i;
 

@@ -42,9 +42,9 @@ struct rs_dp_config {
 	bool verdict_cache;	/* false: every packet is judged */
 	uint16_t nflog_group;	/* default 41 */
 	uint32_t log_rate;	/* drop records a second and pod, default 10; 0: no records */
-	bool own_table;		/* nft: nobody else may change the table while we live, and it stays when we
-				 * die (owner|persist, kernel 6.9; without that a condition).
-				 * Default true */
+	/* nft: nobody else may change the table while we live, and it stays when we die (owner and
+	 * persist, kernel 6.9 and later; a kernel without both: a condition says so). Default true. */
+	bool own_table;
 };
 
 void rs_dp_config_default(struct rs_dp_config *cfg);

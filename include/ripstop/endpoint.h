@@ -100,6 +100,8 @@ struct rs_endpoint_store;
 int rs_endpoint_store_open(const char *state_dir, struct rs_endpoint_store **out,
 			   struct rs_err *err);
 void rs_endpoint_store_close(struct rs_endpoint_store *s);
+/* How long a change waits for the folder's lock (else 10 s): short for one who serves others. */
+void rs_endpoint_store_patience(struct rs_endpoint_store *s, int lock_ms);
 
 /* -EEXIST (CNI code 105) when a record of that key exists; the old one is untouched. */
 int rs_endpoint_create(struct rs_endpoint_store *s, const struct rs_endpoint *e,

@@ -9,13 +9,13 @@
 
 #include "base/alloc.h"
 
-static char *vformat(const char *fmt, va_list ap)
+/* Keep msg, which err owns from here on. */
+static int err_keep(struct rs_err *err, int errnum, char *msg)
 {
-	char *s = NULL;
-
-	if (vasprintf(&s, fmt, ap) < 0)
-		rs_oom();
-	return s;
+	rs_err_clear(err);
+	err->num = errnum;
+	err->msg = msg;
+	return -errnum;
 }
 
 int rs_err_set(struct rs_err *err, int errnum, const char *fmt, ...)
@@ -26,12 +26,9 @@ int rs_err_set(struct rs_err *err, int errnum, const char *fmt, ...)
 	if (!err)
 		return -errnum;
 	va_start(ap, fmt);
-	msg = vformat(fmt, ap);
+	msg = rs_vasprintf(fmt, ap);
 	va_end(ap);
-	rs_err_clear(err);
-	err->num = errnum;
-	err->msg = msg;
-	return -errnum;
+	return err_keep(err, errnum, msg);
 }
 
 int rs_err_sys(struct rs_err *err, int errnum, const char *fmt, ...)
@@ -42,9 +39,9 @@ int rs_err_sys(struct rs_err *err, int errnum, const char *fmt, ...)
 	if (!err)
 		return -errnum;
 	va_start(ap, fmt);
-	msg = vformat(fmt, ap);
+	msg = rs_vasprintf(fmt, ap);
 	va_end(ap);
-	rs_err_set(err, errnum, "%s: %s", msg, strerror(errnum));
+	err_keep(err, errnum, rs_asprintf("%s: %s", msg, strerror(errnum)));
 	free(msg);
 	return -errnum;
 }
@@ -57,7 +54,7 @@ int rs_err_wrap(struct rs_err *err, const char *fmt, ...)
 	if (!err)
 		return -EIO;
 	va_start(ap, fmt);
-	context = vformat(fmt, ap);
+	context = rs_vasprintf(fmt, ap);
 	va_end(ap);
 	if (err->msg) {
 		char *whole = rs_asprintf("%s: %s", context, err->msg);
@@ -81,7 +78,7 @@ int rs_err_hint(struct rs_err *err, const char *fmt, ...)
 		return -EIO;
 	free(err->hint);
 	va_start(ap, fmt);
-	err->hint = vformat(fmt, ap);
+	err->hint = rs_vasprintf(fmt, ap);
 	va_end(ap);
 	return -(err->num ? err->num : EIO);
 }

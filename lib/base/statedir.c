@@ -39,6 +39,7 @@ int rs_statedir_open(const char *state_dir, const char *sub, struct rs_statedir 
 
 	out->fd = -1;
 	out->path = NULL;
+	out->lock_ms = 0;
 	if (rc < 0) {
 		rs_err_cni(err, RS_CNI_IO);
 		return rc;
@@ -75,9 +76,9 @@ void rs_statedir_close(struct rs_statedir *d)
  * asks equally often, at odd moments: with a growing pause newcomers would win against those who
  * have waited long.
  */
-static int lock_wait(int fd)
+static int lock_wait(int fd, int wait_ms)
 {
-	int64_t until = rs_mono_ms() + LOCK_WAIT_MS;
+	int64_t until = rs_mono_ms() + wait_ms;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		struct timespec ts;
@@ -99,16 +100,17 @@ int rs_statedir_lock(const struct rs_statedir *d, struct rs_err *err)
 {
 	/* A description of its own: the lock belongs to it, not to the process. */
 	rs_autoclose int fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int wait_ms = d->lock_ms ? d->lock_ms : LOCK_WAIT_MS;
 	int rc;
 
 	if (fd < 0) {
 		rs_err_sys(err, errno, "lock");
 		return io_failed(d, err);
 	}
-	rc = lock_wait(fd);
+	rc = lock_wait(fd, wait_ms);
 	if (rc == -ETIMEDOUT) {
-		rs_err_set(err, ETIMEDOUT, "%s: another process has held the lock for %d s",
-			   d->path, LOCK_WAIT_MS / 1000);
+		rs_err_set(err, ETIMEDOUT, "%s: another process has held the lock for %d ms",
+			   d->path, wait_ms);
 		rs_err_cni(err, RS_CNI_TRY_AGAIN);
 		return rc;
 	}

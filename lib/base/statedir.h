@@ -22,6 +22,7 @@
 struct rs_statedir {
 	int fd;
 	char *path;
+	int lock_ms; /* how long to wait for the lock; 0: 10 s */
 };
 
 /* Open STATE/sub, making both (0700) when they are missing. A folder that others may write to, or

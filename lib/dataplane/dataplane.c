@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* dataplane.c - lib/dataplane makes a kernel mechanism enforce an IR; here are its backends by name. */
+/* dataplane.c - lib/dataplane makes a kernel mechanism enforce an IR; here are its backends by
+ * name. */
 #include <ripstop/dataplane.h>
 #include <ripstop/linkgroup.h>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* null.c - a dataplane that only remembers what it was given: dry runs, and tests without packets. */
+/* null.c - a dataplane that only remembers what it was given: dry runs, and tests without
+ * packets. */
 #include <ripstop/dataplane.h>
 
 #include <string.h>

@@ -33,6 +33,11 @@ int rs_endpoint_store_open(const char *state_dir, struct rs_endpoint_store **out
 	return 0;
 }
 
+void rs_endpoint_store_patience(struct rs_endpoint_store *s, int lock_ms)
+{
+	s->dir.lock_ms = lock_ms;
+}
+
 void rs_endpoint_store_close(struct rs_endpoint_store *s)
 {
 	if (!s)

@@ -111,6 +111,7 @@ int rs_ipam_open(const struct rs_ipam_config *cfg, struct rs_ipam **out, struct 
 	ipam->ranges.n_exclude = cfg->n_exclude;
 	ipam->ranges.rest_s = cfg->rest_s;
 	ipam->now_s = cfg->now_s;
+	ipam->dir.lock_ms = cfg->lock_ms;
 	*out = ipam;
 	return 0;
 }

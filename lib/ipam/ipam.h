@@ -35,6 +35,7 @@ struct rs_ipam_config {
 	uint32_t rest_s;     /* taken as it is, 0: no rest (the plugin's default is 30) */
 	const char *boot_id; /* this boot; NULL: read it */
 	int64_t now_s;	     /* 0: ask CLOCK_BOOTTIME, which nobody can set (tests pass one) */
+	int lock_ms;	     /* how long to wait for the folder's lock; 0: 10 s */
 };
 
 enum rs_lease_state {

@@ -51,24 +51,6 @@ static void *object_new(enum rs_kind kind)
 	return rs_calloc(1, sizes[kind]);
 }
 
-static void object_free(enum rs_kind kind, void *o)
-{
-	switch (kind) {
-	case RS_KIND_NAMESPACE:
-		rs_namespace_free(o);
-		break;
-	case RS_KIND_POD:
-		rs_pod_free(o);
-		break;
-	case RS_KIND_POLICY:
-		rs_policy_free(o);
-		break;
-	default:
-		rs_node_free(o);
-		break;
-	}
-}
-
 static int decode_kind(struct rs_dec *d, enum rs_kind kind, const struct rs_at *root, void *o)
 {
 	switch (kind) {
@@ -118,7 +100,7 @@ static int decode_object(struct rs_dec *d, enum rs_kind kind, const struct rs_at
 	if (rc < 0)
 		rc = refuse(d, err);
 	d->ns = d->name = NULL;
-	object_free(kind, o);
+	rs_object_free(kind, o);
 	return rc;
 }
 

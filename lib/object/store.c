@@ -54,7 +54,7 @@ _Static_assert(offsetof(struct rs_pod, meta) == 0, "metadata comes first");
 _Static_assert(offsetof(struct rs_policy, meta) == 0, "metadata comes first");
 _Static_assert(offsetof(struct rs_node, meta) == 0, "metadata comes first");
 
-static void object_free(enum rs_kind kind, void *o)
+void rs_object_free(enum rs_kind kind, void *o)
 {
 	switch (kind) {
 	case RS_KIND_NAMESPACE:
@@ -95,7 +95,7 @@ struct rs_store *rs_store_new(void)
 
 static void entry_free(enum rs_kind kind, struct entry *e)
 {
-	object_free(kind, e->object);
+	rs_object_free(kind, e->object);
 	free(e->key);
 	free(e);
 }
@@ -166,7 +166,7 @@ bool rs_store_put(struct rs_store *s, enum rs_kind kind, void *o)
 
 	if (e) {
 		changed = !object_equal(kind, e->object, o);
-		object_free(kind, e->object);
+		rs_object_free(kind, e->object);
 	} else {
 		e = add(s, kind, meta);
 	}

@@ -15,6 +15,9 @@ bool rs_store_put(struct rs_store *s, enum rs_kind kind, void *o);
 const struct rs_meta *rs_store_find(const struct rs_store *s, enum rs_kind kind, const char *ns,
 				    const char *name);
 
+/* Free an object of that kind; NULL is legal where the kind's own free allows it. */
+void rs_object_free(enum rs_kind kind, void *o);
+
 /* Count an object that was not read; one warning for each (kind, apiVersion), kept up to date. */
 void rs_store_skip(struct rs_store *s, const char *kind, const char *api_version);
 

@@ -102,7 +102,7 @@ bool lists(void)
 		       "python3 -c 'import json,sys; json.load(sys.stdin)' 2>&1");
 }
 
-/* ---- conntrack --------------------------------------------------------------------------------- */
+/* ---- conntrack ------------------------------------------------------------------------------- */
 
 static int conntrack(uint16_t type, uint16_t flags, mnl_cb_t cb, void *arg)
 {

@@ -34,7 +34,7 @@ static void want(bool ok, int family, const char *what)
 	check(ok, line);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static uint16_t port_of(int fd)
 {
@@ -127,7 +127,7 @@ static void test_errors(struct rs_dp *dp)
 	}
 }
 
-/* ---- no flow ----------------------------------------------------------------------------------- */
+/* ---- no flow --------------------------------------------------------------------------------- */
 
 static void test_notrack(struct rs_dp *dp)
 {
@@ -187,7 +187,22 @@ static void test_icmp6(void)
 	      "from a free pod what steers nobody passes, an advertisement of a router does not");
 }
 
-/* ---- TCP in mid-stream ------------------------------------------------------------------------- */
+/* Its reports on a pod link look as if they had come from there. */
+static void test_own_listener(struct rs_dp *dp)
+{
+	uint64_t before = drops_of(dp, RS_DROP_INVALID);
+	struct ipv6_mreq m = { .ipv6mr_interface = bed_ifindex(POD_C) };
+	int fd = bed_socket(NODE, 6, SOCK_DGRAM, 0);
+
+	inet_pton(AF_INET6, "ff15::4242", &m.ipv6mr_multiaddr);
+	check(setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m, sizeof(m)) == 0,
+	      "the node listens to a group on a pod link");
+	usleep(1500000);
+	check(drops_of(dp, RS_DROP_INVALID) == before, "its reports are not the pod's fault");
+	close(fd);
+}
+
+/* ---- TCP in mid-stream ----------------------------------------------------------------------- */
 
 static void test_midstream(struct rs_dp *dp)
 {
@@ -210,7 +225,7 @@ static void test_midstream(struct rs_dp *dp)
 	}
 }
 
-/* ---- fragments --------------------------------------------------------------------------------- */
+/* ---- fragments ------------------------------------------------------------------------------- */
 
 static bool big_udp(int family, uint16_t port)
 {
@@ -241,7 +256,7 @@ static void test_fragments(struct rs_dp *dp)
 	}
 }
 
-/* ---- Services ---------------------------------------------------------------------------------- */
+/* ---- Services -------------------------------------------------------------------------------- */
 
 /* There and back through a virtual address. */
 static bool service(const char *vip, int family, enum bed_place backend, uint16_t port)
@@ -295,7 +310,7 @@ static void test_services(struct rs_dp *dp)
 	bed_sh(NODE, NULL, "nft delete table inet svc");
 }
 
-/* ---- counts ------------------------------------------------------------------------------------ */
+/* ---- counts ---------------------------------------------------------------------------------- */
 
 static uint64_t judged(struct rs_dp *dp, uint8_t dir, uint32_t group, uint32_t cls)
 {
@@ -342,6 +357,7 @@ void test_hard(void)
 	dp = open_dp(); /* other tables came and went */
 	commit(dp, &full, &(struct rs_dp_commit){ 0 });
 	test_icmp6();
+	test_own_listener(dp);
 	test_midstream(dp);
 	test_fragments(dp);
 	test_services(dp);

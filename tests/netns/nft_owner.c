@@ -162,9 +162,10 @@ static bool kernel_owns(void)
 	rs_autofree char *why = NULL;
 	struct rs_dp_commit done;
 
-	check(commit(dp, &full, &done) && done.rebuilt && strstr(done.why, "has to be owned"),
-	      "a table without owner is made anew with one, and that is said");
+	check(commit(dp, &full, &done), "a table as this kernel can keep it");
 	why = dp->ops->conditions(dp);
+	check(why ? !done.rebuilt : done.rebuilt && strstr(done.why, "has to be owned"),
+	      "made anew, and that is said, only where it can be owned");
 	if (why)
 		printf("     %s\n", why);
 	dp->ops->remove(dp, NULL);
@@ -179,6 +180,9 @@ void test_owner(void)
 	struct agent a;
 	struct rs_dp *dp;
 
+	dp = open_dp();
+	commit(dp, &full, &done);
+	dp->ops->close(dp);
 	rs_dp_config_default(&fresh);
 	check(fresh.own_table, "owning is the default");
 	cfg.own_table = true;

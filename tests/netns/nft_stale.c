@@ -13,7 +13,7 @@
 #include "base/base.h"
 #include "dataplane/nft/nft.h"
 
-/* ---- a foreign change that is not heard of ----------------------------------------------------- */
+/* ---- a foreign change that is not heard of --------------------------------------------------- */
 
 /* Its watch hears nothing any more: every foreign change falls between the look and the batch. */
 static struct rs_dp *open_deaf(void)
@@ -75,7 +75,7 @@ static void test_why(void)
 	dp->ops->close(dp);
 }
 
-/* ---- stamps that run out ----------------------------------------------------------------------- */
+/* ---- stamps that run out --------------------------------------------------------------------- */
 
 /* Two bits, three stamps, three silent flows that hold one each: the next bump has to sweep. */
 static void test_wrap(void)
@@ -118,7 +118,7 @@ static void test_wrap(void)
 	cfg = keep;
 }
 
-/* ---- grace periods ----------------------------------------------------------------------------- */
+/* ---- grace periods --------------------------------------------------------------------------- */
 
 /* How many grace periods a commit waited for. */
 static uint64_t graces_of(struct rs_dp *dp, const struct bed_policy *p, struct rs_dp_commit *done)

@@ -7,6 +7,7 @@
 The last line is "N passed, N failed, N skipped". Names of tests carry the failure classes they check (XA4).
 """
 import argparse
+import fcntl
 import difflib
 import json
 import os
@@ -367,6 +368,25 @@ def routes_of_the_node_ranges(bed):
     bed.start()
     expect(until(lambda: "unreachable 10.7.1.0/24" in sh("ip", "-n", NODE, "route").stdout), "no IPv4 route")
     expect("unreachable fd07::/64" in sh("ip", "-n", NODE, "-6", "route").stdout, "no IPv6 route")
+
+
+@test
+def a_held_lock_does_not_stop_the_agent(bed):
+    bed.start()
+    expect(bed.cni("ADD")[0] == 0, bed.logs())
+    fd = os.open(bed.state + "/endpoints", os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    bed.write("p.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: late}}}")
+    expect(until(lambda: "older labels" in bed.logs()), bed.logs())
+    start = time.monotonic()
+    expect(bed.status()["ready"] and time.monotonic() - start < 2, time.monotonic() - start)
+    os.close(fd)
+
+    def saved():
+        record = bed.state + "/endpoints/" + os.listdir(bed.state + "/endpoints")[0]
+        with open(record) as f:
+            return "late" in f.read()
+    expect(until(saved, 15), "the labels were never written", bed.logs())
 
 
 # ---- the folder -----------------------------------------------------------------------------------

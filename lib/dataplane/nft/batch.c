@@ -153,8 +153,8 @@ static int describe(const struct rs_nft_batch *b, uint32_t seq, int errnum, stru
 }
 
 /*
- * Netlink works inside the send, so every answer is there when it returns: read until there is none.
- * Several messages may fail; the first one is the cause of the others.
+ * Netlink works inside the send, so every answer is there when it returns: read until there is
+ * none. Several messages may fail; the first one is the cause of the others.
  */
 static int read_answers(const struct rs_nft_batch *b, struct mnl_socket *nl, uint32_t ack,
 			struct rs_err *err)
@@ -252,8 +252,9 @@ int rs_nft_dump(struct mnl_socket *nl, struct nlmsghdr *h, mnl_cb_t cb, void *ar
 			return -errno;
 		errno = 0;
 		rc = mnl_cb_run(buf, (size_t)got, seq, port, cb, arg);
-		/* libmnl reports an interrupted dump (NLM_F_DUMP_INTR) as EINTR; the rest of it must still be
-		 * read, or it would be taken for the answer to the next request. */
+		/* libmnl reports an interrupted dump (NLM_F_DUMP_INTR) as EINTR; the rest of
+		 * it must still be read, or it would be taken for the answer to the next
+		 * request. */
 		if (rc < 0 && errno == EINTR) {
 			interrupted = true;
 			rc = !has_end(buf, got);

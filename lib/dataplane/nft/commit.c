@@ -26,10 +26,10 @@
 #define TRIAL_TABLE "ripstop_trial"
 
 /*
- * Every packet that was inside the rules when something was freed, moved or refused must have left them
- * (one RCU grace period) before anything else changes. Over two commits it could read a number that has
- * got another meaning, or write the stamp of the newest rules onto the oldest verdict; and a stamp is
- * chosen only when no packet can write an older one behind the dump.
+ * Every packet that was inside the rules when something was freed, moved or refused must have
+ * left them (one RCU grace period) before anything else changes. Over two commits it could read a
+ * number that has got another meaning, or write the stamp of the newest rules onto the oldest
+ * verdict; and a stamp is chosen only when no packet can write an older one behind the dump.
  */
 static void wait_grace(struct rs_nft *n)
 {
@@ -53,7 +53,8 @@ static int new_stamp(struct rs_nft *n, uint16_t from, uint16_t *out, struct rs_e
 	return rc ? rs_err_wrap(err, "choose a stamp") : 0;
 }
 
-/* Without a stamp there can be no cache; every packet is then judged, which refuses nothing wrongly. */
+/* Without a stamp there can be no cache; every packet is then judged, which refuses nothing
+ * wrongly. */
 static void give_up_cache(struct rs_nft *n, const struct rs_err *why)
 {
 	free(n->no_stamps);
@@ -282,7 +283,8 @@ static int attempt(struct rs_nft *n, const struct rs_nft_plan *to, const struct 
 	return apply(n, to, next, done, err);
 }
 
-/* News that nobody has asked for yet: a model that is known to be wrong would leave the damage there. */
+/* News that nobody has asked for yet: a model that is known to be wrong would leave the damage
+ * there. */
 static void hear_news(struct rs_nft *n)
 {
 	struct rs_nft_news news;

@@ -35,7 +35,8 @@ void rs_nft_put_profile_del(struct rs_nft_batch *b, const char *table, const str
 void rs_nft_put_profile_change(struct rs_nft_batch *b, const char *table,
 			       const struct rs_nft_plan *p, size_t i);
 
-/* All state of a plan into an empty table; and the steps of a difference, in an order that works. */
+/* All state of a plan into an empty table; and the steps of a difference, in an
+ * order that works. */
 void rs_nft_put_plan(struct rs_nft_batch *b, const char *table, const struct rs_nft_plan *p);
 void rs_nft_put_diff(struct rs_nft_batch *b, const char *table, const struct rs_nft_plan *from,
 		     const struct rs_nft_plan *to, const struct rs_nft_diff *d);

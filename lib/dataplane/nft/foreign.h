@@ -10,8 +10,8 @@
 #include <ripstop/error.h>
 
 /*
- * *text: one line for each rule that may write bits of mask, NULL when there is none (caller frees).
- * Sees nftables and iptables-nft; rules of iptables-legacy cannot be read this way.
+ * *text: one line for each rule that may write bits of mask, NULL when there is none (caller
+ * frees). Sees nftables and iptables-nft; rules of iptables-legacy cannot be read this way.
  */
 int rs_nft_foreign_scan(struct mnl_socket *nl, uint32_t mask, char **text, struct rs_err *err);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* lift.c - the way back: elements and profile chains to an IR, with a fault named where none fits. */
+/* lift.c - the way back: elements and profile chains to an IR, with a fault named where none
+ * fits. */
 #include "dataplane/nft/plan.h"
 
 #include <errno.h>

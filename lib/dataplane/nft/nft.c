@@ -235,7 +235,8 @@ static int nft_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs
 	if (!rc)
 		rc = rs_nft_check_others(n, err);
 	if (!rc && was_cached && n->conflict && was_known && n->model) {
-		/* A failure means that the element is gone already, or that audit will find worse. */
+		/* A failure means that the element is gone already, or that audit will find
+		 * worse. */
 		(void)close_cache(n, NULL);
 	}
 	*foreign |= was_known && !n->known;

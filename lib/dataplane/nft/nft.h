@@ -2,8 +2,9 @@
 /*
  * nft.h - the handle behind rs_dp_nft and what its files share.
  *
- * The model is what the kernel holds of ours, as far as we know: from a read or from the last commit. While it
- * is not known (a start, a failed batch, foreign news) the next commit reads first.
+ * The model is what the kernel holds of ours, as far as we know: from a read or from the last
+ * commit. While it is not known (a start, a failed batch, foreign news) the next commit reads
+ * first.
  */
 #ifndef RIPSTOP_DATAPLANE_NFT_NFT_H
 #define RIPSTOP_DATAPLANE_NFT_NFT_H

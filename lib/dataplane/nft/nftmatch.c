@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* nftmatch.c - matches and verdicts as expressions and as words, and the rules of profile chains. */
+/* nftmatch.c - matches and verdicts as expressions and as words, and the rules of
+ * profile chains. */
 /* Before the kernel's headers, which then leave its names alone. */
 #include <netinet/in.h>
 
@@ -23,7 +24,8 @@ void rs_m_family(struct rs_nft_rule *r, int family)
 	rs_x_cmp(r, 0, NFT_CMP_EQ, &proto, 1);
 }
 
-/* A pod link: our group or the neighbouring one, in which condemned links wait for their removal. */
+/* A pod link: our group or the neighbouring one, in which condemned links wait for
+ * their removal. */
 void rs_m_pod_link(struct rs_nft_rule *r, uint32_t link_group, uint32_t key, uint32_t op)
 {
 	uint32_t mask = ~1u, zero = 0, group = link_group & ~1u;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nftmatch.h - the sentences of our rules: each call writes its expressions and its words in one place.
+ * nftmatch.h - the sentences of our rules: each call writes its expressions and its words in one
+ * place.
  */
 #ifndef RIPSTOP_DATAPLANE_NFT_NFTMATCH_H
 #define RIPSTOP_DATAPLANE_NFT_NFTMATCH_H

@@ -77,7 +77,8 @@ static void grow(struct rs_nft_elems *e, size_t stride)
 	e->hash = rs_reallocarray(e->hash, e->cap, sizeof(*e->hash));
 }
 
-/* Copies at most RS_NFT_COMMENT_MAX bytes; what could end the quotes or steer a terminal becomes '?'. */
+/* Copies at most RS_NFT_COMMENT_MAX bytes; what could end the quotes or steer a terminal becomes
+ * '?'. */
 static uint32_t put_comment(struct rs_strbuf *pool, const char *text, uint32_t *hash)
 {
 	size_t at = pool->len;

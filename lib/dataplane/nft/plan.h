@@ -6,9 +6,9 @@
  *	print.c	plan -> text		diff.c	two plans -> what to delete and add
  *	encode.c plan -> netlink	readback.c kernel -> plan
  *
- * Invariants: entries of a set are sorted by rs_nft_key_cmp() without duplicates; an interval is one
- * entry with both ends inclusive; profiles are sorted by (dir, profile), ports of a profile in
- * the order of evaluation (every other protocol last).
+ * Invariants: entries of a set are sorted by rs_nft_key_cmp() without duplicates; an interval is
+ * one entry with both ends inclusive; profiles are sorted by (dir, profile), ports of a profile
+ * in the order of evaluation (every other protocol last).
  */
 #ifndef RIPSTOP_DATAPLANE_NFT_PLAN_H
 #define RIPSTOP_DATAPLANE_NFT_PLAN_H
@@ -54,7 +54,8 @@ struct rs_nft_plan *rs_nft_plan_from_ir(const struct rs_ir *ir);
 /* -EBADMSG when the plan is not one that an IR could have made (a damaged table). */
 int rs_nft_plan_to_ir(const struct rs_nft_plan *p, struct rs_ir **out, struct rs_err *err);
 
-/* Forget the comments of big sets (their hashes stay): for a plan that is only compared from now on. */
+/* Forget the comments of big sets (their hashes stay): for a plan that is only compared from now
+ * on. */
 void rs_nft_plan_slim(struct rs_nft_plan *p);
 
 /* Append an entry; the comment is made harmless for a listing and cut. Then rs_nft_plan_sort(). */

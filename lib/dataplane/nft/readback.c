@@ -323,7 +323,8 @@ static int read_once(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool
 		return rc;
 	if (!k->why_not)
 		k->plan = rs_nft_plan_new();
-	/* Also of a table that cannot be adopted: its stamps may still be given out until it goes. */
+	/* Also of a table that cannot be adopted: its stamps may still be given out until it
+	 * goes. */
 	rc = rs_nft_each_elem(nl, RS_NFT_TABLE, rs_nft_sets[SET_STAMP_NOW].name, take_stamp, k);
 	if (k->why_not)
 		return rc == -ENOENT ? 0 : rc;

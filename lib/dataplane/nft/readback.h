@@ -27,7 +27,8 @@ struct rs_nft_kernel {
 void rs_nft_kernel_clear(struct rs_nft_kernel *k);
 #define rs_auto_kernel __attribute__((cleanup(rs_nft_kernel_clear))) struct rs_nft_kernel
 
-/* Read it all, again when somebody changes the ruleset meanwhile. cache: as in rs_nft_skeleton_make(). */
+/* Read it all, again when somebody changes the ruleset meanwhile. cache: as in
+ * rs_nft_skeleton_make(). */
 int rs_nft_readback(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool cache,
 		    struct rs_nft_kernel *out, struct rs_err *err);
 

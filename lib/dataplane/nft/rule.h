@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rule.h - a rule as plain data: a short program over sixteen 32-bit registers, and the same in words.
+ * rule.h - a rule as plain data: a short program over sixteen 32-bit registers, and the same in
+ * words.
  *
- * skeleton.c and plan.c write such rules, encode.c turns them into netlink, print.c shows the words,
- * readback.c compares them with the kernel's.
+ * skeleton.c and plan.c write such rules, encode.c turns them into netlink, print.c shows the
+ * words, readback.c compares them with the kernel's.
  */
 #ifndef RIPSTOP_DATAPLANE_NFT_RULE_H
 #define RIPSTOP_DATAPLANE_NFT_RULE_H

@@ -18,9 +18,9 @@ void rs_nft_rules_chain(struct rs_nft_rules *r, const char *name);
 int rs_nft_rules_take(const struct nlmsghdr *h, void *arg);
 
 /*
- * Compare: fixed chains with the skeleton (the stamp is the one of k), profile chains with what their
- * ports would make. Fills k->plan's profiles, k->stamp_handle and k->rules. NULL, or what is wrong
- * (caller frees).
+ * Compare: fixed chains with the skeleton (the stamp is the one of k), profile chains with what
+ * their ports would make. Fills k->plan's profiles, k->stamp_handle and k->rules. NULL, or what
+ * is wrong (caller frees).
  */
 char *rs_nft_rules_check(struct rs_nft_rules *r, const struct rs_dp_config *cfg, bool cache,
 			 struct rs_nft_kernel *k);

@@ -137,7 +137,8 @@ const struct rs_nft_set_def rs_nft_sets[SETS] = {
 			    .dynamic = true },
 };
 
-/* Below defragmentation (-400) and before conntrack (-200); after IPVS (98, 99) and before SNAT (100). */
+/* Below defragmentation (-400) and before conntrack (-200); after IPVS (98, 99) and before SNAT
+ * (100). */
 const struct rs_nft_chain_def rs_nft_chains[] = {
 	{ "guard", true, NF_INET_PRE_ROUTING, -310 },
 	{ "from_pod", false, 0, 0 },

@@ -2,8 +2,9 @@
 /*
  * schema.h - the fixed shape of `table inet ripstop`: its sets, chains, counters and names.
  *
- * Names are no words of nft's grammar (a test lists every object by its name), and the layout number
- * goes up with every change of anything here or in skeleton.c: a table of another number is made anew.
+ * Names are no words of nft's grammar (a test lists every object by its name), and the layout
+ * number goes up with every change of anything here or in skeleton.c: a table of another number
+ * is made anew.
  *
  * Listing: `nft list table inet ripstop` and `nft -j` work; re-loading the output does not, because
  * nft has no syntax for "a lookup's result is a word of the next lookup's key".

@@ -3,8 +3,8 @@
  * skeleton.c - the fixed rules of the table, with the reason of each.
  *
  * Three rules of writing: a lookup in a map gets a register and a comparison after it (kernel 6.1
- * refuses it otherwise, and nft would print the rule without its condition); every chain that judges
- * ends in a verdict of ours; what is absent is never open.
+ * refuses it otherwise, and nft would print the rule without its condition); every chain that
+ * judges ends in a verdict of ours; what is absent is never open.
  */
 /* Before the kernel's headers, which then leave its names alone. */
 #include <netinet/in.h>
@@ -119,8 +119,8 @@ static void make_from_pod(struct maker *m)
 	rs_v_goto(rule(m, "from_pod"), "spoofed");
 }
 
-/* A pod's kernel looks for routers, listeners and duplicates on its own: no use here, no alarm. What
- * could steer the node (router advertisement, redirect) goes the same way. */
+/* A pod's kernel looks for routers, listeners and duplicates on its own: no use here, no
+ * alarm. What could steer the node (router advertisement, redirect) goes the same way. */
 static void make_pod_icmp6(struct maker *m)
 {
 	static const uint8_t quiet[][2] = { { 130, 134 }, { 137, 137 }, { 143, 143 } };
@@ -311,8 +311,9 @@ static void make_fresh(struct maker *m)
 }
 
 /*
- * The node's own listener reports carry the link they leave by as the one they came from, so they do not
- * look made here. From a pod none gets this far (guard), and nobody forwards the link-local scope.
+ * The node's own listener reports carry the link they leave by as the one they came from, so they
+ * do not look made here. From a pod none gets this far (guard), and nobody forwards the
+ * link-local scope.
  */
 static void make_own_listener(struct maker *m)
 {
@@ -415,8 +416,8 @@ static void make_half(struct maker *m, uint8_t dir)
 	}
 }
 
-/* The egress half is jumped to and its allow is `return`: with a goto into the ingress half a kernel
- * without memory in its validation would walk every pair of profiles. */
+/* The egress half is jumped to and its allow is `return`: with a goto into the ingress half a
+ * kernel without memory in its validation would walk every pair of profiles. */
 static void make_client(struct maker *m)
 {
 	for (int f = 4; f <= 6; f += 2) {

@@ -20,7 +20,8 @@ void rs_nft_skeleton_make(struct rs_nft_skeleton *s, const struct rs_dp_config *
 			  uint16_t stamp);
 void rs_nft_skeleton_free(struct rs_nft_skeleton *s);
 
-/* One rule of a profile chain: proto 0 is every protocol; the last rule of the chain has deny set. */
+/* One rule of a profile chain: proto 0 is every protocol; the last rule of the chain has deny
+ * set. */
 void rs_nft_port_rule(struct rs_nft_rule *r, uint8_t dir, uint8_t proto, uint16_t lo, uint16_t hi,
 		      bool allow);
 void rs_nft_port_end(struct rs_nft_rule *r, uint8_t dir);

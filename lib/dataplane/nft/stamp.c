@@ -125,8 +125,9 @@ static int dump_flows(struct sweep *w, struct mnl_socket *nl, struct rs_err *err
 	for (int i = 0; i < 8 && rc == -EINTR; i++)
 		rc = rs_nft_dump(nl, ct_request(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC),
 				 on_flow, w);
-	/* A flow that such a dump may have missed is one that ended or began meanwhile, and a new one
-	 * can only hold the current stamp; but what cannot be read through is not trusted. */
+	/* A flow that such a dump may have missed is one that ended or began meanwhile, and a
+	 * new one can only hold the current stamp; but what cannot be read through is not
+	 * trusted. */
 	if (rc)
 		return rs_err_sys(err, -rc, "read the marks of conntrack");
 	return 0;
@@ -143,7 +144,8 @@ int rs_nft_stamps_load(struct rs_nft_stamps *s, struct mnl_socket *nl, struct rs
 	return rc;
 }
 
-/* Zero our bits in one flow; that it is gone, or cannot be changed, shows in the dump that follows. */
+/* Zero our bits in one flow; that it is gone, or cannot be changed, shows in the dump that
+ * follows. */
 static void clear_flow(const struct rs_nft_stamps *s, struct mnl_socket *nl,
 		       const struct old_flow *f)
 {

@@ -2,10 +2,11 @@
 /*
  * stamp.h - the values that mark a flow as "allowed by the rules in force".
  *
- * A stamp lives in our bits of ct mark and so outlives rules, table and agent. One is taken only when no
- * flow of this namespace can hold it: conntrack is dumped once, what was given out since is remembered,
- * and when all are used it is dumped again; flows that still hold old stamps then have our bits set to
- * zero (they are judged on their next packet anyway). 0 is never a stamp: it is what new flows have.
+ * A stamp lives in our bits of ct mark and so outlives rules, table and agent. One is taken only
+ * when no flow of this namespace can hold it: conntrack is dumped once, what was given out since
+ * is remembered, and when all are used it is dumped again; flows that still hold old stamps then
+ * have our bits set to zero (they are judged on their next packet anyway). 0 is never a stamp: it
+ * is what new flows have.
  */
 #ifndef RIPSTOP_DATAPLANE_NFT_STAMP_H
 #define RIPSTOP_DATAPLANE_NFT_STAMP_H
