@@ -43,7 +43,7 @@ struct rs_dp_config {
 	uint16_t nflog_group;	/* default 41 */
 	uint32_t log_rate;	/* drop records a second and pod, default 10; 0: no records */
 	/* nft: nobody else may change the table while we live, and it stays when we die (owner and
-	 * persist, kernel 6.9 and later; a kernel without both: a condition says so). Default true. */
+	 * persist, kernel 6.9 and later; else a condition says so). Default true. */
 	bool own_table;
 };
 
