@@ -98,6 +98,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
 		rc = rs_httpd_start(a, err);
 	if (rc < 0)
 		return rc;
+	/* A record that a plugin took back before it could have told us is not ours to keep. */
+	rs_gc_run(a, rs_mono_ms());
 	rs_registry_list(a->reg, &n);
 	rs_log(RS_LOG_INFO, "started", "version", RIPSTOP_VERSION, "node", a->opt.node_name,
 	       "dataplane", a->dp->ops->name, "manifests", a->opt.manifests, "endpoints",

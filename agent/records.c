@@ -265,6 +265,12 @@ size_t rs_registry_bury(struct rs_registry *r)
 	return done;
 }
 
+char *const *rs_registry_damaged(const struct rs_registry *r, size_t *n)
+{
+	*n = r->damaged.n;
+	return r->damaged.v;
+}
+
 void rs_registry_conditions(const struct rs_registry *r, struct rs_conditions *out)
 {
 	for (size_t i = 0; i < r->damaged.n; i++)

@@ -96,6 +96,9 @@ struct rs_attached *const *rs_registry_list(struct rs_registry *r, size_t *n);
 /* The same as the compiler wants them, without those in conflict; valid until the next change. */
 const struct rs_local_pod *rs_registry_locals(struct rs_registry *r, size_t *n);
 
+/* "FILE: why" of every damaged record the last scan found; valid until the next one. */
+char *const *rs_registry_damaged(const struct rs_registry *r, size_t *n);
+
 void rs_registry_conditions(const struct rs_registry *r, struct rs_conditions *out);
 
 const char *rs_label_origin_name(enum rs_label_origin o);

@@ -77,17 +77,37 @@ static int remove_state(const struct rs_agent *a, struct rs_err *err)
 	return 0;
 }
 
+/* Whose record cannot be read is attached too: nothing says that it is not. */
+static int refuse_damaged(const struct rs_agent *a, struct rs_err *err)
+{
+	size_t n = 0;
+	char *const *v = rs_registry_damaged(a->reg, &n);
+
+	if (!n)
+		return 0;
+	rs_err_set(err, EBUSY,
+		   "%zu attachment records are damaged and may each stand for a pod: %s/endpoints/%s%s",
+		   n, a->opt.state_dir, v[0], n > 1 ? ", ..." : "");
+	return rs_err_hint(err, "look at the files and the node's pods, then say --force");
+}
+
+static int refuse(const struct rs_agent *a, size_t n_pods, struct rs_err *err)
+{
+	if (!n_pods)
+		return refuse_damaged(a, err);
+	rs_err_set(err, EBUSY, "%zu pods are attached and would lose their policy", n_pods);
+	return rs_err_hint(err, "remove them first, or say --force");
+}
+
 int rs_uninstall(struct rs_agent *a, struct rs_err *err)
 {
 	size_t n = 0;
 	int rc = list_pods(a, &n, err);
 
+	if (rc == 0 && !a->opt.force)
+		rc = refuse(a, n, err);
 	if (rc < 0)
 		return rc;
-	if (n && !a->opt.force) {
-		rs_err_set(err, EBUSY, "%zu pods are attached and would lose their policy", n);
-		return rs_err_hint(err, "remove them first, or say --force");
-	}
 	rc = a->dp->ops->remove(a->dp, err);
 	if (rc == 0)
 		rc = rs_routes_remove(rs_host_netlink(a->host_real), err);

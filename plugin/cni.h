@@ -209,8 +209,8 @@ struct cni_plumb {
 int cni_plumb_open(struct cni_plumb *p, const struct cni_call *c, struct rs_err *err);
 void cni_plumb_close(struct cni_plumb *p);
 /* Everything but the host end's going up: no packet passes yet. */
-int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint *e, uint32_t group,
-		      const struct cni_routes *routes, struct rs_err *err);
+int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
+		      uint32_t group, const struct cni_routes *routes, struct rs_err *err);
 /* After the agent's answer: the link goes up, the node learns the way. */
 int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err);
 
@@ -220,9 +220,10 @@ int cni_sysctl_pod_link(int netns_fd, const struct rs_endpoint *e, struct rs_err
 
 /* ---- the agent (cni_agent.c) ----------------------------------------------------------------- */
 
-int cni_agent_attach(struct cni_call *c, struct rs_err *err);
+/* *nobody: at no try was there anybody at the socket; no agent has heard of the pod. */
+int cni_agent_attach(struct cni_call *c, bool *nobody, struct rs_err *err);
 int cni_agent_detach(const struct cni_config *conf, const char *container_id, const char *ifname,
-		     int timeout_ms, struct rs_err *err);
+		     int timeout_ms, bool *nobody, struct rs_err *err);
 /* -ENOTCONN when there is nobody to ask. */
 int cni_agent_check(struct cni_call *c, struct rs_err *err);
 void cni_agent_report(struct cni_call *c, const struct rs_err *why);
@@ -236,12 +237,14 @@ struct cni_release {
 	const char *container_id;
 	const char *ifname;
 	bool ask_agent; /* false only while the agent cannot have heard of it */
+	bool unheard;	/* nor has any agent, so that with nobody to ask there is nothing to clear */
 	int timeout_ms; /* for the agent */
 };
 
 /*
  * Link down, agent, link away, record, lease; goes on after a fault and reports the first one. When
  * the agent does not answer, the record becomes a tombstone and the lease stays, which is no fault.
+ * What no agent ever heard of needs no tombstone while there is none: its record goes at once.
  */
 int cni_release(const struct cni_release *r, struct rs_err *err);
 /* The group of pod links' host ends: node.json's, else RS_LINK_GROUP. */

@@ -25,6 +25,7 @@ struct add {
 	struct json_object *dns;       /* borrowed */
 	bool asked_delegate;
 	bool asked_agent;
+	bool nobody; /* no agent was ever there to be asked */
 };
 
 static void add_clear(struct add *a)
@@ -225,13 +226,14 @@ static int build(struct add *a, struct rs_err *err)
 	int rc = get_addresses(a, err);
 
 	if (rc == 0)
-		rc = cni_plumb_prepare(&a->plumb, a->e, group_of(a), &a->routes, err);
+		rc = cni_plumb_prepare(&a->plumb, a->store, a->e, group_of(a), &a->routes,
+				       err);
 	if (rc == 0)
 		rc = rs_endpoint_update(a->store, a->e, err);
 	if (rc < 0)
 		return rc;
 	a->asked_agent = true;
-	rc = cni_agent_attach(a->call, err);
+	rc = cni_agent_attach(a->call, &a->nobody, err);
 	return rc < 0 ? rc : cni_plumb_open_gate(&a->plumb, a->e, err);
 }
 
@@ -244,6 +246,7 @@ static void undo(struct add *a)
 		.container_id = a->e->container_id,
 		.ifname = a->e->ifname,
 		.ask_agent = a->asked_agent,
+		.unheard = a->nobody,
 		.timeout_ms = UNDO_MS,
 	};
 	rs_auto_err err = { 0 };

@@ -29,14 +29,14 @@ static int left_ms(const struct cni_call *c)
 	return left > 100 ? (int)left : 100;
 }
 
-int cni_agent_attach(struct cni_call *c, struct rs_err *err)
+int cni_agent_attach(struct cni_call *c, bool *nobody, struct rs_err *err)
 {
 	rs_autojson struct json_object *o = request("attach", c->env.container_id, c->env.ifname);
 	int left = left_ms(c), rc;
 	int deadline = left > 2 * ANSWER_MARGIN_MS ? left - ANSWER_MARGIN_MS : left / 2;
 
 	json_object_object_add(o, "deadlineMs", json_object_new_int(deadline));
-	rc = rs_ctl_call_retry(c->conf.socket, o, left, NULL, err);
+	rc = rs_ctl_call_told(c->conf.socket, o, left, true, NULL, nobody, err);
 	if (rc < 0) {
 		rs_err_wrap(err, "the agent did not take the pod");
 		/* Whatever stood in the way may be gone by the next try. */
@@ -46,11 +46,11 @@ int cni_agent_attach(struct cni_call *c, struct rs_err *err)
 }
 
 int cni_agent_detach(const struct cni_config *conf, const char *container_id, const char *ifname,
-		     int timeout_ms, struct rs_err *err)
+		     int timeout_ms, bool *nobody, struct rs_err *err)
 {
 	rs_autojson struct json_object *o = request("detach", container_id, ifname);
 
-	return rs_ctl_call(conf->socket, o, timeout_ms, NULL, err);
+	return rs_ctl_call_told(conf->socket, o, timeout_ms, false, NULL, nobody, err);
 }
 
 static bool nobody_there(const struct cni_call *c, int rc)

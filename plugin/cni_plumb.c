@@ -39,13 +39,32 @@ void cni_plumb_close(struct cni_plumb *p)
 		close(p->netns_fd);
 }
 
-/* A link of this very name in our group that nobody has a record of: left by a node that lost its
- * state folder. Its name is made from this call's key, so it can be nobody else's. */
-static int remove_stale(struct cni_plumb *p, const char *name, uint32_t group, struct rs_err *err)
+/* The link of that name may be a living pod's: then this attachment cannot be made, another can. */
+static int refuse_rival(struct rs_endpoint_store *store, const struct rs_endpoint *e,
+			struct rs_err *err)
 {
-	struct rs_link old;
-	int rc = rs_link_get(p->host, name, &old, err);
+	rs_autofree char *rival = NULL;
+	int rc = rs_endpoint_name_rival(store, e->container_id, e->ifname, &rival, err);
 
+	if (rc < 0 || !rival)
+		return rc;
+	rs_err_set(err, EEXIST, "the link name %s is in use by the attachment of %s",
+		   e->host_ifname, rival);
+	rs_err_hint(err, "names are a hash of containerID and interface: a new sandbox gets another");
+	return rs_err_cni(err, RS_CNI_TRY_AGAIN);
+}
+
+/* A link of this very name in our group that nobody has a record of: left by a node that lost its
+ * state folder. */
+static int remove_stale(struct cni_plumb *p, struct rs_endpoint_store *store,
+			const struct rs_endpoint *e, uint32_t group, struct rs_err *err)
+{
+	const char *name = e->host_ifname;
+	struct rs_link old;
+	int rc = refuse_rival(store, e, err);
+
+	if (rc == 0)
+		rc = rs_link_get(p->host, name, &old, err);
 	if (rc < 0)
 		return rc;
 	if (strcmp(old.kind, "veth") || (old.group != group && old.group != (group ^ 1))) {
@@ -58,7 +77,8 @@ static int remove_stale(struct cni_plumb *p, const char *name, uint32_t group, s
 	return rs_link_del(p->host, old.ifindex, err);
 }
 
-static int create(struct cni_plumb *p, struct rs_endpoint *e, uint32_t group, struct rs_err *err)
+static int create(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
+		  uint32_t group, struct rs_err *err)
 {
 	struct rs_veth v = {
 		.host_name = e->host_ifname,
@@ -73,7 +93,7 @@ static int create(struct cni_plumb *p, struct rs_endpoint *e, uint32_t group, st
 	memcpy(v.pod_mac, e->pod_mac, sizeof(v.pod_mac));
 	rc = rs_veth_create(p->host, &v, &p->host_link, err);
 	if (rc == -EEXIST) {
-		rc = remove_stale(p, e->host_ifname, group, err);
+		rc = remove_stale(p, store, e, group, err);
 		if (rc == 0)
 			rc = rs_veth_create(p->host, &v, &p->host_link, err);
 	}
@@ -164,10 +184,10 @@ static int host_neighbours(struct cni_plumb *p, const struct rs_endpoint *e, str
 	return rc;
 }
 
-int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint *e, uint32_t group,
-		      const struct cni_routes *routes, struct rs_err *err)
+int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
+		      uint32_t group, const struct cni_routes *routes, struct rs_err *err)
 {
-	int rc = create(p, e, group, err);
+	int rc = create(p, store, e, group, err);
 
 	if (rc == 0)
 		rc = cni_sysctl_host_link(e, err);

@@ -31,6 +31,14 @@ static bool is_ours(const struct cni_release *r, const struct rs_endpoint *e,
 	return l->group == group || l->group == (group ^ 1);
 }
 
+/* Found by its name alone: is it another attachment's? Not to know counts as yes. */
+static bool is_anothers(const struct cni_release *r)
+{
+	rs_autofree char *rival = NULL;
+
+	return rs_endpoint_name_rival(r->store, r->container_id, r->ifname, &rival, NULL) < 0 || rival;
+}
+
 static bool find_link(const struct cni_release *r, const struct rs_endpoint *e, struct rs_nl *nl,
 		      struct rs_link *out)
 {
@@ -40,16 +48,28 @@ static bool find_link(const struct cni_release *r, const struct rs_endpoint *e, 
 	    is_ours(r, e, out))
 		return true;
 	rs_endpoint_host_ifname(r->container_id, r->ifname, name);
-	return rs_link_get(nl, name, out, NULL) == 0 && is_ours(r, e, out);
+	return rs_link_get(nl, name, out, NULL) == 0 && is_ours(r, e, out) &&
+	       (e || !is_anothers(r));
 }
 
-static bool ask_agent(const struct cni_release *r)
+/* The address comes after the record and stands in it before any agent is asked: without one there
+ * was nothing to ask for, and nothing that an agent which reads the record could put anywhere. */
+static bool is_unheard(const struct cni_release *r, const struct rs_endpoint *e)
+{
+	return r->unheard || (e && e->state == RS_ENDPOINT_LIVE && !e->n_ips && !e->host_ifindex);
+}
+
+static bool ask_agent(const struct cni_release *r, bool unheard)
 {
 	rs_auto_err err = { 0 };
+	bool nobody;
 
 	if (!r->ask_agent)
 		return true;
-	if (cni_agent_detach(r->conf, r->container_id, r->ifname, r->timeout_ms, &err) == 0)
+	if (cni_agent_detach(r->conf, r->container_id, r->ifname, r->timeout_ms, &nobody, &err) ==
+	    0)
+		return true;
+	if (unheard && nobody)
 		return true;
 	cni_warn("container %s: its rules are left to the agent to remove: %s", r->container_id,
 		 rs_err_str(&err));
@@ -110,7 +130,7 @@ static int drop_link(const struct cni_release *r, const struct rs_endpoint *e, b
 	/* A link that will not go down may still be deleted. */
 	if (found)
 		rs_link_set_up(nl, link.ifindex, false, NULL);
-	*detached = (!known && !found) || ask_agent(r);
+	*detached = (!known && !found) || ask_agent(r, is_unheard(r, e));
 	return found ? rs_link_del(nl, link.ifindex, err) : 0;
 }
 
@@ -132,6 +152,12 @@ int cni_release(const struct cni_release *r, struct rs_err *err)
 	if (!detached)
 		return entomb(r, err);
 	rc = rs_endpoint_remove(r->store, r->container_id, r->ifname, err);
+	/*
+	 * An agent that starts reads the records and only then listens. One that read ours before it
+	 * went either hears this, or looks at the records again once it listens.
+	 */
+	if (rc == 0 && is_unheard(r, e) && !ask_agent(r, true))
+		return entomb(r, err);
 	if (rc == 0 && r->ipam)
 		rc = rs_ipam_release(r->ipam, r->container_id, r->ifname, err);
 	return rc;

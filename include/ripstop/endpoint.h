@@ -130,6 +130,11 @@ int rs_endpoint_each(struct rs_endpoint_store *s,
 			       void *arg),
 		     void *arg, struct rs_err *err);
 
+/* The record (its file's name; the caller frees it) of another key that has the host link name of
+ * this one, damaged ones too; *rival is NULL when there is none. -errno when it cannot be known. */
+int rs_endpoint_name_rival(struct rs_endpoint_store *s, const char *container_id,
+			   const char *ifname, char **rival, struct rs_err *err);
+
 /* JSON text of a record and back (for the files, the control socket's answers, the fuzzer). */
 char *rs_endpoint_to_json(const struct rs_endpoint *e);
 int rs_endpoint_from_json(const char *text, size_t len, struct rs_endpoint **out,

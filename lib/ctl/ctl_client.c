@@ -21,6 +21,7 @@ struct call {
 	const char *path;
 	int64_t until; /* rs_mono_ms() */
 	int timeout_ms;
+	bool somebody; /* at one try at least the socket was neither missing nor refused */
 };
 
 static int left_ms(const struct call *c)
@@ -83,7 +84,7 @@ static void pause_ms(const struct call *c, int ms)
 	nanosleep(&ts, NULL);
 }
 
-static int open_socket(const struct call *c, struct rs_err *err)
+static int open_socket(struct call *c, struct rs_err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	rs_autoclose int fd = -1;
@@ -97,12 +98,17 @@ static int open_socket(const struct call *c, struct rs_err *err)
 		return rs_err_sys(err, errno, "socket");
 	/* EAGAIN: its queue of waiting clients is full. */
 	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			return no_agent(c, errno, err);
+		int why = errno;
+
+		if (why != ENOENT && why != ECONNREFUSED)
+			c->somebody = true;
+		if (why != EAGAIN && why != EINTR)
+			return no_agent(c, why, err);
 		if (!left_ms(c))
 			return timed_out(c, "take the connection", err);
 		pause_ms(c, 5);
 	}
+	c->somebody = true;
 	return rs_steal_fd(&fd);
 }
 
@@ -220,7 +226,7 @@ static int read_answer(const struct call *c, const char *body, size_t len, bool 
 	return 0;
 }
 
-static int call_once(const struct call *c, const char *frame, size_t len, bool *answered,
+static int call_once(struct call *c, const char *frame, size_t len, bool *answered,
 		     struct json_object **result, struct rs_err *err)
 {
 	rs_auto_strbuf b = { 0 };
@@ -246,30 +252,15 @@ static int make_request(struct json_object *request, char **frame, size_t *len, 
 	return rs_ctl_frame_make(request, frame, len, err);
 }
 
-int rs_ctl_call(const char *socket_path, struct json_object *request, int timeout_ms,
-		struct json_object **result, struct rs_err *err)
-{
-	struct call c = { socket_path, rs_mono_ms() + timeout_ms, timeout_ms };
-	rs_autofree char *frame = NULL;
-	bool answered;
-	size_t len;
-	int rc;
-
-	if (result)
-		*result = NULL;
-	rc = make_request(request, &frame, &len, err);
-	return rc < 0 ? rc : call_once(&c, frame, len, &answered, result, err);
-}
-
 static bool agent_is_away(int rc)
 {
 	return rc == -ENOENT || rc == -ECONNREFUSED || rc == -ECONNRESET || rc == -EPIPE;
 }
 
-int rs_ctl_call_retry(const char *socket_path, struct json_object *request, int timeout_ms,
-		      struct json_object **result, struct rs_err *err)
+int rs_ctl_call_told(const char *socket_path, struct json_object *request, int timeout_ms,
+		     bool retry, struct json_object **result, bool *nobody, struct rs_err *err)
 {
-	struct call c = { socket_path, rs_mono_ms() + timeout_ms, timeout_ms };
+	struct call c = { socket_path, rs_mono_ms() + timeout_ms, timeout_ms, false };
 	rs_autofree char *frame = NULL;
 	bool answered;
 	size_t len;
@@ -277,13 +268,31 @@ int rs_ctl_call_retry(const char *socket_path, struct json_object *request, int 
 
 	if (result)
 		*result = NULL;
+	*nobody = false;
 	rc = make_request(request, &frame, &len, err);
 	if (rc < 0)
 		return rc;
 	for (;;) {
 		rc = call_once(&c, frame, len, &answered, result, err);
-		if (answered || !agent_is_away(rc) || left_ms(&c) <= RETRY_MS)
+		*nobody = !c.somebody;
+		if (!retry || answered || !agent_is_away(rc) || left_ms(&c) <= RETRY_MS)
 			return rc;
 		pause_ms(&c, RETRY_MS);
 	}
+}
+
+int rs_ctl_call(const char *socket_path, struct json_object *request, int timeout_ms,
+		struct json_object **result, struct rs_err *err)
+{
+	bool nobody;
+
+	return rs_ctl_call_told(socket_path, request, timeout_ms, false, result, &nobody, err);
+}
+
+int rs_ctl_call_retry(const char *socket_path, struct json_object *request, int timeout_ms,
+		      struct json_object **result, struct rs_err *err)
+{
+	bool nobody;
+
+	return rs_ctl_call_told(socket_path, request, timeout_ms, true, result, &nobody, err);
 }

@@ -62,7 +62,9 @@ int rs_ifname_check(const char *ifname, struct rs_err *err)
 	return 0;
 }
 
-/* FNV-1a, 64 bit. Not keyed: a collision is no leak, the second link simply cannot be made. */
+/* FNV-1a, 64 bit, not keyed. Two keys may get one name: then the second link cannot be made, and
+ * whoever finds a link by its name alone must look for a record of another key before he takes it
+ * for his own; the plugin does. */
 static uint64_t fnv1a(uint64_t h, const char *s)
 {
 	/* The NUL is hashed too: it keeps ("ab","c") and ("a","bc") apart. */
@@ -103,4 +105,56 @@ int rs_endpoint_file_key(const char *name, char **container_id, char **ifname, s
 	*container_id = rs_steal_ptr(&id);
 	*ifname = rs_steal_ptr(&ifn);
 	return 0;
+}
+
+/* ---- two keys of one name ---------------------------------------------------------------------- */
+
+RS_DEFINE_CLEANUP(cleanup_endpoint, struct rs_endpoint *, rs_endpoint_free)
+
+struct rival {
+	const char *container_id;
+	const char *ifname;
+	char name[RS_IFNAME_LEN];
+	char *found;
+};
+
+/* A damaged record speaks through its file's name, which is its key. */
+static bool has_name(const struct rs_endpoint *e, const char *file, const struct rival *r)
+{
+	rs_autofree char *id = NULL;
+	rs_autofree char *ifname = NULL;
+	char name[RS_IFNAME_LEN];
+
+	if (e)
+		return !strcmp(e->host_ifname, r->name) &&
+		       (strcmp(e->container_id, r->container_id) || strcmp(e->ifname, r->ifname));
+	if (rs_endpoint_file_key(file, &id, &ifname, NULL) < 0)
+		return false;
+	rs_endpoint_host_ifname(id, ifname, name);
+	return !strcmp(name, r->name) && (strcmp(id, r->container_id) || strcmp(ifname, r->ifname));
+}
+
+static int look_for_rival(struct rs_endpoint *owned, const char *file, const struct rs_err *why,
+			  void *arg)
+{
+	rs_cleanup(cleanup_endpoint) struct rs_endpoint *e = owned;
+	struct rival *r = arg;
+
+	(void)why;
+	if (!has_name(e, file, r))
+		return 0;
+	r->found = rs_strdup(file);
+	return 1;
+}
+
+int rs_endpoint_name_rival(struct rs_endpoint_store *store, const char *container_id,
+			   const char *ifname, char **rival, struct rs_err *err)
+{
+	struct rival r = { .container_id = container_id, .ifname = ifname };
+	int rc;
+
+	rs_endpoint_host_ifname(container_id, ifname, r.name);
+	rc = rs_endpoint_each(store, look_for_rival, &r, err);
+	*rival = r.found;
+	return rc < 0 ? rc : 0;
 }

@@ -131,6 +131,9 @@ static int compile(struct rs_compiler *comp, struct rs_cc *c, struct rs_ir **out
 	rc = rs_number_draft(comp->last, &c->d, &no, &next, err);
 	if (rc < 0)
 		return rc;
+	/* A batch whose acknowledgement was lost is in force all the same: what this IR was given
+	 * is given to nobody else, whether it is committed or not. */
+	rs_numbering_floor(comp->last, next);
 	*out = rs_cc_emit(c, &no);
 	rs_numbers_free(&no);
 	set_generation(*out, comp->last->last);

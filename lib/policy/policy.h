@@ -94,8 +94,9 @@ void rs_compiler_free(struct rs_compiler *c);
 /*
  * Compile. The new IR (caller frees) carries generation + 1 when it differs from the last one of
  * this compiler, else the same generation. conditions may be NULL. Fails only for resource limits.
- * Commit it, then tell the compiler with rs_compiler_committed(); an IR that was not committed
- * leaves the numbering as it was, so a failed batch is simply compiled again.
+ * Commit it, then tell the compiler with rs_compiler_committed(). A failed batch is simply compiled
+ * again: meanings that were committed keep their numbers, and no new number of an IR that was not
+ * committed is given out again, as the kernel may hold it for all that.
  */
 int rs_compile(struct rs_compiler *c, const struct rs_world *w, struct rs_ir **out,
 	       struct rs_conditions *conditions, struct rs_err *err);
