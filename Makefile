@@ -48,7 +48,7 @@ DEPS_endpoint := endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
 DEPS_agent := source dataplane policy object ctl netlink ipam endpoint base
-DEPS_cli := source dataplane policy object ctl netlink ipam endpoint base
+DEPS_cli := ctl base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
 EXT_source := $(EXT_object)
@@ -60,7 +60,7 @@ EXT_endpoint := -ljson-c
 EXT_ctl := -ljson-c
 EXT_plugin := -ljson-c -lnl-route-3 -lnl-3
 EXT_agent := -levent $(EXT_dataplane) $(EXT_netlink)
-EXT_cli := -lsmartcols $(EXT_dataplane) $(EXT_netlink)
+EXT_cli := -lsmartcols -ljson-c
 
 srcs = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))
@@ -87,9 +87,10 @@ endef
 $(foreach r,$(ROOMS),$(eval $(call room,$(r))))
 
 # Fully static: it runs on hosts whose libraries we do not know. Sanitizers need the dynamic loader.
+# --no-warnings: libnl has a parser of host names, which we never call, and ld warns of its getaddrinfo().
 $(BUILD)/ripstop-cni: $(call objs,plugin) $(call libs,$(DEPS_plugin))
 	@$(if $(V),,echo "  LD    $@")
-	$(Q)$(CC) $(if $(SANITIZE),$(LDFLAGS),$(filter-out -pie,$(LDFLAGS)) -static-pie) -o $@ $(call objs,plugin) \
+	$(Q)$(CC) $(if $(SANITIZE),$(LDFLAGS),$(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--no-warnings) -o $@ $(call objs,plugin) \
 		-Wl,--start-group $(call libs,$(DEPS_plugin)) -Wl,--end-group $(EXT_plugin)
 
 $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))

@@ -9,6 +9,21 @@
 #include "base/statedir.h"
 #include "endpoint/node.h"
 
+/* Whose record cannot be read is attached too: nothing says that it is not. */
+static void list_damaged(const struct rs_agent *a)
+{
+	size_t n = 0;
+	char *const *v = rs_registry_damaged(a->reg, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		rs_auto_strbuf line = { 0 };
+
+		rs_strbuf_puts_safe(&line, v[i]);
+		printf("loses its policy: the pod of a record that is damaged: %s\n",
+		       rs_strbuf_str(&line));
+	}
+}
+
 /* Names every pod that would lose its policy on stdout. */
 static int list_pods(struct rs_agent *a, size_t *n, struct rs_err *err)
 {
@@ -26,6 +41,7 @@ static int list_pods(struct rs_agent *a, size_t *n, struct rs_err *err)
 		rs_strbuf_puts_safe(&line, v[i]->rec->pod_name);
 		printf("loses its policy: %s\n", rs_strbuf_str(&line));
 	}
+	list_damaged(a);
 	return 0;
 }
 
@@ -77,25 +93,20 @@ static int remove_state(const struct rs_agent *a, struct rs_err *err)
 	return 0;
 }
 
-/* Whose record cannot be read is attached too: nothing says that it is not. */
-static int refuse_damaged(const struct rs_agent *a, struct rs_err *err)
-{
-	size_t n = 0;
-	char *const *v = rs_registry_damaged(a->reg, &n);
-
-	if (!n)
-		return 0;
-	rs_err_set(err, EBUSY,
-		   "%zu attachment records are damaged and may each stand for a pod: %s/endpoints/%s%s",
-		   n, a->opt.state_dir, v[0], n > 1 ? ", ..." : "");
-	return rs_err_hint(err, "look at the files and the node's pods, then say --force");
-}
-
 static int refuse(const struct rs_agent *a, size_t n_pods, struct rs_err *err)
 {
-	if (!n_pods)
-		return refuse_damaged(a, err);
-	rs_err_set(err, EBUSY, "%zu pods are attached and would lose their policy", n_pods);
+	size_t n = 0;
+	char *const *damaged = rs_registry_damaged(a->reg, &n);
+
+	if (!n_pods && !n)
+		return 0;
+	if (n)
+		rs_err_set(err, EBUSY,
+			   "%zu pods are attached and would lose their policy, %zu of them with a "
+			   "damaged record: %s%s",
+			   n_pods + n, n, damaged[0], n > 1 ? ", ..." : "");
+	else
+		rs_err_set(err, EBUSY, "%zu pods are attached and would lose their policy", n_pods);
 	return rs_err_hint(err, "remove them first, or say --force");
 }
 

@@ -237,7 +237,7 @@ struct cni_release {
 	const char *container_id;
 	const char *ifname;
 	bool ask_agent; /* false only while the agent cannot have heard of it */
-	bool unheard;	/* nor has any agent, so that with nobody to ask there is nothing to clear */
+	bool unheard;	/* nor has any: with nobody to ask there is nothing to clear */
 	int timeout_ms; /* for the agent */
 };
 

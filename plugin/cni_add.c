@@ -226,8 +226,7 @@ static int build(struct add *a, struct rs_err *err)
 	int rc = get_addresses(a, err);
 
 	if (rc == 0)
-		rc = cni_plumb_prepare(&a->plumb, a->store, a->e, group_of(a), &a->routes,
-				       err);
+		rc = cni_plumb_prepare(&a->plumb, a->store, a->e, group_of(a), &a->routes, err);
 	if (rc == 0)
 		rc = rs_endpoint_update(a->store, a->e, err);
 	if (rc < 0)

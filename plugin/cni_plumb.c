@@ -50,7 +50,8 @@ static int refuse_rival(struct rs_endpoint_store *store, const struct rs_endpoin
 		return rc;
 	rs_err_set(err, EEXIST, "the link name %s is in use by the attachment of %s",
 		   e->host_ifname, rival);
-	rs_err_hint(err, "names are a hash of containerID and interface: a new sandbox gets another");
+	rs_err_hint(err,
+		    "names are a hash of containerID and interface: a new sandbox gets another");
 	return rs_err_cni(err, RS_CNI_TRY_AGAIN);
 }
 

@@ -36,7 +36,8 @@ static bool is_anothers(const struct cni_release *r)
 {
 	rs_autofree char *rival = NULL;
 
-	return rs_endpoint_name_rival(r->store, r->container_id, r->ifname, &rival, NULL) < 0 || rival;
+	return rs_endpoint_name_rival(r->store, r->container_id, r->ifname, &rival, NULL) < 0 ||
+	       rival;
 }
 
 static bool find_link(const struct cni_release *r, const struct rs_endpoint *e, struct rs_nl *nl,
@@ -153,8 +154,8 @@ int cni_release(const struct cni_release *r, struct rs_err *err)
 		return entomb(r, err);
 	rc = rs_endpoint_remove(r->store, r->container_id, r->ifname, err);
 	/*
-	 * An agent that starts reads the records and only then listens. One that read ours before it
-	 * went either hears this, or looks at the records again once it listens.
+	 * An agent that starts reads the records and only then listens. One that read ours before
+	 * it went either hears this, or looks at the records again once it listens.
 	 */
 	if (rc == 0 && is_unheard(r, e) && !ask_agent(r, true))
 		return entomb(r, err);

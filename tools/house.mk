@@ -4,7 +4,7 @@
 APT_BUILD := gcc make pkg-config libc6-dev linux-libc-dev libnl-3-dev libnl-route-3-dev libnftnl-dev \
 	libmnl-dev libjson-c-dev libyaml-dev libevent-dev uthash-dev libsmartcols-dev \
 	iproute2 nftables procps python3-minimal libpython3-stdlib
-APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux jq
+APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux iputils-ping
 
 .PHONY: deps
 deps: ## install what build and demo need (and, with `check`, what the tests need); Debian, as root
@@ -44,11 +44,14 @@ lint: check-layers ## house rules: formatting, banned calls, file and header for
 fmt: ## format the C sources
 	@clang-format-14 -i $(shell git ls-files '*.c' '*.h')
 
+# `make install STRIP=` keeps the debugging symbols.
+STRIP ?= -s
+
 .PHONY: install
 install: all ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, UNITDIR)
-	install -D -m 0755 $(BUILD)/ripstop-cni $(DESTDIR)$(CNIBINDIR)/ripstop
-	install -D -m 0755 $(BUILD)/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop-agent
-	install -D -m 0755 $(BUILD)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop
+	install -D $(STRIP) -m 0755 $(BUILD)/ripstop-cni $(DESTDIR)$(CNIBINDIR)/ripstop
+	install -D $(STRIP) -m 0755 $(BUILD)/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop-agent
+	install -D $(STRIP) -m 0755 $(BUILD)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/ripstop/manifests.d
 	@# A configuration that an operator has edited is never overwritten.
 	test -e $(DESTDIR)$(SYSCONFDIR)/ripstop/ripstop.conf || \

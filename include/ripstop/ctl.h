@@ -81,7 +81,7 @@ int rs_ctl_call(const char *socket_path, struct json_object *request, int timeou
 int rs_ctl_call_retry(const char *socket_path, struct json_object *request, int timeout_ms,
 		      struct json_object **result, struct rs_err *err);
 
-/* Either of the two; *nobody tells whether the socket was missing or refused at every single try, so
+/* Either of the two; *nobody tells whether the socket was missing or refused at every try, so
  * that no agent can have seen the request. An error alone does not tell: an agent may answer it. */
 int rs_ctl_call_told(const char *socket_path, struct json_object *request, int timeout_ms,
 		     bool retry, struct json_object **result, bool *nobody, struct rs_err *err);

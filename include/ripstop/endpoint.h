@@ -86,7 +86,8 @@ struct rs_endpoint {
 void rs_endpoint_free(struct rs_endpoint *e); /* and the struct itself; NULL is legal */
 struct rs_endpoint *rs_endpoint_copy(const struct rs_endpoint *e);
 
-/* "rs" and 11 hex digits of a hash of (containerID, ifname): the host side's name. */
+/* "rs" and 11 hex digits of a hash of (containerID, ifname): the host side's name. Two keys may
+ * have one: see rs_endpoint_name_rival(). */
 void rs_endpoint_host_ifname(const char *container_id, const char *ifname, char out[RS_IFNAME_LEN]);
 
 /* cni.md 6.1 / CNI spec: containerID starts alphanumeric, then [A-Za-z0-9_.-]; at most

@@ -107,7 +107,8 @@ int rs_endpoint_file_key(const char *name, char **container_id, char **ifname, s
 	return 0;
 }
 
-/* ---- two keys of one name ---------------------------------------------------------------------- */
+/* ---- two keys of one name
+ * ---------------------------------------------------------------------- */
 
 RS_DEFINE_CLEANUP(cleanup_endpoint, struct rs_endpoint *, rs_endpoint_free)
 

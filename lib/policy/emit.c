@@ -220,6 +220,27 @@ static size_t add_outsiders(const struct rs_cc *c, struct rs_ir *ir, size_t n)
 	return n;
 }
 
+static void report_outsiders(const struct rs_cc *c)
+{
+	const struct rs_local_pod *first = NULL;
+	char text[RS_ADDR_STRLEN];
+	size_t i, j, n = 0;
+
+	/* Without ranges there is nothing to be outside of. */
+	for (i = 0; c->w->n_node_ranges && i < c->w->n_locals; i++)
+		for (j = 0; j < c->w->locals[i].n_ips; j++)
+			if (!in_node_ranges(c->w, &c->w->locals[i].ips[j]) && !n++) {
+				first = &c->w->locals[i];
+				rs_addr_str(&first->ips[j], text);
+			}
+	if (first)
+		rs_conditions_add(c->conditions, "PodAddressOutsideRanges",
+				  "%zu addresses of this node's pods lie outside its pod ranges "
+				  "(the first: %s/%s %s): they are guarded, other nodes learn no "
+				  "route to them",
+				  n, first->ns, first->name, text);
+}
+
 static void emit_node_ranges(const struct rs_cc *c, struct rs_ir *ir)
 {
 	size_t n = c->w->n_node_ranges, i, m = 0;
@@ -228,6 +249,7 @@ static void emit_node_ranges(const struct rs_cc *c, struct rs_ir *ir)
 	if (n)
 		memcpy(ir->node_ranges, c->w->node_ranges, n * sizeof(*ir->node_ranges));
 	n = add_outsiders(c, ir, n);
+	report_outsiders(c);
 	if (n)
 		qsort(ir->node_ranges, n, sizeof(*ir->node_ranges), cmp_cidr);
 	for (i = 0; i < n; i++)

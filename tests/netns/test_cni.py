@@ -284,6 +284,27 @@ def XF8_host_link_name_taken(bed):
 
 
 @test
+def XF8_two_keys_of_one_link_name(bed):
+    one, two = "c1266001", "c9497275"  # a collision of the 44 bits, with eth0
+    a, b = bed.pod("a"), bed.pod("b")
+    r = add(bed, one, a)
+    name = r["interfaces"][0]["name"]
+    for _ in range(2):
+        failed = bed.call("ADD", two, b)
+        fails(failed, 11, name)
+        expect(one in failed.json["msg"], failed)
+        expect(talk(NETNS + bed.ns, a, ips(r)[0]), "the first pod's link is gone")
+        expect(len(bed.records()) == 1 and len(bed.held()) == 2, bed.left_over())
+        # The runtime's DEL of what failed has no record to go by, only the name.
+        ok(bed.call("DEL", two, b))
+        expect(talk(NETNS + bed.ns, a, ips(r)[0]), "DEL of another took the first pod's link")
+    ok(bed.call("DEL", one, a))
+    add(bed, two, b)
+    ok(bed.call("DEL", one, a))
+    expect(list(bed.links()) == [name], bed.left_over())
+
+
+@test
 def user_namespaced_pod(bed):
     p = subprocess.Popen(["unshare", "-Urn", "sh", "-c", "echo; exec sleep 60"], stdout=subprocess.PIPE)
     bed.procs.append(p)
@@ -458,6 +479,21 @@ def XF16_damaged_state(bed):
 
 
 @test
+def XF16_uninstall_counts_damaged_records(bed):
+    agent = os.path.join(os.path.dirname(PLUGIN), "ripstop-agent")
+    os.makedirs(bed.state + "/endpoints", mode=0o700)
+    os.chmod(bed.state, 0o700)
+    with open(bed.state + "/endpoints/ca:eth0.json", "w") as f:
+        f.write("{")
+    cmd = (agent, "uninstall", "--state-dir", bed.state, "--dataplane", "null")
+    q = sh(*cmd, ns=bed.ns, check=False)
+    expect(q.returncode == 1 and "ca:eth0.json" in q.stderr and "1 pods" in q.stderr, q)
+    expect("ca:eth0.json" in q.stdout and bed.files("endpoints") == ["ca:eth0.json"], q)
+    q = sh(*cmd, "--force", ns=bed.ns, check=False)
+    expect(q.returncode == 0 and "ca:eth0.json" in q.stdout and not os.path.exists(bed.state), q)
+
+
+@test
 def XF15_state_folder_read_only_or_full(bed):
     pod = bed.pod("a")
     os.makedirs(bed.state, mode=0o700)
@@ -509,12 +545,60 @@ def agent_absent(bed):
     expect(0.7 < a.seconds < 2.5, a.seconds)
     expect(not bed.links() and not bed.pod_routes(), bed.left_over())
     expect([bed.sysctl(name) for name in forwarding] == ["0", "0"], "a failed ADD made a router of the node")
-    # Nobody can say that the agent never heard of it: address and record wait for it.
+    # No agent ever heard of it, so nothing of it can be in the kernel: nothing waits for one.
+    expect(not bed.left_over(), bed.left_over())
+    ok(bed.call("DEL", "ca", pod))
+    expect(not bed.left_over(), bed.left_over())
+
+
+@test
+def XF2_tries_without_an_agent_hold_no_addresses(bed):
+    bed.stop_agent()
+    pod = bed.pod("a")
+    conf = bed.config(ipam={"ranges": ["10.50.0.0/29"], "restSeconds": 60}, timeoutSeconds=1)
+    for n in range(8):  # more than the range has
+        fails(bed.call("ADD", "c%d" % n, pod, conf=conf), 11)
+    expect(not bed.left_over(), bed.left_over())
+    # The socket of an agent that died is as good as none.
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    dead.bind(bed.socket)
+    dead.close()
+    fails(bed.call("ADD", "cd", pod, conf=bed.config(timeoutSeconds=1)), 11)
+    expect(not bed.left_over(), bed.left_over())
+
+
+@test
+def XF2_an_agent_that_heard_the_request_and_died_gets_a_tombstone(bed):
+    pod = bed.pod("a")
+
+    def die(_):
+        bed.stop_agent()
+        raise SystemExit  # of this thread: the connection closes unanswered
+    bed.agent.hooks["attach"] = die
+    fails(bed.call("ADD", "ca", pod, conf=bed.config(timeoutSeconds=2)), 11)
     expect([r["state"] for r in bed.records().values()] == ["tombstone"] and len(bed.held()) == 2, bed.left_over())
     ok(bed.call("DEL", "ca", pod))
-    bed.start_agent()
-    ok(bed.call("DEL", "ca", pod))
-    expect(not bed.left_over() and bed.agent.ops("detach"), bed.left_over())
+    expect([r["state"] for r in bed.records().values()] == ["tombstone"] and len(bed.held()) == 2, bed.left_over())
+
+
+@test
+def XF2_del_of_an_add_that_died_before_its_address(bed):
+    pod = bed.pod("a")
+    add(bed, "ca", pod)
+    path = bed.state + "/endpoints/ca:eth0.json"
+    with open(path) as f:
+        rec = json.load(f)
+    bed.stop_agent()
+    for n, early in enumerate((True, False)):
+        o = dict(rec, containerID="c%d" % n, hostIfname="rs0000000000%d" % n)
+        if early:
+            o.pop("ips")
+            o.pop("hostIfindex")
+        with open(bed.state + "/endpoints/c%d:eth0.json" % n, "w") as f:
+            json.dump(o, f)
+        ok(bed.call("DEL", "c%d" % n, pod))
+        left = [r["state"] for r in bed.records().values() if r["containerID"] == "c%d" % n]
+        expect(left == ([] if early else ["tombstone"]), n, left)
 
 
 @test

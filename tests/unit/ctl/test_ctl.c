@@ -387,6 +387,35 @@ static void test_nobody_there(void **arg)
 	assert_int_equal(err.cni, RS_CNI_TRY_AGAIN);
 }
 
+static bool told_nobody(int timeout_ms, bool retry)
+{
+	rs_autojson struct json_object *req = json_object_new_object();
+	bool nobody = retry;
+
+	rs_ctl_call_told(path, req, timeout_ms, retry, NULL, &nobody, NULL);
+	return nobody;
+}
+
+/* An agent that heard a request and died, hangs, or says ENOENT itself is not nobody. */
+static void test_tells_nobody_from_an_agent_XF2(void **arg)
+{
+	(void)arg;
+	assert_true(told_nobody(250, true));
+	assert_true(told_nobody(250, false));
+	close(listen_here());
+	assert_true(told_nobody(250, true));
+	assert_int_equal(unlink(path), 0);
+	serve(say_error);
+	assert_false(told_nobody(1000, true));
+}
+
+static void test_an_agent_that_hung_up_was_somebody_XF2(void **arg)
+{
+	(void)arg;
+	serve(hang_up);
+	assert_false(told_nobody(250, true));
+}
+
 static void takes_about(int64_t began, int ms)
 {
 	assert_in_range(rs_mono_ms() - began, (uint64_t)ms * 6 / 10, (uint64_t)ms + 1000);
@@ -525,6 +554,8 @@ int main(void)
 		T(test_answers_before_it_has_read_all),
 		T(test_agents_error),
 		T(test_nobody_there),
+		T(test_tells_nobody_from_an_agent_XF2),
+		T(test_an_agent_that_hung_up_was_somebody_XF2),
 		T(test_never_answers),
 		T(test_answers_by_drops),
 		T(test_queue_is_full),

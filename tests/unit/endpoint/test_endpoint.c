@@ -425,6 +425,39 @@ static void test_folder_of_others_is_refused_XG8(void **arg)
 	assert_int_equal(err.cni, RS_CNI_IO);
 }
 
+/* c1266001 and c9497275 (eth0) get the same 44 bits. */
+static void test_two_keys_of_one_link_name_XF8(void **arg)
+{
+	rs_autofree char *file = rs_asprintf("%s/endpoints/c9497275:eth0.json", state);
+	struct rs_endpoint *e = sample("c1266001");
+	char *rival = NULL;
+	char a[RS_IFNAME_LEN], b[RS_IFNAME_LEN];
+	FILE *f;
+
+	(void)arg;
+	rs_endpoint_host_ifname("c1266001", "eth0", a);
+	rs_endpoint_host_ifname("c9497275", "eth0", b);
+	assert_string_equal(a, b);
+	memcpy(e->host_ifname, a, sizeof(a));
+	assert_int_equal(rs_endpoint_create(store, e, NULL), 0);
+	assert_int_equal(rs_endpoint_name_rival(store, "c1266001", "eth0", &rival, NULL), 0);
+	assert_null(rival);
+	assert_int_equal(rs_endpoint_name_rival(store, "c1", "eth0", &rival, NULL), 0);
+	assert_null(rival);
+	assert_int_equal(rs_endpoint_name_rival(store, "c9497275", "eth0", &rival, NULL), 0);
+	assert_string_equal(rival, "c1266001:eth0.json");
+	free(rival);
+	/* A record that cannot be read still has its name. */
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs("{", f);
+	fclose(f);
+	assert_int_equal(rs_endpoint_name_rival(store, "c1266001", "eth0", &rival, NULL), 0);
+	assert_string_equal(rival, "c9497275:eth0.json");
+	free(rival);
+	rs_endpoint_free(e);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -442,6 +475,7 @@ int main(void)
 		T(test_tombstone_stays_XA14),
 		T(test_damaged_files_are_told_and_left_XF16),
 		T(test_each_stops),
+		T(test_two_keys_of_one_link_name_XF8),
 		T(test_leftovers_go_XF2),
 		T(test_modify_is_atomic_XF9),
 		T(test_folder_of_others_is_refused_XG8),

@@ -632,9 +632,15 @@ static void XF9_a_pod_outside_the_node_ranges_is_guarded_too(void **state)
 	for (i = 0; i < 2 && rs_cidr_cmp(&t->ir->node_ranges[i], &outside); i++)
 		;
 	assert_true(i < 2);
+	assert_true(tw_condition(t, "PodAddressOutsideRanges", "1 addresses of this node's pods"));
+	assert_true(tw_condition(t, "PodAddressOutsideRanges", "shop/db " DB));
 	t->w.n_node_ranges = 2; /* inside: the range is enough */
 	tw_compile(t);
 	assert_int_equal(t->ir->n_node_ranges, 2);
+	assert_false(tw_condition(t, "PodAddressOutsideRanges", "shop/db"));
+	t->w.n_node_ranges = 0; /* not known: nothing can be said */
+	tw_compile(t);
+	assert_false(tw_condition(t, "PodAddressOutsideRanges", "shop/db"));
 	tw_free(t);
 }
 
