@@ -32,7 +32,7 @@ enum rs_endpoint_state {
 	RS_ENDPOINT_TOMBSTONE,
 };
 
-/* Where the labels came from; decides who may replace them (DESIGN: Standalone). */
+/* Where the labels came from; decides who may replace them. */
 enum rs_label_origin {
 	RS_LABELS_NONE,	    /* nobody knows: with an API source such a pod is closed */
 	RS_LABELS_CNI_ARGS, /* RIPSTOP_LABELS in CNI_ARGS */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What is compiled, case by case of semantics.md section 2, asked of the IR as a dataplane would. */
+/* What is compiled, rule by rule (ids: docs/tests.md), asked of the IR as a dataplane would. */
 #include "policytest.h"
 
 /* shop/db (local), shop/api, shop/web, other/api; an outside host is 192.0.2.1. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Label selectors: semantics.md section 2-D. */
+/* Label selectors: rules D1 to D14 (docs/tests.md). */
 #include "policytest.h"
 
 static bool matches(enum rs_op op, const char *key, const char *values, const char *labels)
