@@ -11,6 +11,7 @@ of its own and taken away again.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -140,24 +141,27 @@ def table(cells, fates):
 
 
 def denials(cells, why):
-    """One line for each pair and reason, with the ports that it holds for."""
+    """For each pair of ends: which ports did not pass, why, and what came nearest for the first of them."""
     groups = {}
     for c in cells:
         if not c.allow:
-            ports = groups.setdefault((c.src, c.dst, generic(why[c.ident], c)), [])
-            if c.port not in ports:
-                ports.append(c.port)
+            head, _, near = why[c.ident].partition("; nearest: ")
+            ports = groups.setdefault((c.src, c.dst, generic(head, c)), {})
+            ports.setdefault(c.port, generic(near, c) if c.port == "icmp" else near)
     order = ["frontend", "api", "database", "dns", "node", "outside"]
     for (src, dst, text), ports in sorted(groups.items(), key=lambda g: (order.index(g[0][0]), order.index(g[0][1]))):
         say("   %s -> %s  %s" % (src, dst, " ".join(ports) if len(ports) < 6 else "everything"))
         say(paint("dim", "      " + text))
+        port, near = next(iter(ports.items()))
+        if near:
+            say(paint("dim", "      nearest for %s: %s" % (port, near)))
 
 
 def generic(text, c):
     """The reason without what only names this flow's port or family."""
     for ip in (c.src_ip, c.dst_ip):
-        text = text.replace(ip, "it")
-    return text.replace("icmpv6 is not", "icmp is not").replace(c.port + " is not among", "the port is not among")
+        text = text.replace(ip, "this end")
+    return re.sub(r"\b(tcp/\d+|udp/\d+|sctp/\d+|icmpv6|icmp) (to|from) ", r"that \2 ", text).replace("icmpv6", "icmp")
 
 
 def differences(cells, fates, verdicts, oracle):
