@@ -49,9 +49,7 @@ static bool same_ranges(const struct rs_ir *a, const struct rs_ir *b)
 	if (a->n_ranges != b->n_ranges)
 		return false;
 	for (i = 0; i < a->n_ranges; i++)
-		if (rs_addr_cmp(&a->ranges[i].lo, &b->ranges[i].lo) != 0 ||
-		    rs_addr_cmp(&a->ranges[i].hi, &b->ranges[i].hi) != 0 ||
-		    a->ranges[i].cls != b->ranges[i].cls)
+		if (!rs_ir_same_range(&a->ranges[i], &b->ranges[i]))
 			return false;
 	return true;
 }
@@ -63,9 +61,7 @@ static bool same_locals(const struct rs_ir *a, const struct rs_ir *b)
 	if (a->n_locals != b->n_locals || a->n_groups != b->n_groups)
 		return false;
 	for (i = 0; i < a->n_locals; i++)
-		if (rs_addr_cmp(&a->locals[i].addr, &b->locals[i].addr) != 0 ||
-		    a->locals[i].in_group != b->locals[i].in_group ||
-		    a->locals[i].out_group != b->locals[i].out_group)
+		if (!rs_ir_same_local(&a->locals[i], &b->locals[i]))
 			return false;
 	for (i = 0; i < a->n_groups; i++)
 		if (a->groups[i].dir != b->groups[i].dir ||
