@@ -183,7 +183,8 @@ class Bed:
 
     def snap(self):
         ip = lambda *a: json.loads(self.node.run(["ip", "-j"] + list(a)).stdout or "[]")  # noqa: E731
-        links = [(i["ifname"], i["ifindex"], i.get("group"), sorted(i["flags"]),
+        # NO-CARRIER is the lack of IFF_RUNNING, which the kernel's link watch sets in its own time.
+        links = [(i["ifname"], i["ifindex"], i.get("group"), sorted(f for f in i["flags"] if f != "NO-CARRIER"),
                   sorted(a["local"] for a in i.get("addr_info", []))) for i in ip("-d", "addr", "show")]
         routes = sorted(json.dumps(r, sort_keys=True) for f in ("-4", "-6") for r in ip(f, "route", "show", "table", "main"))
         rules = [r for f in ("-4", "-6") for r in ip(f, "rule", "show")]
