@@ -36,12 +36,13 @@ CFLAGS += -std=gnu17 -fPIE $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-secti
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SANFLAGS)
 
 # ---- libraries: one archive a room of lib/, and what each may use --------------------------------
-ROOMS := base object source policy dataplane netlink ipam endpoint ctl
+ROOMS := base object source policy dataplane ruleset netlink ipam endpoint ctl
 DEPS_base := base
 DEPS_object := object base
 DEPS_source := source object base
 DEPS_policy := policy object base
 DEPS_dataplane := dataplane policy object base
+DEPS_ruleset := ruleset base
 DEPS_netlink := netlink base
 DEPS_ipam := ipam base
 DEPS_endpoint := endpoint base
@@ -54,6 +55,7 @@ EXT_object := -lyaml -ljson-c
 EXT_source := $(EXT_object)
 EXT_policy := $(EXT_object)
 EXT_dataplane := -lnftnl -lmnl $(EXT_object)
+EXT_ruleset := -lmnl
 EXT_netlink := -lnl-route-3 -lnl-3
 EXT_ipam := -ljson-c
 EXT_endpoint := -ljson-c
