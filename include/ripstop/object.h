@@ -15,7 +15,8 @@
  *   RS_ADMIT_LENIENT (API): it was admitted by somebody else and is taken with its faults: an
  *   invalid rule, peer or port is kept and marked `invalid` with `why`, and matches nothing; a
  *   policy with an invalid subject selector has `subject_invalid` and isolates its whole
- *   namespace.
+ *   namespace; one with an unknown policy type isolates both directions, and of its rules only
+ *   those of a direction that it names count.
  *
  * Ownership: an object owns all it points to. Objects in a store belong to the store and are const
  * for everyone else; a pointer stays valid until that object is replaced or deleted in the store.

@@ -275,26 +275,44 @@ static int policy_type(struct rs_dec *d, const struct rs_at *at, struct rs_polic
 	return rs_dec_fail(d, at, "\"%.64s\" is not a policy type (Ingress, Egress)", text);
 }
 
-/* Semantics A2 to A5. */
+/* Rules of a direction that is isolated, but not by a word that we know, allow nothing. */
+static void close_unnamed(struct rs_policy *p)
+{
+	int dir;
+
+	for (dir = 0; dir < RS_DIRECTIONS; dir++) {
+		if (p->isolates[dir])
+			continue;
+		rs_rules_free(p->rules[dir], p->n_rules[dir]);
+		p->rules[dir] = NULL;
+		p->n_rules[dir] = 0;
+		p->isolates[dir] = true;
+	}
+}
+
+/* Semantics A2 to A5. A word that we do not know may mean either direction: both are isolated. */
 static int policy_types(struct rs_dec *d, const struct rs_at *spec, struct rs_policy *p)
 {
 	struct rs_at list = rs_at_field(spec, "policyTypes");
 	const struct rs_doc_item *item;
-	bool any = false;
 	size_t n = 0;
 	int rc = rs_dec_type(d, &list, RS_DOC_LIST);
+	bool any = false, unknown = rc < 0;
 
 	if (rs_dec_contain(d, rc, NULL) < 0)
 		return rc;
-	if (rc == 0) {
-		for (item = rs_at_first(&list); item; item = item->next) {
-			struct rs_at at = rs_at_item(&list, n++, item);
+	for (item = unknown ? NULL : rs_at_first(&list); item; item = item->next) {
+		struct rs_at at = rs_at_item(&list, n++, item);
 
-			rc = policy_type(d, &at, p);
-			if (rs_dec_contain(d, rc, NULL) < 0)
-				return rc;
-			any |= rc == 0;
-		}
+		rc = policy_type(d, &at, p);
+		if (rs_dec_contain(d, rc, NULL) < 0)
+			return rc;
+		any = true;
+		unknown |= rc < 0;
+	}
+	if (unknown) {
+		close_unnamed(p);
+		return 0;
 	}
 	if (!any) {
 		p->isolates[RS_INGRESS] = true;
@@ -355,10 +373,12 @@ int rs_dec_policy(struct rs_dec *d, const struct rs_at *root, struct rs_policy *
 	struct rs_at spec;
 	int rc;
 
-	if (rs_dec_meta(d, root, true, &p->meta) < 0)
-		return -EINVAL;
+	rc = rs_dec_meta(d, root, true, &p->meta);
+	if (rc < 0 && !p->meta.ns)
+		return rc; /* a namespace that nobody knows cannot be closed */
 	spec = rs_at_field(root, "spec");
-	rc = spec_fields(d, root, &spec, p);
+	if (rc == 0)
+		rc = spec_fields(d, root, &spec, p);
 	if (rc < 0) {
 		rc = rs_dec_contain(d, rc, &p->subject.why);
 		if (rc < 0)

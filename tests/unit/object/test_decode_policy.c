@@ -356,13 +356,21 @@ static void G2_unknown_enums(void **state)
 	try_bad(HEAD "  policyTypes: [Ingres]\n", false,
 		REFUSED("5:17") "policyTypes[0]: \"Ingres\" is not a policy type (Ingress, "
 				"Egress)");
-	s = try_good(HEAD "  policyTypes: [Foo]\n  ingress: [{ports: [{protocol: ICMP}]}, {}]\n",
+	s = try_good(HEAD "  policyTypes: [Ingress, Foo]\n  egress: [{}]\n"
+			  "  ingress: [{ports: [{protocol: ICMP}]}, {}]\n",
 		     false, RS_ADMIT_LENIENT);
+	/* Foo may mean egress: isolated, and what it would allow is not known to count. */
 	assert_true(the_policy(s)->isolates[RS_INGRESS]);
+	assert_true(the_policy(s)->isolates[RS_EGRESS]);
+	assert_int_equal(the_policy(s)->n_rules[RS_EGRESS], 0);
 	assert_int_equal(the_policy(s)->n_rules[RS_INGRESS], 2);
 	assert_true(the_policy(s)->rules[RS_INGRESS][0].ports[0].invalid);
 	assert_false(the_policy(s)->rules[RS_INGRESS][0].any_port);
 	assert_true(the_policy(s)->rules[RS_INGRESS][1].any_port);
+	rs_store_free(s);
+	s = try_good(HEAD "  policyTypes: [Foo]\n  ingress: [{}]\n", false, RS_ADMIT_LENIENT);
+	assert_true(the_policy(s)->isolates[RS_INGRESS] && the_policy(s)->isolates[RS_EGRESS]);
+	assert_int_equal(the_policy(s)->n_rules[RS_INGRESS], 0);
 	rs_store_free(s);
 }
 
@@ -514,6 +522,21 @@ static void broken_policy_is_closed_under_lenient(void **state)
 	}
 }
 
+static void broken_metadata_closes_the_namespace_under_lenient(void **state)
+{
+	static const char text[] = "{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\","
+				   "\"metadata\":{\"name\":\"x\",\"namespace\":\"shop\",\"labels\":[]},"
+				   "\"spec\":{\"policyTypes\":[\"Egress\"],\"egress\":[{}]}}";
+	struct rs_store *s = try_good(text, true, RS_ADMIT_LENIENT);
+
+	(void)state;
+	assert_true(the_policy(s)->subject_invalid);
+	assert_non_null(the_policy(s)->subject.why);
+	assert_true(the_policy(s)->isolates[RS_INGRESS] && the_policy(s)->isolates[RS_EGRESS]);
+	assert_int_equal(the_policy(s)->n_rules[RS_EGRESS], 0);
+	rs_store_free(s);
+}
+
 static void broken_rule_allows_nothing_under_lenient(void **state)
 {
 	struct rs_store *s = try_good(HEAD "  ingress: [{from: 7}, {ports: {}}, null, 7]\n", false,
@@ -586,6 +609,7 @@ int main(void)
 		cmocka_unit_test(unknown_fields_are_refused_in_policies),
 		cmocka_unit_test(kinds_and_versions_are_exact),
 		cmocka_unit_test(broken_policy_is_closed_under_lenient),
+		cmocka_unit_test(broken_metadata_closes_the_namespace_under_lenient),
 		cmocka_unit_test(broken_rule_allows_nothing_under_lenient),
 		cmocka_unit_test(positions),
 	};
