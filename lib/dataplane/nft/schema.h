@@ -23,7 +23,7 @@
 #include <ripstop/dataplane.h>
 
 #define RS_NFT_TABLE "ripstop"
-#define RS_NFT_LAYOUT 1
+#define RS_NFT_LAYOUT 2
 #define RS_NFT_LOG_FORMAT "rs1 %d %c"
 #define RS_NFT_NAME_LEN 24
 

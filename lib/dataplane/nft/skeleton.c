@@ -97,11 +97,39 @@ static void make_no_loopback(struct maker *m)
 	rs_v_goto(r, "spoofed");
 }
 
+static void match_options(struct rs_nft_rule *r)
+{
+	uint8_t mask = 0x0f, zero = 0, words = 5;
+
+	rs_m_family(r, 4);
+	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 0, 1, 0);
+	rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
+	rs_x_cmp(r, 0, NFT_CMP_NEQ, &words, 1);
+	rs_rule_say(r, "ip hdrlength != 5");
+}
+
+/*
+ * The kernel answers a packet with a wrong option, or one that dies here, by an error that quotes
+ * it and goes back the way its source route names: a channel out of an isolated pod, and (see
+ * make_hooks) into one. It does so before it asks whether source routes are accepted, and a match
+ * of the option itself would not see it behind a wrong one. So isolated ends have no options.
+ */
+static void make_no_options(struct maker *m)
+{
+	struct rs_nft_rule *r = rule(m, "from_pod");
+
+	match_options(r);
+	rs_m_packet_in(r, 4, false, "free4", true);
+	rs_v_goto(r, "invalid_from");
+	note(r, "options of an isolated pod");
+}
+
 static void make_from_pod(struct maker *m)
 {
 	struct rs_nft_rule *r;
 
 	make_no_loopback(m);
+	make_no_options(m);
 	r = rule(m, "from_pod");
 	rs_m_family(r, 6);
 	rs_m_l4(r, IPPROTO_ICMPV6, NFT_CMP_EQ, "icmpv6");
@@ -153,6 +181,13 @@ static void make_hooks(struct maker *m)
 {
 	struct rs_nft_rule *r = rule(m, "forwarded");
 
+	rs_m_iif(r, 0);
+	rs_m_to_pod(r, m->cfg->link_group);
+	match_options(r);
+	rs_m_packet_in(r, 4, true, "free4", true);
+	rs_v_goto(r, "invalid_to");
+	note(r, "error of this node that a source route steers");
+	r = rule(m, "forwarded");
 	rs_m_iif(r, 0);
 	rs_v_accept(r);
 	note(r, "made by this node");
