@@ -47,6 +47,14 @@ double now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+double patience(double ms)
+{
+	const char *s = getenv("RIPSTOP_TEST_SLOW");
+	double slow = s ? atof(s) : 1;
+
+	return slow > 1 ? ms * slow : ms;
+}
+
 static int find_ns(const char *name)
 {
 	size_t i;
@@ -181,5 +189,8 @@ int main(int argc, char **argv)
 		return mode_flood(argc > 2 ? atof(argv[2]) : 100, argc > 3 ? atoi(argv[3]) : 10000);
 	if (!strcmp(mode, "hold"))
 		return mode_hold();
-	die("usage: prober probe [MS] | flood [PACKETS-A-SECOND-AND-FLOW] [MAX-MS] | hold");
+	if (!strcmp(mode, "stream"))
+		return mode_stream(argc > 2 ? atof(argv[2]) : 100);
+	die("usage: prober probe [MS] | flood [PACKETS-A-SECOND-AND-FLOW] [MAX-MS] | hold | "
+	    "stream [RATE]");
 }

@@ -9,7 +9,8 @@
  *
  *	ns NAME PATH				a namespace and its file
  *	flow ID KIND SRCNS SRC DSTNS DST PORT	KIND: tcp udp sctp icmp ip (probe, PORT of ip is the protocol)
- *						      udp udpnew tcpnew (flood), tcp udp (hold)
+ *						      udp udpnew tcpnew (flood), tcp udp (hold),
+ *						      tcp udp sctp icmp (stream)
  *
  * SRC may be "*": the kernel chooses. Listeners are made in DSTNS for every flow; DSTNS "-" has none.
  */
@@ -95,6 +96,7 @@ struct token {
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *need(void *p);
 double now_ms(void);
+double patience(double ms); /* a wait, times RIPSTOP_TEST_SLOW where machines are emulated */
 
 /* prober.c: input */
 bool parse_line(char *line); /* false: not a line of ours (a command) */
@@ -111,8 +113,8 @@ int addr_port(const union address *a);
 /* Send with a chosen source address (raw sockets). */
 ssize_t send_from(int fd, const union address *src, const union address *dst, const void *p,
 		  size_t n);
-/* One listener for each (namespace, kind, address, port); kind KIND_TCP or KIND_UDP. */
-void listen_for(struct flow *f, bool tcp, void (*ready)(struct watch *, uint32_t));
+/* One listener for each (namespace, proto, address, port); proto IPPROTO_TCP, _UDP or _SCTP. */
+void listen_for(struct flow *f, int proto, void (*ready)(struct watch *, uint32_t));
 /* Raw socket for (namespace, family, protocol), made at its first use. */
 struct raw {
 	struct watch watch;
@@ -127,5 +129,6 @@ uint16_t inet_sum(const void *p, size_t n);
 int mode_probe(int timeout_ms);
 int mode_flood(double rate, int max_ms);
 int mode_hold(void);
+int mode_stream(double rate);
 
 #endif

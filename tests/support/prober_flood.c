@@ -153,12 +153,12 @@ static void flow_start(struct flow *f)
 	f->more = s;
 	s->due = now_ms();
 	if (f->kind == KIND_TCPNEW) {
-		listen_for(f, true, accept_ready);
+		listen_for(f, IPPROTO_TCP, accept_ready);
 		return;
 	}
 	if (f->kind != KIND_UDP && f->kind != KIND_UDPNEW)
 		die("flow %s: that kind is not for flood", f->id);
-	listen_for(f, false, datagram_ready);
+	listen_for(f, IPPROTO_UDP, datagram_ready);
 	f->watch.fd = ns_socket(f->src_ns, f->dst.sa.sa_family, SOCK_DGRAM, 0);
 	if (!f->any_src && bind(f->watch.fd, &f->src.sa, addr_len(&f->src)))
 		die("flow %s: bind: %s", f->id, strerror(errno));

@@ -139,7 +139,7 @@ static int open_flow(struct flow *f, struct held *h, double until)
 static void command(const char *verb, const char *id, int ms)
 {
 	int i = find_flow(id);
-	double until = now_ms() + ms;
+	double until = now_ms() + patience(ms);
 	struct flow *f = &pr.flows[i < 0 ? 0 : i];
 
 	if (i < 0 || (strcmp(verb, "open") && !f->more)) {

@@ -125,29 +125,30 @@ ssize_t send_from(int fd, const union address *src, const union address *dst, co
 struct listener {
 	struct watch watch;
 	int ns;
-	bool tcp;
+	int proto;
 	union address at;
 	struct listener *next;
 };
 
 static struct listener *listeners;
 
-void listen_for(struct flow *f, bool tcp, void (*ready)(struct watch *, uint32_t))
+void listen_for(struct flow *f, int proto, void (*ready)(struct watch *, uint32_t))
 {
+	bool stream = proto != IPPROTO_UDP;
 	struct listener *l;
 	int fd;
 
 	if (f->dst_ns < 0)
 		return;
 	for (l = listeners; l; l = l->next)
-		if (l->ns == f->dst_ns && l->tcp == tcp && !memcmp(&l->at, &f->dst, sizeof(l->at)))
+		if (l->ns == f->dst_ns && l->proto == proto && !memcmp(&l->at, &f->dst, sizeof(l->at)))
 			return;
-	fd = ns_socket(f->dst_ns, f->dst.sa.sa_family, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
-	if (bind(fd, &f->dst.sa, addr_len(&f->dst)) || (tcp && listen(fd, 4096)))
+	fd = ns_socket(f->dst_ns, f->dst.sa.sa_family, stream ? SOCK_STREAM : SOCK_DGRAM, proto);
+	if (bind(fd, &f->dst.sa, addr_len(&f->dst)) || (stream && listen(fd, 4096)))
 		die("listen for %s in %s: %s", f->id, pr.ns[f->dst_ns].name, strerror(errno));
 	l = need(calloc(1, sizeof(*l)));
 	l->ns = f->dst_ns;
-	l->tcp = tcp;
+	l->proto = proto;
 	l->at = f->dst;
 	l->next = listeners;
 	listeners = l;

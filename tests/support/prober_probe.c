@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Mode probe: try every flow once, all at the same time, with one deadline.
+ * Mode probe: try every flow once, all at the same time. What has no answer yet is given up when
+ * nothing has arrived anywhere for the rest of the time asked for, counted from the last try.
+ * Silence is counted in short slices, each of which ends in a look at every socket: a pause of the
+ * whole machine counts as one slice.
  *
  * Output: "ID ok|blocked|error WHY", one line a flow in the order of the input. `ok` means that the
  * packet arrived at the other end and that its answer came back (KIND_IP: that it arrived). `blocked` means silence;
@@ -8,18 +11,24 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "prober.h"
+#include "prober_stream.h"
 
 #define FIRST_PORT 20000 /* of raw SCTP: one a flow */
 
+#define SLICE_MS 50
+#define LEAST_MS 300 /* of silence, however long the tries took */
+#define LOUDEST 20   /* times the silence asked for: then it ends, whatever still arrives */
+
 static const int resend_at_ms[] = { 0, 100, 300, 700 };
 static size_t open_flows;
+static bool real_sctp; /* associations of the kernel's; else an INIT made by hand, and its answer */
 
 struct sctp_init {
 	uint16_t sport, dport;
@@ -103,7 +112,16 @@ static void echo_datagram(struct watch *w, uint32_t events)
 	}
 }
 
-/* ---- TCP and UDP clients --------------------------------------------------------------------- */
+/* ---- clients with sockets: TCP, UDP, SCTP where the kernel has it ---------------------------- */
+
+static int socket_proto(const struct flow *f)
+{
+	if (f->kind == KIND_SCTP)
+		return real_sctp ? IPPROTO_SCTP : 0;
+	if (f->kind == KIND_TCP)
+		return IPPROTO_TCP;
+	return f->kind == KIND_UDP ? IPPROTO_UDP : 0;
+}
 
 static void client_answer(struct flow *f)
 {
@@ -133,7 +151,7 @@ static void client_ready(struct watch *w, uint32_t events)
 	if (events & (EPOLLERR | EPOLLHUP)) {
 		getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &soerr, &len);
 		decide(f, FATE_ERROR, soerr ? strerror(soerr) : "hung up");
-	} else if (f->kind == KIND_TCP && !f->connected) {
+	} else if (f->kind != KIND_UDP && !f->connected) {
 		f->connected = true;
 		epoll_ctl(pr.epfd, EPOLL_CTL_MOD, w->fd, &in);
 		if (send(w->fd, &t, sizeof(t), MSG_NOSIGNAL) < 0)
@@ -145,8 +163,9 @@ static void client_ready(struct watch *w, uint32_t events)
 
 static void client_open(struct flow *f)
 {
-	bool tcp = f->kind == KIND_TCP;
-	int fd = ns_socket(f->src_ns, f->dst.sa.sa_family, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
+	bool udp = f->kind == KIND_UDP;
+	int fd = ns_socket(f->src_ns, f->dst.sa.sa_family, udp ? SOCK_DGRAM : SOCK_STREAM,
+			   socket_proto(f));
 
 	f->watch.fd = fd;
 	if ((!f->any_src && bind(fd, &f->src.sa, addr_len(&f->src))) ||
@@ -154,7 +173,7 @@ static void client_open(struct flow *f)
 		decide(f, FATE_ERROR, strerror(errno));
 		return;
 	}
-	watch_add(&f->watch, fd, tcp ? EPOLLOUT : EPOLLIN, client_ready);
+	watch_add(&f->watch, fd, udp ? EPOLLIN : EPOLLOUT, client_ready);
 }
 
 /* ---- ICMP, SCTP and other protocols over raw sockets ----------------------------------------- */
@@ -247,6 +266,31 @@ static void sctp_ready(struct watch *w, uint32_t events)
 	}
 }
 
+/* Zero bytes first: they are a valid plain header for GRE, for UDP-Lite with a sum, and nothing to the others. */
+struct plain {
+	uint16_t zero[3];
+	uint16_t sum;
+	struct token token;
+};
+
+/*
+ * Conntrack takes no UDP-Lite without a sum that it finds right, and it reckons with UDP's number in the pseudo header
+ * (nf_conntrack_proto_udp.c, udplite_error). So must we; coverage 0 is all of it.
+ */
+static void udplite_sum(const struct flow *f, struct plain *p)
+{
+	bool four = f->dst.sa.sa_family == AF_INET;
+	size_t len = four ? 4 : 16, n = 2 * len;
+	uint8_t b[2 * 16 + 8 + sizeof(*p)] = { 0 };
+
+	memcpy(b, four ? (const void *)&f->src.in.sin_addr : &f->src.in6.sin6_addr, len);
+	memcpy(b + len, four ? (const void *)&f->dst.in.sin_addr : &f->dst.in6.sin6_addr, len);
+	b[n + 3] = sizeof(*p);
+	b[n + 7] = IPPROTO_UDP;
+	memcpy(b + n + 8, p, sizeof(*p));
+	p->sum = inet_sum(b, n + 8 + sizeof(*p));
+}
+
 static void ip_ready(struct watch *w, uint32_t events)
 {
 	struct raw *r = (struct raw *)w;
@@ -258,9 +302,9 @@ static void ip_ready(struct watch *w, uint32_t events)
 
 	(void)events;
 	while ((p = raw_recv(r, buf, sizeof(buf), &n))) {
-		if (n < 4 + (ssize_t)sizeof(t))
+		if (n < (ssize_t)sizeof(struct plain))
 			continue;
-		memcpy(&t, p + 4, sizeof(t));
+		memcpy(&t, p + offsetof(struct plain, token), sizeof(t));
 		f = flow_of(&t, sizeof(t));
 		if (f && f->kind == KIND_IP && f->dst_ns == r->ns && f->port == r->proto &&
 		    f->dst.sa.sa_family == r->family)
@@ -283,13 +327,11 @@ static void icmp_send(const struct flow *f)
 
 static void ip_send(const struct flow *f)
 {
-	/* Four zero bytes first: they are a valid plain header for GRE, and nothing to the others. */
-	struct {
-		uint32_t zero;
-		struct token token;
-	} p = { .token = token_for(f) };
+	struct plain p = { .token = token_for(f) };
 	struct raw *r = raw_socket(f->src_ns, f->dst.sa.sa_family, f->port, ip_ready);
 
+	if (f->port == IPPROTO_UDPLITE && !f->any_src)
+		udplite_sum(f, &p);
 	(void)send_from(r->watch.fd, f->any_src ? NULL : &f->src, &f->dst, &p, sizeof(p));
 }
 
@@ -307,6 +349,8 @@ static void flow_send(struct flow *f)
 		icmp_send(f);
 		break;
 	case KIND_SCTP:
+		if (real_sctp)
+			break; /* it repeats an INIT too */
 		r = raw_socket(f->src_ns, f->dst.sa.sa_family, IPPROTO_SCTP, sctp_ready);
 		sctp_send(r->watch.fd, f, false, 0);
 		break;
@@ -320,10 +364,10 @@ static void flow_send(struct flow *f)
 
 static void flow_listen(struct flow *f)
 {
-	if (f->kind == KIND_TCP)
-		listen_for(f, true, accept_stream);
-	else if (f->kind == KIND_UDP)
-		listen_for(f, false, echo_datagram);
+	if (f->kind == KIND_UDP)
+		listen_for(f, IPPROTO_UDP, echo_datagram);
+	else if (socket_proto(f))
+		listen_for(f, socket_proto(f), accept_stream);
 	else if (f->kind == KIND_SCTP && f->dst_ns >= 0)
 		raw_socket(f->dst_ns, f->dst.sa.sa_family, IPPROTO_SCTP, sctp_ready);
 	else if (f->kind == KIND_IP && f->dst_ns >= 0)
@@ -332,37 +376,52 @@ static void flow_listen(struct flow *f)
 		die("flow %s: that kind is for flood", f->id);
 }
 
-static void drain(double until)
+/* How many sockets had something. */
+static int turn(double ms)
 {
 	struct epoll_event ev[256];
-	double left;
-	int n, i;
+	int n = epoll_wait(pr.epfd, ev, 256, (int)ms), i;
 
-	while (open_flows && (left = until - now_ms()) > 0) {
-		n = epoll_wait(pr.epfd, ev, 256, (int)left + 1);
-		for (i = 0; i < n; i++) {
-			struct watch *w = ev[i].data.ptr;
+	for (i = 0; i < n; i++) {
+		struct watch *w = ev[i].data.ptr;
 
-			w->ready(w, ev[i].events);
-		}
+		w->ready(w, ev[i].events);
 	}
+	return n;
+}
+
+static void drain(double until)
+{
+	double left;
+
+	while (open_flows && (left = until - now_ms()) > 0)
+		(void)turn(left + 1);
+}
+
+static void drain_until_silence(double ms)
+{
+	double silent = 0, end = now_ms() + LOUDEST * ms;
+
+	while (open_flows && silent < ms && now_ms() < end)
+		silent = turn(SLICE_MS) > 0 ? 0 : silent + SLICE_MS;
 }
 
 int mode_probe(int timeout_ms)
 {
 	static const char *const words[] = { "blocked", "ok", "error" };
 	char line[512];
-	double start;
+	double start, left;
 	size_t i, k;
 
 	while (fgets(line, sizeof(line), stdin))
 		if (!parse_line(line))
 			die("line '%s' is neither ns nor flow", line);
 	open_flows = pr.n_flows;
+	real_sctp = kernel_has_sctp();
 	for (i = 0; i < pr.n_flows; i++)
 		flow_listen(&pr.flows[i]);
 	for (i = 0; i < pr.n_flows; i++)
-		if (pr.flows[i].kind == KIND_TCP || pr.flows[i].kind == KIND_UDP)
+		if (socket_proto(&pr.flows[i]))
 			client_open(&pr.flows[i]);
 	start = now_ms();
 	for (k = 0; k < sizeof(resend_at_ms) / sizeof(resend_at_ms[0]); k++) {
@@ -371,7 +430,8 @@ int mode_probe(int timeout_ms)
 			if (pr.flows[i].fate == FATE_OPEN)
 				flow_send(&pr.flows[i]);
 	}
-	drain(start + timeout_ms);
+	left = timeout_ms - (now_ms() - start);
+	drain_until_silence(patience(left > LEAST_MS ? left : LEAST_MS));
 	for (i = 0; i < pr.n_flows; i++)
 		printf("%s %s %s\n", pr.flows[i].id, words[pr.flows[i].fate], pr.flows[i].why);
 	return 0;
