@@ -19,6 +19,8 @@ $(foreach r,$(ROOMS),$(eval $(call unit_room,$(r))))
 -include tests/golden.mk
 -include tests/replay.mk
 -include tests/netns.mk
+-include tests/kernels.mk
+-include tests/prove.mk
 
 .PHONY: tests-build
 tests-build: $(UNIT_BINS) $(EXTRA_TEST_BINS)
