@@ -66,6 +66,14 @@ static int world_line(struct golden_world *w, char **f, size_t n, struct rs_err 
 		return rs_cidr_parse(f[1], rs_vec_push(&w->pod_ranges), NULL, err);
 	if (strcmp(f[0], "node-range") == 0 && n == 2)
 		return rs_cidr_parse(f[1], rs_vec_push(&w->node_ranges), NULL, err);
+	if (strcmp(f[0], "lenient") == 0 && n == 1) {
+		w->lenient = true;
+		return 0;
+	}
+	if (strcmp(f[0], "node-name") == 0 && n == 2 && !w->node_name) {
+		w->node_name = rs_strdup(f[1]);
+		return 0;
+	}
 	if (strcmp(f[0], "node") == 0)
 		return read_addrs(f + 1, n - 1, &w->node, err);
 	if (strcmp(f[0], "host") == 0 && n >= 3) {
@@ -133,6 +141,7 @@ void golden_world_free(struct golden_world *w)
 	rs_vec_free(&w->hosts);
 	rs_vec_free(&w->pod_ranges);
 	rs_vec_free(&w->node_ranges);
+	free(w->node_name);
 	memset(w, 0, sizeof(*w));
 }
 
@@ -152,6 +161,8 @@ static bool is_local(const struct golden_world *w, const struct rs_pod *pod)
 	size_t i, j;
 
 	if (pod->host_network || rs_pod_finished(pod))
+		return false;
+	if (w->node_name && pod->node && strcmp(pod->node, w->node_name) != 0)
 		return false;
 	for (i = 0; i < pod->n_ips; i++)
 		for (j = 0; j < w->node_ranges.n; j++)
