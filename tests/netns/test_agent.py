@@ -27,6 +27,8 @@ NODE = "rsg-node"
 POD = "rsg-pod"
 TESTS = []
 BUILD = None
+# Waits are longer on an emulated machine.
+SLOW = max(1.0, float(os.environ.get("RIPSTOP_TEST_SLOW") or 1))
 DENY = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: default-deny, namespace: shop}
@@ -50,7 +52,7 @@ def expect(cond, *what):
 
 
 def sh(*cmd, check=True, **kw):
-    p = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, text=True, **kw)
+    p = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * SLOW, text=True, **kw)
     if check and p.returncode:
         raise AssertionError("%s: %s" % (" ".join(cmd), p.stderr))
     return p
@@ -61,7 +63,7 @@ def node(*cmd, **kw):
 
 
 def until(fn, seconds=5.0):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + (seconds if SLOW == 1 else 4 * SLOW * seconds)
     while True:
         got = fn()
         if got or time.monotonic() > end:
@@ -123,7 +125,7 @@ class Bed:
 
     def connect(self):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        s.settimeout(20)
+        s.settimeout(20 * SLOW)
         s.connect(self.socket)
         return s
 
@@ -140,7 +142,7 @@ class Bed:
 
     def cni(self, verb, cid="c1", pod="web", ns="shop", labels="app:web"):
         conf = {"cniVersion": "1.0.0", "name": "t", "type": "ripstop", "stateDir": self.state,
-                "socket": self.socket, "timeoutSeconds": 3}
+                "socket": self.socket, "timeoutSeconds": int(3 * SLOW)}
         env = {"PATH": os.environ["PATH"], "CNI_COMMAND": verb, "CNI_CONTAINERID": cid, "CNI_IFNAME": "eth0",
                "CNI_NETNS": "/run/netns/" + POD, "CNI_PATH": "/nonexistent",
                "CNI_ARGS": "K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;RIPSTOP_LABELS=%s" % (ns, pod, labels)}
@@ -158,7 +160,7 @@ class Bed:
 
     def http(self, path):
         code = "import urllib.request as u,urllib.error as e\n" \
-               "try: r=u.urlopen('http://127.0.0.1:9412%s',timeout=5)\n" \
+               "try: r=u.urlopen('http://127.0.0.1:9412%s',timeout=30)\n" \
                "except e.HTTPError as x: r=x\n" \
                "print(r.status); print(r.read().decode())" % path
         out = node("python3", "-c", code).stdout

@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 
-from harness import HarnessError, Lab
+from harness import HarnessError, Lab, silence
 
 OUT4, OUT6 = "203.0.113.10", "2001:db8::10"
 I = socket
@@ -133,7 +133,7 @@ def udp_arrives(src, dst, dst_ip, port, src_ip=None, sport=0, seconds=0.5):
             s.sendto(marker, (dst_ip, port))
         except OSError:
             return False
-        r.settimeout(seconds)
+        r.settimeout(silence(seconds))
         try:
             return r.recv(100) == marker
         except OSError:
@@ -144,7 +144,7 @@ def tcp_connects(src, dst, dst_ip, port, seconds=0.7):
     family = I.AF_INET6 if ":" in dst_ip else I.AF_INET
     with dst.socket(family, I.SOCK_STREAM, bind=(dst_ip, port)) as srv, src.socket(family, I.SOCK_STREAM) as s:
         srv.listen(4)
-        s.settimeout(seconds)
+        s.settimeout(silence(seconds))
         try:
             s.connect((dst_ip, port))
         except OSError:
@@ -169,7 +169,7 @@ class Tcp:
     @staticmethod
     def _moves(a, b, seconds):
         marker = b"<%d>" % time.monotonic_ns()
-        data, end = b"", time.monotonic() + seconds
+        data, end = b"", time.monotonic() + silence(seconds)
         try:
             a.send(marker)
             while time.monotonic() < end and marker not in data:

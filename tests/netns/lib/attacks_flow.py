@@ -7,7 +7,7 @@ import time
 
 import wire
 from attackbed import OUT4, OUT6, Tcp, tcp_connects, udp_arrives
-from harness import HarnessError
+from harness import HarnessError, silence
 
 
 # ---- F1: a flow to an address that nobody holds, then an isolated pod gets it --------------------------
@@ -53,7 +53,7 @@ class EarlyFlows:
                         c.connect_ex((target, 8080))
                 if wire.got(u, b"early"):
                     through.append("udp:" + ip)
-                end = time.monotonic() + 2.5
+                end = time.monotonic() + silence(2.5)
                 while time.monotonic() < end:
                     t.settimeout(max(0.01, end - time.monotonic()))
                     try:
@@ -110,7 +110,7 @@ def icmp6_types(src, src_ip, dst, dst_ip, hops):
                 s.sendto(body, (dst_ip, 0))
             except OSError:
                 pass
-        end = time.monotonic() + 0.5
+        end = time.monotonic() + silence(0.5)
         while time.monotonic() < end:
             r.settimeout(max(0.01, end - time.monotonic()))
             try:

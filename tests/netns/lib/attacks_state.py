@@ -5,6 +5,7 @@ import threading
 import time
 
 from attackbed import Tcp, allow_from, tcp_connects, udp_arrives
+from harness import SLOW, patience
 from probe import Flood, Flow, Hold
 
 
@@ -53,7 +54,7 @@ def f5(bed, res):
                 through.append("tcp>" + ip)
         res.attack("element %s { %s } gone" % (name, key), through)
         bed.thaw_agent()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + patience(5)
         while (name, key) not in elements_with(bed, b4) + elements_with(bed, b6) and time.monotonic() < deadline:
             time.sleep(0.05)
         res.control("the agent restores %s { %s }" % (name, key), time.monotonic() < deadline)
@@ -135,7 +136,7 @@ def f6(bed, res, seconds=15):
                 errors.append("%s: %s" % (fn.__name__, e))
         return threading.Thread(target=body)
 
-    with Flood(bed.lab, flows, 3000, seconds + 30) as flood:
+    with Flood(bed.lab, flows, 3000 / SLOW, seconds + patience(30)) as flood:
         threads = [guarded(edit)] + [guarded(join_and_leave, i) for i in range(len(guests))]
         for t in threads:
             t.start()
@@ -149,10 +150,10 @@ def f6(bed, res, seconds=15):
     leaked = sum(c.received for i, c in counts.items() if i.startswith("d>"))
     res.note("%d generations under %d forbidden packets" % (commits, sent))
     res.attack("forbidden packets during commits", [leaked, "of", sent] if leaked else [])
-    res.control("commits happened: %d" % commits, commits > 30)
+    res.control("commits happened: %d" % commits, commits > 30 / SLOW)
     res.control("no error in the threads: %s" % errors, not errors)
     e = counts["e>b"]
-    res.control("e, allowed in both states, got %d of %d through" % (e.received, e.sent), e.received == e.sent > 1000)
+    res.control("e, allowed in both states, got %d of %d through" % (e.received, e.sent), e.received == e.sent > 1000 / SLOW)
     bed.node.apply("swap.yaml", swap_state(0).replace('side: "1"}}}]', 'side: "0"}}}]'))
     res.control("the same d reaches b when allowed", udp_arrives(bed.d, bed.b, bed.b.ip4(), 7000))
 
@@ -181,7 +182,7 @@ def f7(bed, res):
                 bed.node.nft("delete", "table", "inet", "ripstop")
             if "start" in how:
                 bed.node.start_agent()
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + patience(5)
             while bed.node.nft("list", "table", "inet", "ripstop").returncode and time.monotonic() < deadline:
                 time.sleep(0.02)
             res.control("the table is back after: " + how, time.monotonic() < deadline)

@@ -17,6 +17,7 @@ import time
 
 NETNS = "/run/netns/"
 CLONE_NEWNET = 0x40000000
+SLOW = max(1.0, float(os.environ.get("RIPSTOP_TEST_SLOW") or 1))  # waits are longer on an emulated machine
 _libc = ctypes.CDLL(None, use_errno=True)
 BOOT_ID = open("/proc/sys/kernel/random/boot_id").read().strip()
 NODE_IP4, NODE_IP6, WORLD_IP4 = "192.0.2.1", "2001:db8::1", "192.0.2.2"
@@ -27,7 +28,7 @@ def sh(*argv, check=True, ns=None, **kw):
     if ns:
         argv = ("nsenter", "--net=" + NETNS + ns) + argv
     p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                       timeout=60, **kw)
+                       timeout=60 * SLOW, **kw)
     if check and p.returncode:
         raise RuntimeError("%s: %s" % (" ".join(argv), p.stderr.strip()))
     return p
@@ -207,7 +208,7 @@ class Bed:
             stdin = json.dumps(self.conf if conf is None else conf).encode()
         start = time.monotonic()
         p = self.popen(verb, cid, netns, **kw)
-        out, err = p.communicate(stdin, timeout=timeout)
+        out, err = p.communicate(stdin, timeout=timeout * SLOW)
         return Answer(p.returncode, out.decode(), err.decode("utf-8", "replace"), time.monotonic() - start)
 
     def config(self, **changes):
@@ -289,7 +290,7 @@ def talk(src, dst, dst_ip, port=8080, seconds=1.0):
         srv.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         srv.bind((dst_ip, port))
         srv.listen(1)
-        cli.settimeout(seconds)
+        cli.settimeout(seconds * SLOW)
         try:
             cli.connect((dst_ip, port))
             peer, addr = srv.accept()

@@ -38,7 +38,20 @@ WORLD_GATEWAY6 = "fe80::ff"
 NODE_LINKLOCAL6 = "fe80::fe"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+# How much slower than usual this machine is: above 1 in an emulator only.
+SLOW = max(1.0, float(os.environ.get("RIPSTOP_TEST_SLOW") or 1))
+
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def silence(seconds):
+    """How long nothing must happen here to mean no: moderate, for every denied packet costs it."""
+    return seconds * SLOW
+
+
+def patience(seconds):
+    """How long to wait for what must come: generous, for it costs nothing where all is well."""
+    return seconds if SLOW == 1 else 4 * SLOW * seconds
 
 
 class HarnessError(Exception):
@@ -56,7 +69,7 @@ class CniError(Exception):
 def run(argv, check=True, timeout=60, **kw):
     """Run a command and return the CompletedProcess with text output."""
     p = subprocess.run(argv, stdin=kw.pop("stdin", subprocess.DEVNULL) if "input" not in kw else None,
-                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, **kw)
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=patience(timeout), **kw)
     if check and p.returncode:
         raise HarnessError("%s: exit %d: %s" % (" ".join(argv), p.returncode, (p.stderr or p.stdout).strip()))
     return p
@@ -120,7 +133,7 @@ class NetNs:
     def socket(self, family, kind, proto=0, bind=None, timeout=0.5):
         with self.inside():
             s = socket.socket(family, kind, proto)
-        s.settimeout(timeout)
+        s.settimeout(silence(timeout))
         if bind:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(bind)
@@ -232,7 +245,7 @@ class Node(NetNs):
         self.marker += 1
         name = "marker-%d" % self.marker
         self.write_manifest("zz-marker.yaml", MARKER % name)
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patience(timeout)
         why = ""
         while time.monotonic() < end:
             try:
@@ -263,7 +276,7 @@ class Node(NetNs):
             self.wait_ready(timeout)
 
     def wait_ready(self, timeout=15):
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patience(timeout)
         why = "no answer"
         while time.monotonic() < end:
             if self.agent.poll() is not None:
@@ -306,6 +319,8 @@ class Node(NetNs):
     def cni_conf(self, **keys):
         conf = {"cniVersion": "1.0.0", "name": "ripstop", "type": "ripstop", "socket": self.socket_path,
                 "stateDir": self.state, "ipam": {"type": "ripstop", "ranges": self.ranges}}
+        if SLOW > 1:
+            conf["timeoutSeconds"] = int(silence(10))
         conf.update(keys)
         return conf
 
@@ -419,7 +434,7 @@ def _recv_exactly(s, n):
 def ctl_call(path, op, operands, timeout=10):
     body = json.dumps(dict(operands, protocol=1, op=op)).encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-        s.settimeout(timeout)
+        s.settimeout(patience(timeout))
         s.connect(path)
         s.sendall(struct.pack(">I", len(body)) + body)
         size, = struct.unpack(">I", _recv_exactly(s, 4))
@@ -480,7 +495,7 @@ class Lab:
         if p.poll() is None:
             p.send_signal(sig)
             try:
-                p.wait(timeout)
+                p.wait(patience(timeout))
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections import namedtuple
 
-from harness import HarnessError
+from harness import HarnessError, patience
 
 # src and dst are NetNs objects (dst None: nobody listens); src_addr "*" lets the kernel choose
 Flow = namedtuple("Flow", "id kind src src_addr dst dst_addr port")
@@ -24,10 +24,13 @@ def _input(flows):
 
 
 def probe(lab, flows, ms=1500):
-    """Try every flow once. Returns {id: (fate, why)}, fate is ok, blocked or error."""
+    """Try every flow once. Returns {id: (fate, why)}, fate is ok, blocked or error.
+
+    ms is how long silence must last to count as blocked; the prober stretches it where machines are slow.
+    """
     flows = list(flows)
     p = subprocess.run([lab.program("tests/prober"), "probe", str(ms)], input=_input(flows),
-                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=patience(60))
     if p.returncode:
         raise HarnessError("prober: " + p.stderr.strip())
     out = {}

@@ -4,6 +4,8 @@ import socket
 import struct
 import time
 
+from harness import silence
+
 I = socket
 
 
@@ -107,7 +109,7 @@ class Frames:
 
     def seen(self, wanted, seconds=0.5):
         """The first frame for which wanted(frame) holds, or None."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + silence(seconds)
         while time.monotonic() < end:
             self.s.settimeout(max(0.01, end - time.monotonic()))
             try:
@@ -135,7 +137,7 @@ def arp(op, sender_mac, sender, target):
 
 def got(s, marker, seconds=0.6):
     """Does a packet with these bytes arrive at the socket?"""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + silence(seconds)
     while time.monotonic() < end:
         s.settimeout(max(0.01, end - time.monotonic()))
         try:
