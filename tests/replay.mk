@@ -3,6 +3,7 @@
 
 REPLAY_AGENT := registry records relabel reconcile fence metrics log
 REPLAY_OBJS := $(BUILD)/obj/tests/replay/replay_runner.o $(BUILD)/obj/tests/replay/replay_stage.o \
+	$(addprefix $(BUILD)/obj/tests/,replay/replay_events.o replay/replay_random.o prove/canon.o prove/pv_rng.o) \
 	$(patsubst %,$(BUILD)/obj/agent/%.o,$(REPLAY_AGENT))
 $(BUILD)/tests/replay/replay_runner: $(REPLAY_OBJS) $(call libs,$(DEPS_agent))
 	@mkdir -p $(@D)

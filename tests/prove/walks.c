@@ -192,6 +192,8 @@ static bool isolated(const struct pv_scene *s, const struct pv_end *e, size_t no
 
 	if (!is_pod_of(e, node))
 		return false;
+	if (e->pod->closed)
+		return true;
 	world = pv_scene_world(s, node);
 	free(rs_policies_of(&world, e->pod->ns, e->pod->labels, RS_INGRESS, &in));
 	free(rs_policies_of(&world, e->pod->ns, e->pod->labels, RS_EGRESS, &out));

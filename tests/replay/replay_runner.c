@@ -10,23 +10,9 @@
 #include <string.h>
 
 #include "agent/log.h"
-#include "tests/replay/replay_stage.h"
+#include "tests/replay/replay_player.h"
 
-#define MAX_WORDS 12
-
-struct player {
-	struct stage s;
-	const char *file;
-	int line;
-	char *words[MAX_WORDS + 1];
-	size_t n;
-	int played; /* lines that did or expected something */
-	FILE *story;
-	char *why; /* of the failure */
-};
-
-static int fail(struct player *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int fail(struct player *p, const char *fmt, ...)
+int play_fail(struct player *p, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -38,7 +24,7 @@ static int fail(struct player *p, const char *fmt, ...)
 }
 
 /* "key=value" among the words. */
-static const char *option(const struct player *p, const char *key)
+const char *play_option(const struct player *p, const char *key)
 {
 	size_t len = strlen(key);
 
@@ -48,9 +34,9 @@ static const char *option(const struct player *p, const char *key)
 	return NULL;
 }
 
-static long number(const struct player *p, const char *key, long def)
+long play_number(const struct player *p, const char *key, long def)
 {
-	const char *text = option(p, key);
+	const char *text = play_option(p, key);
 
 	return text ? strtol(text, NULL, 0) : def;
 }
@@ -62,7 +48,7 @@ static int do_start(struct player *p)
 	rs_auto_err err = { 0 };
 
 	stage_stop(&p->s);
-	return stage_start(&p->s, &err) < 0 ? fail(p, "start: %s", rs_err_str(&err)) : 0;
+	return stage_start(&p->s, &err) < 0 ? play_fail(p, "start: %s", rs_err_str(&err)) : 0;
 }
 
 static int do_stop(struct player *p)
@@ -75,6 +61,17 @@ static int do_boot(struct player *p)
 {
 	p->s.boot = !strcmp(p->words[1], "boot-2") ? "boot-2" : "boot-1";
 	return 0;
+}
+
+/* Links and rules go with the kernel; files stay. */
+static int do_reboot(struct player *p)
+{
+	rs_auto_err err = { 0 };
+
+	stage_stop(&p->s);
+	p->s.n_links = 0;
+	p->s.boot = "boot-2";
+	return rs_dp_null.remove(p->s.dp, &err) < 0 ? play_fail(p, "%s", rs_err_str(&err)) : 0;
 }
 
 static int do_advance(struct player *p)
@@ -98,20 +95,26 @@ static int do_gc(struct player *p)
 	return 0;
 }
 
-static int do_objects(struct player *p)
+void play_text(struct player *p, struct rs_strbuf *text)
 {
-	rs_auto_strbuf text = { 0 };
-	rs_auto_err err = { 0 };
 	char line[512];
 
 	while (fgets(line, sizeof(line), p->story)) {
 		p->line++;
 		if (!strcmp(line, "end\n"))
 			break;
-		rs_strbuf_puts(&text, line);
+		rs_strbuf_puts(text, line);
 	}
+}
+
+static int do_objects(struct player *p)
+{
+	rs_auto_strbuf text = { 0 };
+	rs_auto_err err = { 0 };
+
+	play_text(p, &text);
 	if (stage_objects(&p->s, rs_strbuf_str(&text), &err) < 0)
-		return fail(p, "objects: %s", rs_err_str(&err));
+		return play_fail(p, "objects: %s", rs_err_str(&err));
 	return 0;
 }
 
@@ -147,7 +150,7 @@ static void split_labels(struct rs_endpoint *e, const char *text)
 static struct rs_endpoint *make_record(struct player *p)
 {
 	struct rs_endpoint *e = rs_new(struct rs_endpoint);
-	const char *pod = p->words[2], *slash = strchr(pod, '/'), *boot = option(p, "boot");
+	const char *pod = p->words[2], *slash = strchr(pod, '/'), *boot = play_option(p, "boot");
 
 	e->container_id = rs_strdup(p->words[1]);
 	e->ifname = rs_strdup("eth0");
@@ -156,19 +159,20 @@ static struct rs_endpoint *make_record(struct player *p)
 	e->pod_ns = rs_strndup(pod, slash ? (size_t)(slash - pod) : 0);
 	e->pod_name = rs_strdup(slash ? slash + 1 : pod);
 	rs_endpoint_host_ifname(e->container_id, e->ifname, e->host_ifname);
-	e->host_ifindex = (uint32_t)number(p, "index", 0);
-	e->created_s = number(p, "created", 100);
-	e->state = option(p, "tombstone") ? RS_ENDPOINT_TOMBSTONE : RS_ENDPOINT_LIVE;
+	e->host_ifindex = (uint32_t)play_number(p, "index", 0);
+	e->pod_uid = play_option(p, "uid") ? rs_strdup(play_option(p, "uid")) : NULL;
+	e->created_s = play_number(p, "created", 100);
+	e->state = play_option(p, "tombstone") ? RS_ENDPOINT_TOMBSTONE : RS_ENDPOINT_LIVE;
 	e->mtu = 1500;
 	e->pod_mac[0] = e->host_mac[0] = 2;
 	e->pod_mac[5] = e->host_mac[5] = (uint8_t)e->host_ifindex;
-	split_labels(e, option(p, "labels"));
+	split_labels(e, play_option(p, "labels"));
 	if (rs_addr_parse(p->words[3], &e->ips[0], NULL) == 0)
 		e->n_ips = 1;
 	return e;
 }
 
-/* record CID NS/POD IP [index=N] [labels=a:b] [boot=ID] [created=S] [tombstone=yes] */
+/* record CID NS/POD IP [index=N] [labels=a:b] [boot=ID] [created=S] [tombstone=yes] [uid=ID] */
 static int do_record(struct player *p)
 {
 	struct rs_endpoint *e = make_record(p);
@@ -182,10 +186,10 @@ static int do_record(struct player *p)
 			l = &p->s.links[p->s.n_links++];
 		memcpy(l->name, e->host_ifname, sizeof(l->name));
 		l->ifindex = e->host_ifindex;
-		l->group = (uint32_t)number(p, "group", 7);
+		l->group = (uint32_t)play_number(p, "group", 7);
 	}
 	rs_endpoint_free(e);
-	return rc < 0 ? fail(p, "record: %s", rs_err_str(&err)) : 0;
+	return rc < 0 ? play_fail(p, "record: %s", rs_err_str(&err)) : 0;
 }
 
 static int do_unlink(struct player *p)
@@ -196,7 +200,7 @@ static int do_unlink(struct player *p)
 	rs_endpoint_host_ifname(p->words[1], "eth0", name);
 	l = stage_link(&p->s, name);
 	if (!l)
-		return fail(p, "no such link");
+		return play_fail(p, "no such link");
 	l->ifindex = 0;
 	return 0;
 }
@@ -210,14 +214,15 @@ static void entomb(struct rs_endpoint *e, void *arg)
 static int do_tombstone(struct player *p)
 {
 	return rs_endpoint_modify(p->s.records, p->words[1], "eth0", entomb, NULL, NULL) < 0
-		       ? fail(p, "no such record")
+		       ? play_fail(p, "no such record")
 		       : 0;
 }
 
 static int do_forget(struct player *p)
 {
-	return rs_endpoint_remove(p->s.records, p->words[1], "eth0", NULL) < 0 ? fail(p, "remove")
-									       : 0;
+	return rs_endpoint_remove(p->s.records, p->words[1], "eth0", NULL) < 0
+		       ? play_fail(p, "remove")
+		       : 0;
 }
 
 static int do_damage(struct player *p)
@@ -225,13 +230,13 @@ static int do_damage(struct player *p)
 	rs_autofree char *path = rs_asprintf("%s/endpoints/%s", p->s.dir, p->words[1]);
 	rs_autofclose FILE *f = fopen(path, "w");
 
-	return f && fputs("{", f) >= 0 ? 0 : fail(p, "write %s", path);
+	return f && fputs("{", f) >= 0 ? 0 : play_fail(p, "write %s", path);
 }
 
 static int request(struct player *p, bool attach)
 {
 	struct stage_call *c = rs_new(struct stage_call);
-	int64_t deadline = p->s.now_ms + number(p, "deadline", 10000);
+	int64_t deadline = p->s.now_ms + play_number(p, "deadline", 10000);
 
 	c->stage = &p->s;
 	c->container_id = rs_strdup(p->words[1]);
@@ -278,13 +283,13 @@ static int want_answer(struct player *p)
 		if (!strcmp(p->s.answers[i].container_id, p->words[1]))
 			a = &p->s.answers[i];
 	if (!a)
-		return fail(p, "no answer yet");
+		return play_fail(p, "no answer yet");
 	if (!strcmp(p->words[2], "ok"))
-		return a->errnum ? fail(p, "answered: %s", a->message) : 0;
+		return a->errnum ? play_fail(p, "answered: %s", a->message) : 0;
 	if (!a->errnum || a->cni != (int)strtol(p->words[2], NULL, 10))
-		return fail(p, "answered code %d: %s", a->cni, a->errnum ? a->message : "ok");
+		return play_fail(p, "answered code %d: %s", a->cni, a->errnum ? a->message : "ok");
 	if (p->n > 3 && !strstr(a->message, p->words[3]))
-		return fail(p, "answered: %s", a->message);
+		return play_fail(p, "answered: %s", a->message);
 	return 0;
 }
 
@@ -292,7 +297,7 @@ static int want_no_answer(struct player *p)
 {
 	for (size_t i = 0; i < p->s.n_answers; i++)
 		if (!strcmp(p->s.answers[i].container_id, p->words[1]))
-			return fail(p, "answered already");
+			return play_fail(p, "answered already");
 	return 0;
 }
 
@@ -300,14 +305,14 @@ static int want_commits(struct player *p)
 {
 	unsigned int n = (unsigned int)strtoul(p->words[1], NULL, 10);
 
-	return p->s.commits == n ? 0 : fail(p, "%u commits", p->s.commits);
+	return p->s.commits == n ? 0 : play_fail(p, "%u commits", p->s.commits);
 }
 
 static int want_generation(struct player *p)
 {
 	uint64_t n = strtoull(p->words[1], NULL, 10), is = rs_reconcile_generation(p->s.rec);
 
-	return is == n ? 0 : fail(p, "generation %llu", (unsigned long long)is);
+	return is == n ? 0 : play_fail(p, "generation %llu", (unsigned long long)is);
 }
 
 /* allow|deny CLIENT SERVER PORT, by the IR in force (tcp). */
@@ -318,12 +323,12 @@ static int want_verdict(struct player *p)
 	struct rs_addr a, b;
 
 	if (!ir)
-		return fail(p, "nothing is in force");
+		return play_fail(p, "nothing is in force");
 	if (rs_addr_parse(p->words[1], &a, NULL) < 0 || rs_addr_parse(p->words[2], &b, NULL) < 0)
-		return fail(p, "bad address");
+		return play_fail(p, "bad address");
 	rs_ir_eval(ir, &a, &b, RS_PROTO_TCP, (uint16_t)strtoul(p->words[3], NULL, 10), &v);
 	if (v.allow != !strcmp(p->words[0], "allow"))
-		return fail(p, "the verdict is %s", v.allow ? "allow" : "deny");
+		return play_fail(p, "the verdict is %s", v.allow ? "allow" : "deny");
 	return 0;
 }
 
@@ -334,20 +339,26 @@ static int want_local(struct player *p)
 	struct rs_addr a;
 	bool is = ir && rs_addr_parse(p->words[1], &a, NULL) == 0 && rs_ir_local(ir, &a);
 
-	return is == !strcmp(p->words[2], "yes") ? 0 : fail(p, "it is%s", is ? "" : " not");
+	return is == !strcmp(p->words[2], "yes") ? 0 : play_fail(p, "it is%s", is ? "" : " not");
 }
 
 /* guard CID yes|no: its link may send. */
 static int want_guard(struct player *p)
 {
 	const struct rs_ir *ir = rs_reconcile_ir(p->s.rec);
+	const struct stage_link *link;
 	char name[RS_IFNAME_LEN];
 	bool is = false;
 
 	rs_endpoint_host_ifname(p->words[1], "eth0", name);
-	for (size_t i = 0; ir && i < ir->n_guards; i++)
-		is |= !strcmp(ir->guards[i].ifname, name);
-	return is == !strcmp(p->words[2], "yes") ? 0 : fail(p, "it is%s", is ? "" : " not");
+	link = stage_link(&p->s, name);
+	for (size_t i = 0; ir && i < ir->n_guards; i++) {
+		const struct rs_ir_guard *g = &ir->guards[i];
+
+		/* What was read back from a kernel has no names. */
+		is |= g->ifname ? !strcmp(g->ifname, name) : link && link->ifindex == g->ifindex;
+	}
+	return is == !strcmp(p->words[2], "yes") ? 0 : play_fail(p, "it is%s", is ? "" : " not");
 }
 
 /* labels CID TEXT: in the record on disk. */
@@ -362,8 +373,10 @@ static int want_labels(struct player *p)
 				 e->labels[i].value);
 	rs_endpoint_free(e);
 	if (rc < 0)
-		return fail(p, "no record");
-	return !strcmp(rs_strbuf_str(&text), p->words[2]) ? 0 : fail(p, "%s", rs_strbuf_str(&text));
+		return play_fail(p, "no record");
+	return !strcmp(rs_strbuf_str(&text), p->words[2])
+		       ? 0
+		       : play_fail(p, "%s", rs_strbuf_str(&text));
 }
 
 static int want_on_disk(struct player *p)
@@ -372,7 +385,7 @@ static int want_on_disk(struct player *p)
 	int rc = rs_endpoint_load(p->s.records, p->words[1], "eth0", &e, NULL);
 
 	rs_endpoint_free(e);
-	return (rc == 0) == !strcmp(p->words[2], "yes") ? 0 : fail(p, "load: %d", rc);
+	return (rc == 0) == !strcmp(p->words[2], "yes") ? 0 : play_fail(p, "load: %d", rc);
 }
 
 static int want_released(struct player *p)
@@ -381,7 +394,7 @@ static int want_released(struct player *p)
 
 	for (size_t i = 0; i < p->s.n_released; i++)
 		is |= !strcmp(p->s.released[i], p->words[1]);
-	return is == !strcmp(p->words[2], "yes") ? 0 : fail(p, "it is%s", is ? "" : " not");
+	return is == !strcmp(p->words[2], "yes") ? 0 : play_fail(p, "it is%s", is ? "" : " not");
 }
 
 static int want_condition(struct player *p)
@@ -394,14 +407,15 @@ static int want_condition(struct player *p)
 	for (size_t i = 0; i < c.n; i++)
 		is |= !strcmp(c.v[i].type, p->words[1]);
 	rs_conditions_free(&c);
-	return is == !strcmp(p->words[2], "yes") ? 0 : fail(p, "it is%s there", is ? "" : " not");
+	return is == !strcmp(p->words[2], "yes") ? 0
+						 : play_fail(p, "it is%s there", is ? "" : " not");
 }
 
 static int want_ready(struct player *p)
 {
 	rs_autofree char *why = rs_reconcile_why_not_ready(p->s.rec);
 
-	return !why == !strcmp(p->words[1], "yes") ? 0 : fail(p, "%s", why ? why : "ready");
+	return !why == !strcmp(p->words[1], "yes") ? 0 : play_fail(p, "%s", why ? why : "ready");
 }
 
 /* due MS | never */
@@ -410,7 +424,7 @@ static int want_due(struct player *p)
 	int64_t due = rs_reconcile_due(p->s.rec, p->s.now_ms);
 	int64_t want = !strcmp(p->words[1], "never") ? -1 : strtol(p->words[1], NULL, 10);
 
-	return due == want ? 0 : fail(p, "due in %lld", (long long)due);
+	return due == want ? 0 : play_fail(p, "due in %lld", (long long)due);
 }
 
 /* ---- the table and the play ------------------------------------------------------------------ */
@@ -423,6 +437,7 @@ static const struct command {
 	{ "start", 1, do_start },
 	{ "stop", 1, do_stop },
 	{ "boot", 2, do_boot },
+	{ "reboot", 1, do_reboot },
 	{ "advance", 2, do_advance },
 	{ "run", 1, do_run },
 	{ "gc", 1, do_gc },
@@ -452,6 +467,15 @@ static const struct command {
 	{ "ready", 2, want_ready },
 	{ "due", 2, want_due },
 	{ "forget-objects", 1, do_forget_objects },
+	{ "labels-from-api", 2, play_labels_from_api },
+	{ "put", 1, play_put },
+	{ "delete", 3, play_delete },
+	{ "list", 2, play_list },
+	{ "synced", 3, play_synced },
+	{ "put-pods", 4, play_put_pods },
+	{ "as-from-scratch", 1, play_as_from_scratch },
+	{ "addresses", 2, play_addresses },
+	{ "random", 3, play_random },
 };
 
 static int play_line(struct player *p, char *line)
@@ -468,9 +492,9 @@ static int play_line(struct player *p, char *line)
 	p->played++;
 	for (size_t i = 0; i < RS_ARRAY_SIZE(commands); i++)
 		if (!strcmp(commands[i].name, p->words[0]))
-			return p->n < commands[i].words ? fail(p, "too few words")
+			return p->n < commands[i].words ? play_fail(p, "too few words")
 							: commands[i].run(p);
-	return fail(p, "no command %s", p->words[0]);
+	return play_fail(p, "no command %s", p->words[0]);
 }
 
 static int play(struct player *p)

@@ -72,6 +72,76 @@ void stage_source_error(struct stage *s, const char *message)
 		rs_reconcile_dispatch(s->rec, s->now_ms);
 }
 
+static void tell(struct stage *s)
+{
+	script.changed = true;
+	if (s->rec)
+		rs_reconcile_dispatch(s->rec, s->now_ms);
+}
+
+int stage_put(struct stage *s, const char *text, struct rs_err *err)
+{
+	int rc = rs_decode_text(script.store, "api", text, strlen(text), false, RS_ADMIT_LENIENT,
+				err);
+
+	if (rc == 0)
+		tell(s);
+	return rc;
+}
+
+bool stage_delete(struct stage *s, enum rs_kind kind, const char *ns, const char *name)
+{
+	bool was = rs_store_del(script.store, kind, ns, name);
+
+	tell(s);
+	return was;
+}
+
+static const struct rs_meta *const *all_of(const struct rs_store *s, enum rs_kind kind, size_t *n)
+{
+	switch (kind) {
+	case RS_KIND_NAMESPACE:
+		return (const void *)rs_store_namespaces(s, n);
+	case RS_KIND_POD:
+		return (const void *)rs_store_pods(s, n);
+	case RS_KIND_POLICY:
+		return (const void *)rs_store_policies(s, n);
+	default:
+		return (const void *)rs_store_nodes(s, n);
+	}
+}
+
+static void delete_all(struct rs_store *s, enum rs_kind kind)
+{
+	const struct rs_meta *const *v;
+	size_t n, left;
+
+	for (v = all_of(s, kind, &n); n; n--) {
+		rs_autofree char *ns = v[0]->ns ? rs_strdup(v[0]->ns) : NULL;
+		rs_autofree char *name = rs_strdup(v[0]->name);
+
+		rs_store_del(s, kind, ns, name);
+		v = all_of(s, kind, &left);
+	}
+}
+
+int stage_list(struct stage *s, enum rs_kind kind, const char *text, struct rs_err *err)
+{
+	int rc;
+
+	delete_all(script.store, kind);
+	rc = rs_decode_text(script.store, "api", text, strlen(text), false, RS_ADMIT_LENIENT, err);
+	if (rc == 0)
+		stage_synced(s, kind, true);
+	return rc;
+}
+
+void stage_synced(struct stage *s, enum rs_kind kind, bool synced)
+{
+	rs_store_set_synced(script.store, kind, synced);
+	tell(s);
+}
+
 /* ---- the machine ----------------------------------------------------------------------------- */
 
 struct stage_link *stage_link(struct stage *s, const char *name)
@@ -156,7 +226,11 @@ int stage_open(struct stage *s, struct rs_err *err)
 int stage_start(struct stage *s, struct rs_err *err)
 {
 	struct rs_registry_config reg = {
-		.records = s->records, .host = &s->host, .boot_id = s->boot, .link_group = GROUP
+		.records = s->records,
+		.host = &s->host,
+		.boot_id = s->boot,
+		.link_group = GROUP,
+		.labels_from_api = s->labels_from_api,
 	};
 	struct rs_reconcile_config cfg = {
 		.dp = s->dp, .src = &script.base, .metrics = &s->metrics, .node_name = "n1"

@@ -40,6 +40,8 @@ struct stage {
 	char *own_addr;
 	unsigned int commits; /* calls, of which some change nothing */
 	bool commit_fails;
+	bool unsynced;	      /* a kind is not known (random events) */
+	bool labels_from_api; /* from the next start on */
 };
 
 int stage_open(struct stage *s, struct rs_err *err);
@@ -53,6 +55,13 @@ void stage_stop(struct stage *s);
 int stage_objects(struct stage *s, const char *text, struct rs_err *err);
 void stage_forget_objects(void);
 void stage_source_error(struct stage *s, const char *message);
+
+/* As an API server tells: one event after the other, each kind for itself. */
+int stage_put(struct stage *s, const char *text, struct rs_err *err);
+bool stage_delete(struct stage *s, enum rs_kind kind, const char *ns, const char *name);
+/* The whole list of a kind: what is not in it is deleted, and the kind is known then. */
+int stage_list(struct stage *s, enum rs_kind kind, const char *text, struct rs_err *err);
+void stage_synced(struct stage *s, enum rs_kind kind, bool synced);
 
 struct stage_link *stage_link(struct stage *s, const char *name);
 rs_done_fn stage_done;
