@@ -18,7 +18,13 @@ $(BUILD)/tests/yaml2json: $(BUILD)/obj/tests/support/yaml2json.o
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lyaml -ljson-c
 
-NETNS_TOOLS := $(BUILD)/tests/prober $(BUILD)/tests/cni/staticipam $(BUILD)/tests/yaml2json
+# Reads an nft table back and walks packets through it, for test_ruleset.py.
+$(BUILD)/tests/ruleset_tool: $(BUILD)/obj/tests/support/ruleset_tool.o $(call libs,$(DEPS_ruleset))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(call libs,$(DEPS_ruleset)) -Wl,--end-group $(EXT_ruleset)
+
+NETNS_TOOLS := $(BUILD)/tests/ruleset_tool $(BUILD)/tests/prober $(BUILD)/tests/cni/staticipam $(BUILD)/tests/yaml2json
 EXTRA_TEST_BINS += $(NETNS_TOOLS)
 .PHONY: netns-tools
 netns-tools: $(NETNS_TOOLS)
@@ -31,3 +37,36 @@ $(BUILD)/tests/netns/nft_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_k
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
 EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_kernel
+
+# The same table read back by lib/ruleset: walks and packets agree.
+$(BUILD)/tests/netns/nft_ruleset: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_ruleset nft_bed nft_check) \
+		$(call libs,$(DEPS_dataplane) ruleset)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane) ruleset) -Wl,--end-group $(EXT_dataplane)
+EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_ruleset
+
+# Mixed numbers (F6): compiler and dataplane under a flood. `make check` runs a few batches.
+$(BUILD)/tests/netns/nft_numbers: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_numbers nft_bed nft_check) \
+		$(call libs,$(DEPS_dataplane))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
+EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_numbers
+
+# One policy swapped for another under traffic (F12).
+$(BUILD)/tests/netns/nft_swap: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_swap nft_bed nft_check) \
+		$(call libs,$(DEPS_dataplane))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
+EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_swap
+
+BATCHES ?= 100000
+BEDS ?= 2
+.PHONY: prove-numbers
+prove-numbers: $(BUILD)/tests/netns/nft_numbers ## commit BATCHES (100000) batches under forbidden packets
+	$(Q)$< $(BATCHES) $(BEDS)

@@ -4,7 +4,8 @@
 APT_BUILD := gcc make pkg-config libc6-dev linux-libc-dev libnl-3-dev libnl-route-3-dev libnftnl-dev \
 	libmnl-dev libjson-c-dev libyaml-dev libevent-dev uthash-dev libsmartcols-dev \
 	iproute2 nftables procps python3-minimal libpython3-stdlib
-APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux iputils-ping
+APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux iputils-ping \
+	iptables
 
 .PHONY: deps
 deps: ## install what build and demo need (and, with `check`, what the tests need); Debian, as root
@@ -31,6 +32,10 @@ demo: ## policy enforced on real packets, in network namespaces (root)
 .PHONY: check
 check: ## every circle of tests: house rules, unit, golden, replay, netns, fuzz smoke
 	@tests/check --jobs $(JOBS)
+
+.PHONY: mutants
+mutants: ## break compiler and rules on purpose, one mistake at a time: the tests must notice each
+	@python3 tests/mutants/mutants.py
 
 .PHONY: check-layers
 check-layers: ## includes point downward only; base names are unique; headers stand alone

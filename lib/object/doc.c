@@ -325,12 +325,17 @@ int rs_doc_end(struct rs_doc_build *b, struct rs_err *err)
 int rs_doc_open(const char *name, const char *text, size_t len, enum rs_doc_format format,
 		bool unique_keys, struct rs_doc_reader **out, struct rs_err *err)
 {
+	static const char protobuf[] = { 'k', '8', 's', '\0' };
 	const struct rs_doc_build b = { .name = name };
 
 	if (len > RS_DOC_MAX_BYTES)
 		return rs_doc_fail(&b, (struct rs_doc_pos){ 0 }, err, EFBIG,
 				   "%zu bytes are more than a text may have (%lu)", len,
 				   RS_DOC_MAX_BYTES);
+	/* what an API server sends to those who do not ask for JSON */
+	if (len >= sizeof(protobuf) && !memcmp(text, protobuf, sizeof(protobuf)))
+		return rs_doc_fail(&b, (struct rs_doc_pos){ 1, 1 }, err, EINVAL,
+				   "this is protobuf: ask for application/json");
 	if (format == RS_DOC_JSON)
 		rs_doc_open_json_text(text, len, out);
 	else

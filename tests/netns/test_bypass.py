@@ -38,6 +38,19 @@ def case_of(sent):
     return "%s v%s" % (sent.shape.name, sent.fam)
 
 
+def say_ids(run, bad):
+    """A line for every id of a rule or a class of failures: its cases, whatever their family."""
+    cases, families = collections.defaultdict(set), collections.defaultdict(dict)
+    for sent in run.attacks:
+        for ident in (i for i in sent.shape.ids.split() if i[0] != "F"):  # F: the numbers of test_attacks.py
+            cases[ident].add((sent.shape.family, case_of(sent)))
+            families[ident][sent.shape.family] = True
+    for ident, all_cases in sorted(cases.items()):
+        wrong = [c for c in all_cases if c[1] in bad.get(c[0], ())]
+        print("%-8s %s crafted %s  %d cases" % ("failed" if wrong else "passed", ident, ", ".join(families[ident]),
+                                                len(all_cases)))
+
+
 def report(run, families, brief, seconds):
     bad = collections.defaultdict(set)
     for kind, sent, text in run.problems:
@@ -49,6 +62,7 @@ def report(run, families, brief, seconds):
             print("       %-10s %s: no control to %s, %s" % (family, case, " ".join(sorted(receivers)), why))
     for family in families + sorted(set(bad) - set(families)):
         print("%-10s %4d cases, %d failed" % (family, run.cases[family], len(bad[family])))
+    say_ids(run, bad)
     if run.bed.vxlan_mac is None:
         print("this kernel has no VXLAN: \"%s\" was not played" % bypass_headers.TUNNEL_IN)
     failed, cases = sum(map(len, bad.values())), sum(run.cases.values())

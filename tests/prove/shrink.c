@@ -104,7 +104,8 @@ static void forget(struct members *m, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++)
 		drop_member(&m->v[i]);
-	memmove(&m->v[from], &m->v[to], (m->n - to) * sizeof(*m->v));
+	if (to < m->n)
+		memmove(&m->v[from], &m->v[to], (m->n - to) * sizeof(*m->v));
 	m->n -= to - from;
 }
 

@@ -177,6 +177,60 @@ static void make_pod_icmp6(struct maker *m)
 
 /* ---- the judging chains ---------------------------------------------------------------------- */
 
+static void match_groups(struct rs_nft_rule *r)
+{
+	uint8_t mask = 0xf0, zero = 0, first = 0xe0;
+
+	rs_m_iif(r, 0);
+	rs_m_family(r, 4);
+	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 16, 1, 0);
+	rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
+	rs_x_cmp(r, 0, NFT_CMP_EQ, &first, 1);
+	rs_rule_say(r, "ip daddr 224.0.0.0/4");
+}
+
+static void match_pods_group(struct rs_nft_rule *r)
+{
+	uint32_t zero = 0;
+
+	match_groups(r);
+	rs_x_addr(r, 4, false, 8);
+	rs_x_lookup(r, "grp_out4", 8, 0, false);
+	rs_x_cmp(r, 0, NFT_CMP_NEQ, &zero, 4);
+	rs_rule_say(r, "ip saddr map @grp_out4 != 0");
+}
+
+/*
+ * Where the node routes multicast, an IPv4 packet comes to postrouting without the link that it
+ * came by, and looks made here (IPv6 keeps the link). A pod's is known by its source; towards pods
+ * a group that can be routed is nobody's, as in IPv6. 224.0.0.0/24 never is routed: it stays the
+ * node's own.
+ */
+static void make_routed_groups(struct maker *m)
+{
+	static const uint8_t local[] = { 224, 0, 0 };
+	struct rs_nft_rule *r = rule(m, "forwarded");
+
+	match_pods_group(r);
+	rs_m_state(r, STATE_INVALID | STATE_UNTRACKED, "invalid,untracked");
+	rs_x_addr(r, 4, false, 8);
+	rs_x_lookup(r, "free4", 8, RS_REG_NONE, true);
+	rs_rule_say(r, "ip saddr != @free4");
+	rs_v_goto(r, "invalid_from");
+	r = rule(m, "forwarded");
+	match_pods_group(r);
+	rs_v_goto(r, "judge");
+	note(r, "a pod's, routed to a group");
+	r = rule(m, "forwarded");
+	match_groups(r);
+	rs_m_to_pod(r, m->cfg->link_group);
+	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 16, sizeof(local), 0);
+	rs_x_cmp(r, 0, NFT_CMP_NEQ, local, sizeof(local));
+	rs_rule_say(r, "ip daddr != 224.0.0.0/24");
+	rs_v_goto(r, "judge");
+	note(r, "routed to a group");
+}
+
 static void make_hooks(struct maker *m)
 {
 	struct rs_nft_rule *r = rule(m, "forwarded");
@@ -187,6 +241,7 @@ static void make_hooks(struct maker *m)
 	rs_m_packet_in(r, 4, true, "free4", true);
 	rs_v_goto(r, "invalid_to");
 	note(r, "error of this node that a source route steers");
+	make_routed_groups(m);
 	r = rule(m, "forwarded");
 	rs_m_iif(r, 0);
 	rs_v_accept(r);

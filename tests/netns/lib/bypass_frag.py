@@ -234,7 +234,8 @@ def shapes():
                 why = dict(held or {}, **{"6": HEADER_FIRST})
             if held and why != {"6": OVERLAP}:
                 refused = {"4>node": OWN}
-            out.append(Shape("fragments", "%s, %s" % (name, kind), build(kind), fams, held=why, refused=refused))
+            out.append(Shape("fragments", "%s, %s" % (name, kind), build(kind), fams, held=why, refused=refused,
+                             ids="XD1 C28"))
 
     add("two pieces", lambda k: whole(k, 24))
     add("tiny first piece of 8 bytes", lambda k: whole(k, 8), split=True)

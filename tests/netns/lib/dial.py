@@ -39,6 +39,21 @@ def sctp_sockets():
         return "no SCTP sockets: %s" % e.strerror
 
 
+def prepare_sctp(ns, sock, address, dst, port):
+    """One address, and errors that are told.
+
+    Bound to none, an association tells its peer all addresses of its machine; the peer tries each at once, past the
+    NAT that the first one went through, and is sent an ABORT from there. And a port unreachable only counts
+    when errors are asked for: without that the socket goes on trying.
+    """
+    level, option = (socket.IPPROTO_IPV6, 25) if is6(dst) else (socket.IPPROTO_IP, 11)  # *_RECVERR
+    sock.setsockopt(level, option, 1)
+    if not address:
+        with ns.socket(family_of(dst), socket.SOCK_DGRAM) as probe:
+            probe.connect((dst, port))
+            sock.bind((probe.getsockname()[0], 0))
+
+
 _numbers = itertools.count()
 
 
@@ -62,6 +77,8 @@ class Call:
         self.sock.setblocking(False)
         if self.src_addr:
             self.sock.bind((self.src_addr, 0))
+        if self.proto == "sctp":
+            prepare_sctp(self.src, self.sock, self.src_addr, self.dst, self.port)
         selector.register(self.sock, selectors.EVENT_READ | (0 if self.open else selectors.EVENT_WRITE), self)
         code = self.sock.connect_ex((self.dst, self.port))
         if code not in (0, errno.EINPROGRESS):
@@ -216,6 +233,8 @@ class Line:
         self.sock.setblocking(False)
         if call.src_addr:
             self.sock.bind((call.src_addr, 0))
+        if call.proto == "sctp":
+            prepare_sctp(call.src, self.sock, call.src_addr, call.dst, call.port)
         self.sock.connect_ex((call.dst, call.port))
 
     def send(self):

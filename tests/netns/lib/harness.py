@@ -525,6 +525,11 @@ class Lab:
             shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def end_with_parent():
+    """For a process that cleans up when it is told to end."""
+    _libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 def _die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 

@@ -178,7 +178,7 @@ static bool one_version(const struct rs_store *s)
 static void F12_a_state_is_never_a_mix(void **state)
 {
 	struct world *w = *state;
-	int status, version, taken = 0, mixed = 0;
+	int status, version, rc, taken = 0, mixed = 0;
 	pid_t pid;
 
 	make_dir(w->dir);
@@ -199,12 +199,17 @@ static void F12_a_state_is_never_a_mix(void **state)
 		_exit(0);
 	}
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		assert_int_equal(run(w, 500), 0);
-		taken += w->changed;
+		/* On a slow machine the folder may never be still for long enough: then it says so. */
+		rc = run(w, 500);
+		assert_true(rc == 0 || rc == -EAGAIN);
+		taken += rc == 0 && w->changed;
 		mixed += !one_version(ops->store(w->src));
 	}
 	assert_true(!mixed || *stalled);
-	assert_int_equal(run(w, 1000), 0);
+	for (version = 0, rc = -EAGAIN; rc == -EAGAIN && version < 30; version++)
+		rc = run(w, 1000);
+	assert_int_equal(rc, 0);
+	taken += w->changed;
 	assert_true(one_version(ops->store(w->src)));
 	assert_true(taken > 0);
 }
