@@ -2,8 +2,8 @@
 /* The generator: the same case twice, cases that keep the promises of prove.h, verdicts of both kinds. */
 #include "prove_try.h"
 
-#define WORLDS 400
-#define STRICT_WORLDS 2000
+#define WORLDS 200
+#define STRICT_WORLDS 1000
 
 static void test_numbers(void **state)
 {
