@@ -54,7 +54,7 @@ def f5(bed, res):
                 through.append("tcp>" + ip)
         res.attack("element %s { %s } gone" % (name, key), through)
         bed.thaw_agent()
-        deadline = time.monotonic() + patience(5)
+        deadline = time.monotonic() + patience(20)
         while (name, key) not in elements_with(bed, b4) + elements_with(bed, b6) and time.monotonic() < deadline:
             time.sleep(0.05)
         res.control("the agent restores %s { %s }" % (name, key), time.monotonic() < deadline)

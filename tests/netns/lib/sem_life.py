@@ -136,7 +136,7 @@ def F8_a_cut_flow_does_not_come_back_by_its_answer(bed):
         expect(not any(in_conntrack(bed.node, *reversed(p)) for p in tcp_ports),
                "a packet in mid-stream made an entry the other way round")
         with bed.without_table():
-            got = [(f.down(2), f.up(2)) for f in flows]
+            got = [(f.down(15), f.up(15)) for f in flows]
         expect(set(got) == {(True, True)}, "control: the sockets are alive:", got)
         bed.node.apply("policies.yaml", "".join(POLICIES))
         got = bed.fates(*each(friend, server, 8208))
