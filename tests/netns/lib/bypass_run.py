@@ -71,9 +71,20 @@ class Run:
                 sent = Sent(Shape("flows", flow.name(), None), fam, Way(flow.client, flow.server), 0, [])
                 self.problem("LEAK", sent, "the connection did not outlive " + after)
 
+    @staticmethod
+    def _rest(tables, seconds=15):
+        """Until nothing changes by itself any more: the kernel ends its own set-up (DAD, routes) in its own time."""
+        end, before, still = time.monotonic() + seconds, tables.all(), 0
+        while still < 3 and time.monotonic() < end:
+            time.sleep(0.4)
+            now = tables.all()
+            still = still + 1 if now == before else 0
+            before = now
+
     def _tables(self):
         """One frame after the other, and who knows what of whom is as it was."""
         tables = bypass_state.Tables(self.bed.ends)
+        self._rest(tables)
         for sender in ("att", "deny"):
             for fam, name, build in bypass_state.cases():
                 self.cases["steering"] += 1
