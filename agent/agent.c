@@ -117,6 +117,7 @@ static int run(struct rs_agent *a, struct rs_err *err)
  * node. */
 static void close_all(struct rs_agent *a)
 {
+	rs_masquerade_free(a->masq);
 	rs_reconcile_free(a->rec);
 	rs_server_stop(a->server);
 	rs_httpd_stop(a->httpd);

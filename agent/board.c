@@ -35,6 +35,7 @@ static void gather(struct rs_agent *a, struct rs_conditions *c)
 	add_lines(c, "Dataplane", a->dp_conditions);
 	for (size_t i = 0; i < a->routes.n; i++)
 		rs_conditions_add(c, a->routes.v[i].type, "%s", a->routes.v[i].text);
+	rs_masquerade_conditions(a, c);
 	if (a->dp->ops == &rs_dp_null)
 		rs_conditions_add(c, "NoEnforcement", "dataplane null: no policy is enforced");
 	if (c->n)

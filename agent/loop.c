@@ -56,7 +56,7 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 	rs_reconcile_run(a->rec, rs_mono_ms());
 	if (l->routes_due && rs_reconcile_synced(a->rec)) {
 		l->routes_due = false;
-		rs_routes_sync(a);
+		rs_routes_sync(a, false);
 	}
 	if (before != rs_reconcile_generation(a->rec) || a->conditions.n)
 		rs_board_update(a);
@@ -109,7 +109,7 @@ static void audit(struct rs_agent *a)
 	if (rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
 		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
 	rs_repair_conditions(a);
-	rs_routes_sync(a);
+	rs_routes_sync(a, true);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The replay circle: registry and reconciler driven by text stories, without a kernel and without a clock.
 
-REPLAY_AGENT := registry records relabel reconcile fence metrics log
+REPLAY_AGENT := registry records relabel reconcile noderanges fence metrics log
 REPLAY_OBJS := $(BUILD)/obj/tests/replay/replay_runner.o $(BUILD)/obj/tests/replay/replay_stage.o \
 	$(patsubst %,$(BUILD)/obj/agent/%.o,$(REPLAY_AGENT))
 $(BUILD)/tests/replay/replay_runner: $(REPLAY_OBJS) $(call libs,$(DEPS_agent))
