@@ -94,6 +94,9 @@ void rs_repair_watch(struct rs_agent *a, int64_t now_ms); /* the dataplane's wat
 int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err);
 void rs_repair_conditions(struct rs_agent *a); /* ask the backend again */
 
+/* agent.c: NULL when an ADD issued now would be served, else one sentence. Caller frees. */
+char *rs_agent_why_not_ready(const struct rs_agent *a);
+
 /* board.c: gather the conditions; one log line for each that comes or goes. */
 void rs_board_update(struct rs_agent *a);
 
