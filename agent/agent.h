@@ -45,11 +45,11 @@ struct rs_agent {
 	struct rs_conditions routes;	 /* routes that could not be set */
 	uint64_t routes_serial;		 /* of the node ranges that the routes were made for */
 	bool routes_done;
-	struct rs_masquerade *masq;	 /* NULL: not looked at yet */
-	struct rs_cnifiles *cnifiles;	 /* NULL without --install-conflist */
-	bool in_sync;			 /* the last audit found no difference */
-	bool serving;			 /* the control socket listens */
-	char *node_json;		 /* as last written, without its time */
+	struct rs_masquerade *masq;   /* NULL: not looked at yet */
+	struct rs_cnifiles *cnifiles; /* NULL without --install-conflist */
+	bool in_sync;		      /* the last audit found no difference */
+	bool serving;		      /* the control socket listens */
+	char *node_json;	      /* as last written, without its time */
 	int64_t node_written_ms;
 	struct event_base *base;
 	struct rs_loop *loop;

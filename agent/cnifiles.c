@@ -14,8 +14,8 @@
 /* Against another program that does the same for its own: once a second, not a race. */
 #define WRITE_EVERY_MS 1000
 #define CONFLIST_MAX (1024 * 1024)
-#define EVENTS                                                                                     \
-	(IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ATTRIB |        \
+#define EVENTS                                                                              \
+	(IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ATTRIB | \
 	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 /* What tells one state of a file from another, without reading it. */
@@ -222,8 +222,7 @@ static bool have_portmap(struct rs_cnifiles *c)
 static void keep_conflist(struct rs_cnifiles *c, bool ready, int64_t now_ms)
 {
 	rs_autofree char *want = rs_install_conflist(c->opt, have_portmap(c)), *have = NULL;
-	rs_autoclose int dir =
-		open(c->opt->cni_conf_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rs_autoclose int dir = open(c->opt->cni_conf_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0) {
 		rs_conditions_add(&c->conditions, "ConflistMissing", "open folder %s: %s",

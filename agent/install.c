@@ -38,8 +38,8 @@ char *rs_install_source(const struct rs_options *o)
 /* A name of rs_file_write_at()'s temporary files: a dot, 16 hex digits, ".tmp". */
 static bool is_temp(const char *name)
 {
-	return name[0] == '.' && strlen(name) == 21 &&
-	       strspn(name + 1, "0123456789abcdef") == 16 && !strcmp(name + 17, ".tmp");
+	return name[0] == '.' && strlen(name) == 21 && strspn(name + 1, "0123456789abcdef") == 16 &&
+	       !strcmp(name + 17, ".tmp");
 }
 
 void rs_install_sweep(int dirfd)

@@ -272,8 +272,8 @@ void rs_loop_stop(struct rs_agent *a)
 	struct rs_loop *l = a->loop;
 
 	if (l) {
-		struct event *all[] = { l->source, l->source_timer, l->watch, l->run,
-					l->tick,   l->term,	    l->intr,  l->hup, l->cni };
+		struct event *all[] = { l->source, l->source_timer, l->watch, l->run, l->tick,
+					l->term,   l->intr,	    l->hup,   l->cni };
 
 		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 			if (all[i])

@@ -320,13 +320,15 @@ static int take_command(struct rs_options *o, const char *word, struct rs_err *e
 {
 	rs_auto_strbuf safe = { 0 };
 
-	if (o->command == RS_AGENT_RUN && (!strcmp(word, "install") || !strcmp(word, "uninstall"))) {
+	if (o->command == RS_AGENT_RUN &&
+	    (!strcmp(word, "install") || !strcmp(word, "uninstall"))) {
 		o->command = word[0] == 'i' ? RS_AGENT_INSTALL : RS_AGENT_UNINSTALL;
 		return 0;
 	}
 	rs_strbuf_puts_safe(&safe, word);
 	rs_err_set(err, EINVAL, "no command '%s'", rs_strbuf_str(&safe));
-	return rs_err_hint(err, "without a command the agent runs; the commands are install and uninstall");
+	return rs_err_hint(
+		err, "without a command the agent runs; the commands are install and uninstall");
 }
 
 /* The value of a flag: behind '=', or the next word; a switch may stand alone. */

@@ -18,7 +18,7 @@ struct sync {
 	struct rs_nl *nl;
 	const struct rs_node_ranges *nodes;
 	/* Of one family: */
-	struct rs_route *all;	/* ours in front, by range, then the others */
+	struct rs_route *all; /* ours in front, by range, then the others */
 	size_t n_all, n_ours;
 	const struct rs_node_range **peers; /* by range */
 	size_t n_peers;
@@ -157,8 +157,8 @@ static void set_route(struct sync *s, const struct rs_node_range *r)
 	if (have && !rs_addr_cmp(&have->via, &want.via) && have->ifindex == want.ifindex)
 		return;
 	if (rs_route_add(s->nl, &want, have, &err) == 0) {
-		rs_log(RS_LOG_INFO, have ? "route changed" : "route added", "range", range,
-		       "node", r->node, NULL);
+		rs_log(RS_LOG_INFO, have ? "route changed" : "route added", "range", range, "node",
+		       r->node, NULL);
 		return;
 	}
 	if (err.num == EEXIST)
@@ -180,7 +180,7 @@ static int by_peer(const void *a, const void *b)
 static bool wanted(const struct sync *s, const struct rs_route *r)
 {
 	struct rs_node_range key = { .cidr = r->dst };
-	const struct rs_node_range *at = &key, *const *found;
+	const struct rs_node_range *at = &key, *const * found;
 
 	found = s->n_peers ? bsearch(&at, s->peers, s->n_peers, sizeof(at), by_peer) : NULL;
 	return found && !rs_addr_cmp(&(*found)->via, &r->via) && !own_inside(s, &r->dst);

@@ -235,13 +235,13 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 	w->node_ranges = cfg->node_ranges;
 	w->n_node_ranges = cfg->n_node_ranges;
 	if (!w->n_node_ranges)
-		w->node_ranges = rc->node_ranges = rs_node_ranges_cidrs(
-			rs_reconcile_node_ranges(rc), true, &w->n_node_ranges);
+		w->node_ranges = rc->node_ranges =
+			rs_node_ranges_cidrs(rs_reconcile_node_ranges(rc), true, &w->n_node_ranges);
 	w->pod_ranges = cfg->n_cluster_ranges ? cfg->cluster_ranges : cfg->node_ranges;
 	w->n_pod_ranges = cfg->n_cluster_ranges ? cfg->n_cluster_ranges : cfg->n_node_ranges;
 	if (!w->n_pod_ranges)
-		w->pod_ranges = rc->pod_ranges = rs_node_ranges_cidrs(rs_reconcile_node_ranges(rc),
-								      false, &w->n_pod_ranges);
+		w->pod_ranges = rc->pod_ranges =
+			rs_node_ranges_cidrs(rs_reconcile_node_ranges(rc), false, &w->n_pod_ranges);
 }
 
 /* ---- compile and commit ---------------------------------------------------------------------- */

@@ -62,10 +62,6 @@ install: all ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, U
 	sed 's|@BINDIR@|$(PREFIX)/bin|' tools/ripstop-agent.service > $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 	chmod 0644 $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 
-.PHONY: image
-image: all ## OCI archive of agent, plugin and command line, from no base image: build/rel/ripstop-image.tar
-	@tools/mkimage.py --build $(BUILD)
-
 .PHONY: uninstall
 uninstall: ## remove what install put there (configuration that was edited stays)
 	rm -f $(DESTDIR)$(CNIBINDIR)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop

@@ -86,8 +86,8 @@ static int write_all(int fd, const char *name, const char *data, size_t len, str
 static int publish(int dirfd, const char *tmp, const char *name, enum rs_file_mode mode,
 		   struct rs_err *err)
 {
-	int rc = mode == RS_FILE_CREATE ? linkat(dirfd, tmp, dirfd, name, 0) :
-					  renameat(dirfd, tmp, dirfd, name);
+	int rc = mode == RS_FILE_CREATE ? linkat(dirfd, tmp, dirfd, name, 0)
+					: renameat(dirfd, tmp, dirfd, name);
 
 	if (rc < 0)
 		return rs_err_sys(err, errno, "create %s", name);

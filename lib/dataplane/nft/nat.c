@@ -311,8 +311,7 @@ static int on_table(const struct nlmsghdr *h, void *arg)
 	    nftnl_table_get_u32(t, NFTNL_TABLE_FAMILY) == NFPROTO_INET &&
 	    !strcmp(nftnl_table_get_str(t, NFTNL_TABLE_NAME), RS_MASQ_TABLE)) {
 		r->exists = true;
-		rs_strbuf_printf(&r->text, "table %u\n",
-				 nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS));
+		rs_strbuf_printf(&r->text, "table %u\n", nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS));
 	}
 	nftnl_table_free(t);
 	return MNL_CB_OK;
@@ -347,8 +346,8 @@ static int on_set(const struct nlmsghdr *h, void *arg)
 	struct nftnl_set *s = must(nftnl_set_alloc());
 	struct reader *r = arg;
 
-	if (nftnl_set_nlmsg_parse(h, s) == 0 && in_table(nftnl_set_get_str(s, NFTNL_SET_TABLE),
-							 nftnl_set_get_u32(s, NFTNL_SET_FAMILY)))
+	if (nftnl_set_nlmsg_parse(h, s) == 0 &&
+	    in_table(nftnl_set_get_str(s, NFTNL_SET_TABLE), nftnl_set_get_u32(s, NFTNL_SET_FAMILY)))
 		say_set(&r->text, nftnl_set_get_str(s, NFTNL_SET_NAME),
 			nftnl_set_get_u32(s, NFTNL_SET_FLAGS),
 			nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN));
