@@ -155,6 +155,8 @@ static void watch_done(struct rs_apikind *k, const struct rs_http_result *r, str
 {
 	int64_t lived = rs_mono_ms() - k->opened_ms;
 	bool told = k->n.events != k->taken_at_open;
+	/* Silence may be as it should: the next watch tells. */
+	bool silent = err->num == ETIMEDOUT && r->status == 200;
 
 	if (!err->num)
 		rs_split_end(k->split, err);
@@ -162,12 +164,11 @@ static void watch_done(struct rs_apikind *k, const struct rs_http_result *r, str
 	k->relist = err->num == ESTALE;
 	if (!err->num && lived >= k->watch_s * 500)
 		k->heard_ms = rs_mono_ms();
-	/* It was silent, which may be as it should: a new one tells. */
-	if (err->num == ETIMEDOUT && r->status == 200)
-		rs_err_clear(err);
-	if (!err->num && (told || lived >= 1000))
+	if (silent)
+		k->wasted = 0;
+	if (silent || (!err->num && (told || lived >= 1000)))
 		wait_ms(k, 0);
-	else if (!err->num || (r->status == 200 && err->num != ESTALE))
+	else if (r->status == 200 && !told && lived < 1000)
 		wasted(k, r, err);
 	else
 		fail(k, r, err, "watch");
@@ -314,10 +315,14 @@ void rs_apikind_clear(struct rs_apikind *k)
 
 void rs_apikind_run(struct rs_apikind *k, int64_t now)
 {
-	if (k->phase == RS_API_WATCH && k->good && k->failure.num &&
-	    now - k->opened_ms >= SETTLE_MS) {
-		k->fails = k->wasted = 0;
-		rs_err_clear(&k->failure);
+	if (k->phase == RS_API_WATCH && k->good) {
+		/* It is answered again. How long to wait next time is another matter. */
+		if (!k->wasted)
+			rs_err_clear(&k->failure);
+		if (k->fails && now - k->opened_ms >= SETTLE_MS) {
+			k->fails = k->wasted = 0;
+			rs_err_clear(&k->failure);
+		}
 	}
 	if (k->phase != RS_API_IDLE || now < k->due_ms)
 		return;
@@ -333,7 +338,7 @@ int64_t rs_apikind_due(const struct rs_apikind *k)
 {
 	if (k->phase == RS_API_IDLE)
 		return k->due_ms;
-	if (k->phase == RS_API_WATCH && k->good && k->failure.num)
+	if (k->phase == RS_API_WATCH && k->good && k->fails)
 		return k->opened_ms + SETTLE_MS;
 	return -1;
 }
