@@ -149,24 +149,45 @@ static void refuse_overlap(struct reader *r, struct claim *c, const struct claim
 	refuse(r, c, why);
 }
 
-/* v: n claims of which the first covers all others. */
+/* Where c would stand among taken ones, which are sorted and lie apart. */
+static size_t place(struct claim *const *taken, size_t n, const struct claim *c)
+{
+	size_t lo = 0;
+
+	while (lo < n) {
+		size_t mid = lo + (n - lo) / 2;
+
+		if (rs_addr_cmp(&taken[mid]->cidr.addr, &c->cidr.addr) < 0)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	return lo;
+}
+
+/* v: n claims of which the first covers all others. Among those that are taken already only the
+ * neighbours can overlap the next. */
 static void settle_heap(struct reader *r, struct claim *v, size_t n)
 {
 	rs_autofree struct claim **heap = rs_new0(struct claim *, n);
-	size_t taken = 0;
+	rs_autofree struct claim **taken = rs_new0(struct claim *, n);
+	size_t n_taken = 0;
 
 	for (size_t i = 0; i < n; i++)
 		heap[i] = &v[i];
 	qsort(heap, n, sizeof(struct claim *), by_order);
 	for (size_t i = 0; i < n; i++) {
-		size_t j = 0;
+		size_t at = place(taken, n_taken, heap[i]);
 
-		while (j < taken && !rs_cidr_overlaps(&heap[j]->cidr, &heap[i]->cidr))
-			j++;
-		if (j < taken)
-			refuse_overlap(r, heap[i], heap[j]);
-		else
-			heap[taken++] = heap[i];
+		if (at < n_taken && rs_cidr_overlaps(&taken[at]->cidr, &heap[i]->cidr)) {
+			refuse_overlap(r, heap[i], taken[at]);
+		} else if (at && rs_cidr_overlaps(&taken[at - 1]->cidr, &heap[i]->cidr)) {
+			refuse_overlap(r, heap[i], taken[at - 1]);
+		} else {
+			memmove(&taken[at + 1], &taken[at], (n_taken - at) * sizeof(*taken));
+			taken[at] = heap[i];
+			n_taken++;
+		}
 	}
 }
 
@@ -247,6 +268,32 @@ static void give(struct reader *r, struct rs_node_ranges *out)
 	}
 }
 
+static void put_input(struct rs_strbuf *b, const struct rs_store *store)
+{
+	size_t n = 0;
+	const struct rs_node *const *nodes = rs_store_nodes(store, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct rs_node *o = nodes[i];
+		size_t counts[] = { o->n_pod_cidrs, o->n_addrs, o->n_internal };
+
+		rs_strbuf_add(b, o->meta.name, strlen(o->meta.name) + 1);
+		rs_strbuf_add(b, counts, sizeof(counts));
+		if (o->n_pod_cidrs)
+			rs_strbuf_add(b, o->pod_cidrs, o->n_pod_cidrs * sizeof(*o->pod_cidrs));
+		if (o->n_addrs)
+			rs_strbuf_add(b, o->addrs, o->n_addrs * sizeof(*o->addrs));
+	}
+}
+
+bool rs_node_ranges_current(const struct rs_node_ranges *r, const struct rs_store *store)
+{
+	rs_auto_strbuf now = { 0 };
+
+	put_input(&now, store);
+	return now.len == r->input.len && (!now.len || !memcmp(now.s, r->input.s, now.len));
+}
+
 void rs_node_ranges_read(const struct rs_store *store, const char *own_name,
 			 const struct rs_cidr *own, size_t n_own, struct rs_node_ranges *out)
 {
@@ -255,6 +302,7 @@ void rs_node_ranges_read(const struct rs_store *store, const char *own_name,
 	const struct rs_node *const *nodes = rs_store_nodes(store, &n);
 
 	memset(out, 0, sizeof(*out));
+	put_input(&out->input, store);
 	gather_addresses(&r, nodes, n);
 	for (size_t i = 0; i < n_own; i++)
 		claim(&r, &own[i], NULL, true);
@@ -293,6 +341,7 @@ void rs_node_ranges_free(struct rs_node_ranges *r)
 	for (size_t i = 0; i < r->n; i++)
 		free(r->v[i].node);
 	free(r->v);
+	rs_strbuf_free(&r->input);
 	rs_conditions_free(&r->refused);
 	memset(r, 0, sizeof(*r));
 }

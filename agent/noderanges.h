@@ -28,12 +28,15 @@ struct rs_node_ranges {
 	struct rs_node_range *v;
 	size_t n;
 	struct rs_conditions refused;
+	struct rs_strbuf input; /* what of the Node objects was read, byte by byte */
 	uint64_t serial; /* of the caller's: see rs_reconcile_node_ranges() */
 };
 
 /* own: the configured ranges of this node; they count whatever Node objects say. */
 void rs_node_ranges_read(const struct rs_store *store, const char *own_name,
 			 const struct rs_cidr *own, size_t n_own, struct rs_node_ranges *out);
+/* Would reading again give the same? Much cheaper than to read: most changes are of pods. */
+bool rs_node_ranges_current(const struct rs_node_ranges *r, const struct rs_store *store);
 bool rs_node_ranges_equal(const struct rs_node_ranges *a, const struct rs_node_ranges *b);
 void rs_node_ranges_free(struct rs_node_ranges *r);
 

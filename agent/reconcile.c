@@ -182,7 +182,7 @@ void rs_reconcile_dispatch(struct rs_reconcile *rc, int64_t now_ms)
 	if (!changed)
 		return;
 	rc->dirty = true;
-	rc->nodes_known = false;
+	rc->nodes_revision = UINT64_MAX; /* another store may count anew */
 	if (!rc->changed_ms)
 		rc->changed_ms = now_ms;
 }
@@ -191,7 +191,7 @@ void rs_reconcile_set_source(struct rs_reconcile *rc, struct rs_source *src, int
 {
 	rc->cfg.src = src;
 	rc->dirty = true;
-	rc->nodes_known = false;
+	rc->nodes_revision = UINT64_MAX; /* another store may count anew */
 	rc->changed_ms = now_ms;
 	rs_err_clear(&rc->source_err);
 }
@@ -211,6 +211,10 @@ const struct rs_node_ranges *rs_reconcile_node_ranges(struct rs_reconcile *rc)
 
 	if (rc->nodes_known && rc->nodes_revision == rs_store_revision(store))
 		return &rc->nodes;
+	if (rc->nodes_known && rs_node_ranges_current(&rc->nodes, store)) {
+		rc->nodes_revision = rs_store_revision(store);
+		return &rc->nodes;
+	}
 	rs_node_ranges_read(store, cfg->node_name, cfg->node_ranges, cfg->n_node_ranges, &now);
 	now.serial = rc->nodes.serial + !rs_node_ranges_equal(&rc->nodes, &now);
 	rs_node_ranges_free(&rc->nodes);

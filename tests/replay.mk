@@ -14,3 +14,14 @@ EXTRA_TEST_BINS += $(BUILD)/tests/replay/replay_runner
 .PHONY: replay
 replay: $(BUILD)/tests/replay/replay_runner
 	$(Q)$< $(sort $(wildcard tests/replay/*.replay))
+
+# What of the agent is pure, by itself.
+UNIT_AGENT := $(patsubst %,$(BUILD)/obj/agent/%.o,noderanges)
+$(BUILD)/tests/unit/agent/%: $(BUILD)/obj/tests/unit/agent/%.o $(UNIT_AGENT) $(call libs,policy object base)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(UNIT_AGENT) \
+		-Wl,--start-group $(call libs,policy object base) -Wl,--end-group $(EXT_policy) -lcmocka
+.PHONY: unit-agent
+unit-agent: $(filter $(BUILD)/tests/unit/agent/%,$(UNIT_BINS))
+	@set -e; for t in $^; do echo "== $$t"; $$t; done
