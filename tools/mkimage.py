@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import time
 
 PROGRAMS = ("ripstop-agent", "ripstop", "ripstop-cni")
 ARCH = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x"}
@@ -58,36 +59,31 @@ def libraries(program):
     return [m.group(1) for m in map(LDD.match, p.stdout.split("\n")) if m]
 
 
-def licence_of(path):
-    """(package, its copyright file) of a library, where dpkg knows it."""
-    for name in (path, os.path.realpath(path), "/usr" + path):
-        try:
-            p = run(["dpkg-query", "-S", name], text=True)
-        except FileNotFoundError:
-            return None
-        if p.returncode == 0:
-            package = p.stdout.split(":")[0]
-            text = "/usr/share/doc/%s/copyright" % package
-            return (package, text) if os.path.exists(text) else None
-    return None
+def licences(paths):
+    """package -> its copyright file, of the libraries, where dpkg knows them."""
+    # A merged /usr has two names for a library, and dpkg knows one.
+    names = sorted({n for p in paths for n in (p, os.path.realpath(p), "/usr" + p)})
+    try:
+        p = run(["dpkg-query", "-S"] + names, text=True)
+    except FileNotFoundError:
+        return {}
+    found = {line.split(":")[0]: "/usr/share/doc/%s/copyright" % line.split(":")[0] for line in p.stdout.split("\n") if ": /" in line}
+    return {package: path for package, path in found.items() if os.path.exists(path)}
 
 
 def contents(build, root):
     """name in the image -> (mode, bytes); and the libraries' packages."""
-    files, packages = {}, set()
+    files, libs = {}, set()
     for name in PROGRAMS:
         path = os.path.join(build, name)
         if not os.access(path, os.X_OK):
             sys.exit("mkimage: %s is not built" % path)
         files["usr/bin/" + name] = (0o755, stripped(path))
-        for lib in libraries(path):
-            with open(lib, "rb") as f:
-                files[lib.lstrip("/")] = (0o755, f.read())
-            found = licence_of(lib)
-            if found and found[0] not in packages:
-                packages.add(found[0])
-                with open(found[1], "rb") as f:
-                    files["usr/share/doc/%s/copyright" % found[0]] = (0o644, f.read())
+        libs.update(libraries(path))
+    packages = licences(libs) if libs else {}
+    for path, mode in [(lib, 0o755) for lib in libs] + [(text, 0o644) for text in packages.values()]:
+        with open(path, "rb") as f:
+            files[path.lstrip("/")] = (mode, f.read())
     for name in ("LICENSE", "NOTICE"):
         with open(os.path.join(root, name), "rb") as f:
             files["usr/share/doc/ripstop/" + name] = (0o644, f.read())
@@ -135,8 +131,7 @@ def archive(files, name, version, out):
     arch = ARCH.get(platform.machine(), platform.machine())
     plain = layer(files)
     packed = gzip.compress(plain, 9, mtime=0)
-    when = "1970-01-01T00:00:00Z" if not EPOCH else __import__("time").strftime(
-        "%Y-%m-%dT%H:%M:%SZ", __import__("time").gmtime(EPOCH))
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(EPOCH))
     labels = {"org.opencontainers.image.title": "ripstop", "org.opencontainers.image.version": version,
               "org.opencontainers.image.licenses": "Apache-2.0 AND GPL-3.0-or-later"}
     config = dumps({"architecture": arch, "os": "linux", "created": when,

@@ -61,7 +61,7 @@ class Bed:
     def __init__(self, lab):
         self.lab = lab
         self.lan = NetNs(lab, "lan")
-        self.lan.ip("link add br0 type bridge", "link set br0 up")
+        self.lan.ip("link add br0 type bridge mcast_snooping 0", "link set br0 up")
         lab.world.add(*OUTSIDE)
         self.nodes = {n: self.make(n, i + 1) for i, n in enumerate("ab")}
 
@@ -141,6 +141,15 @@ def seen_udp(server, address, client):
         s.close()
 
 
+def sees(server, address, client, want, how=None):
+    """The server sees `want`. A first packet may be lost where the machine is slow; another address may not be."""
+    for _ in range(5):
+        got = (how or seen_from)(server, address, client)
+        if not got.startswith("no "):
+            break
+    expect(got == want, "%s of %s sees %s, not %s" % (address, server.short, got, want))
+
+
 # ---- routes -----------------------------------------------------------------------------------------
 
 
@@ -152,8 +161,8 @@ def pods_of_two_nodes_reach_each_other(lab):
     expect("fd00:10:244:2::/64 via fd00:1a::2 dev lan0" in routes(bed.nodes["a"], "-6"), routes(bed.nodes["a"], "-6"))
     for get in ("ip4", "ip6"):
         x, y = getattr(a, get)(), getattr(b, get)()
-        expect(seen_from(b, y, a) == x, "%s to %s: %s" % (x, y, seen_from(b, y, a)))
-        expect(seen_from(a, x, b) == y, "%s to %s" % (y, x))
+        sees(b, y, a, x)
+        sees(a, x, b, y)
     # Before the objects, and without an agent, the routes stay.
     bed.nodes["a"].kill_agent()
     expect(len(all_routes(bed.nodes["a"])) == 2, "routes went with the agent")
@@ -230,7 +239,7 @@ def own_podcidr_that_cannot_be_gives_no_range(lab):
     wait_condition(a, "PodCIDRRefused", "node a", "default route")
     wait_condition(a, "NoNodeRanges")
     expect("unreachable" not in a.sh("ip route"), "an unreachable default route")
-    expect(seen_from(a, LAN["a"][0], bed.nodes["b"]) == LAN["b"][0], "the node is cut off")
+    sees(a, LAN["a"][0], bed.nodes["b"], LAN["b"][0])
 
 
 def node_routes_off_sets_none_and_removes_ours(lab):
@@ -273,29 +282,29 @@ def what_leaves_takes_the_nodes_address(lab):
     until(lambda: "ripstop-nat" in a.sh("nft list tables"), "no table")
     for address, node in zip(OUTSIDE, a.ips):
         for how in (seen_from, seen_udp):
-            expect(how(lab.world, address, pod) == node, "%s: %s, not %s" % (address, how(lab.world, address, pod), node))
+            sees(lab.world, address, pod, node, how)
     for mine, theirs in ((pod.ip4(), other.ip4()), (pod.ip6(), other.ip6())):
-        expect(seen_from(other, theirs, pod) == mine, "a pod sees %s, not %s" % (seen_from(other, theirs, pod), mine))
+        sees(other, theirs, pod, mine)
     lab.world.add("203.0.113.70")
     lab.world.ip("route add %s via 192.0.2.1 dev n1 onlink" % pod.ip4())
-    expect(seen_from(lab.world, "203.0.113.70", pod) == pod.ip4(), "excluded, and masqueraded")
-    expect(seen_from(lab.world, OUTSIDE[0], a) == "192.0.2.1", "the node's own traffic")
+    sees(lab.world, "203.0.113.70", pod, pod.ip4())
+    sees(lab.world, OUTSIDE[0], a, "192.0.2.1")
     # To another node, which is no pod: the node's address.
-    expect(seen_from(bed.nodes["b"], LAN["b"][0], pod) == LAN["a"][0], "to another node")
+    sees(bed.nodes["b"], LAN["b"][0], pod, LAN["a"][0])
 
 
 def policy_judges_the_pods_own_address(lab):
     bed = Bed(lab)
     bed.start("--masquerade=on")
     a, pod = bed.nodes["a"], bed.pod("a", "one")
-    expect(seen_from(lab.world, OUTSIDE[0], pod) == "192.0.2.1", "no masquerade")
+    sees(lab.world, OUTSIDE[0], pod, "192.0.2.1")
     a.apply("deny.yaml", """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: out, namespace: shop}
 spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 2001:db8::/32}}]}]}
 """)
     expect("no connection" in seen_from(lab.world, OUTSIDE[0], pod), "an egress that no policy allows")
-    expect(seen_from(lab.world, OUTSIDE[1], pod) == a.ips[1], "an egress that is allowed")
+    sees(lab.world, OUTSIDE[1], pod, a.ips[1])
 
 
 def a_lost_masquerade_is_noticed_and_restored(lab):
@@ -311,7 +320,7 @@ def a_lost_masquerade_is_noticed_and_restored(lab):
         p = a.nft(harm)
         expect(p.returncode == 0, "%s: %s" % (harm, p.stderr))
         until(lambda: a.log_tail(10000).count("is made again") > before, "not noticed: " + harm)
-        expect(seen_from(lab.world, OUTSIDE[0], pod) == "192.0.2.1", "not restored: " + harm)
+        sees(lab.world, OUTSIDE[0], pod, "192.0.2.1")
     expect(a.sh("nft list table inet ripstop-nat").count("fully-random") == 2, a.sh("nft list table inet ripstop-nat"))
     before = a.log_tail(10000).count("is made again")
     a.nft("add table inet unrelated")
@@ -346,7 +355,7 @@ def masquerade_stays_over_a_kill_and_goes_when_off(lab):
     bed.start("--masquerade=on")
     a, pod = bed.nodes["a"], bed.pod("a", "one")
     a.kill_agent()
-    expect(seen_from(lab.world, OUTSIDE[0], pod) == "192.0.2.1", "it went with the agent")
+    sees(lab.world, OUTSIDE[0], pod, "192.0.2.1")
     a.start_agent("--masquerade=on")
     expect("masquerade set" not in a.log_tail(3), "the same table was made anew")
     a.kill_agent()
@@ -361,7 +370,7 @@ def the_optional_baseline_is_taken(lab):
     a, pod = bed.nodes["a"], bed.pod("a", "one")
     with open(os.path.join(ROOT, "manifests", "optional", "namespace-baseline.yaml"), encoding="utf-8") as f:
         text = f.read()
-    expect(seen_from(lab.world, OUTSIDE[0], pod) == "192.0.2.1", "no control")
+    sees(lab.world, OUTSIDE[0], pod, "192.0.2.1")
     a.apply("baseline.yaml", text.replace("  name: default-deny", "  name: default-deny\n  namespace: shop")
             .replace("  name: allow-dns", "  name: allow-dns\n  namespace: shop"))
     expect("no connection" in seen_from(lab.world, OUTSIDE[0], pod), "the baseline lets it out")
