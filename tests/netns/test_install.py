@@ -116,7 +116,7 @@ def install_replaces_as_a_whole(lab):
     os.makedirs(bed.bin)
     old = b"\x7fELF old plugin" * 1000
     new = content(lab.program("ripstop-cni"))
-    for name in (".0123456789abcdef.tmp", ".0123456789abcdef.keep", "portmap"):
+    for name in (".0123456789abcdef.tmp", ".0123456789abcdef.sav", "portmap"):
         with open(os.path.join(bed.bin, name), "wb") as f:
             f.write(b"x")
     seen, stop = set(), threading.Event()
@@ -138,7 +138,7 @@ def install_replaces_as_a_whole(lab):
     stop.set()
     watcher.join()
     expect(seen <= {"old", "new"}, "seen: %s" % seen)
-    expect(sorted(os.listdir(bed.bin)) == [".0123456789abcdef.keep", "portmap", "ripstop"], os.listdir(bed.bin))
+    expect(sorted(os.listdir(bed.bin)) == [".0123456789abcdef.sav", "portmap", "ripstop"], os.listdir(bed.bin))
 
 
 def install_that_fails_leaves_the_old_one(lab):
