@@ -6,7 +6,7 @@ $(BUILD)/tests/source/%: $(BUILD)/obj/tests/source/%.o $(call libs,$(DEPS_source
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(call libs,$(DEPS_source)) -Wl,--end-group $(EXT_source)
 
-API_TOOLS := $(BUILD)/tests/source/api_runner
+API_TOOLS := $(BUILD)/tests/source/api_runner $(BUILD)/tests/source/api_bench
 EXTRA_TEST_BINS += $(API_TOOLS)
 .PHONY: api-tools
 api-tools: $(API_TOOLS)

@@ -7,7 +7,7 @@
  *
  *	RS_SPLIT_STREAM (a watch): {...} {...}		each value is handed out
  *	RS_SPLIT_LIST: {"kind": .., "items": [{..}, {..}], "metadata": ..}
- *		each item is handed out, and in the end the rest: the same object, its items left out
+ *	RS_SPLIT_STREAM (a watch): {...} {...}	each value is handed out
  */
 #ifndef RIPSTOP_SOURCE_APISPLIT_H
 #define RIPSTOP_SOURCE_APISPLIT_H

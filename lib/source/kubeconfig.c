@@ -52,7 +52,8 @@ static int named(struct reader *r, const struct rs_doc_node *root, const char *l
 
 	*out = NULL;
 	if (!item || item->value->type != RS_DOC_LIST)
-		return fail(r, root->pos, list, item ? "a list is expected" : "missing");
+		return fail(r, item ? item->pos : root->pos, list,
+			    item ? "a list is expected" : "missing");
 	for (at = item->value->items; at; at = at->next) {
 		if (at->value->type != RS_DOC_MAP)
 			return fail(r, at->pos, list, "a map is expected in this list");

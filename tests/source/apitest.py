@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from liar import Liar, make_ca  # noqa: E402
 
-PATIENCE = 15  # seconds that something may take on a machine that is busy with other things
+PATIENCE = 120  # seconds that something may take on a machine that is busy with other things
 
 
 class Failed(Exception):
