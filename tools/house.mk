@@ -29,7 +29,7 @@ demo: ## policy enforced on real packets, in network namespaces (root)
 	@python3 tools/demo.py --build $(BUILD)
 
 .PHONY: check
-check: ## every circle of tests: house rules, unit, golden, replay, netns, fuzz smoke
+check: ## every circle of tests: house rules, unit, golden, replay, source, netns, fuzz smoke
 	@tests/check --jobs $(JOBS)
 
 .PHONY: check-layers

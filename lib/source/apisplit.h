@@ -5,9 +5,9 @@
  *
  * It follows strings and brackets and nothing else; what it hands out is parsed by its taker.
  *
- *	RS_SPLIT_STREAM (a watch): {...} {...}		each value is handed out
- *	RS_SPLIT_LIST: {"kind": .., "items": [{..}, {..}], "metadata": ..}
  *	RS_SPLIT_STREAM (a watch): {...} {...}	each value is handed out
+ *	RS_SPLIT_LIST: {"kind": .., "items": [{..}, {..}], "metadata": ..}
+ *		each item is handed out; in the end the rest: the same object, its items left out
  */
 #ifndef RIPSTOP_SOURCE_APISPLIT_H
 #define RIPSTOP_SOURCE_APISPLIT_H
