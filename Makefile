@@ -15,7 +15,7 @@ Q := $(if $(V),,@)
 
 CC = gcc
 PKG_CONFIG = pkg-config
-PKGS := libnl-3.0 libnl-route-3.0 libnftnl libmnl json-c yaml-0.1 libevent smartcols
+PKGS := libnl-3.0 libnl-route-3.0 libnftnl libmnl json-c yaml-0.1 libevent smartcols libcurl
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -52,7 +52,7 @@ DEPS_agent := source dataplane policy object ctl netlink ipam endpoint base
 DEPS_cli := ctl base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
-EXT_source := $(EXT_object)
+EXT_source := -lcurl $(EXT_object)
 EXT_policy := $(EXT_object)
 EXT_dataplane := -lnftnl -lmnl $(EXT_object)
 EXT_ruleset := -lmnl

@@ -6,11 +6,14 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/cnifiles.h"
 #include "agent/httpd.h"
+#include "agent/install.h"
 #include "agent/server.h"
 
 static int open_dataplane(struct rs_agent *a, struct rs_err *err)
@@ -85,11 +88,22 @@ static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 	return 0;
 }
 
+char *rs_agent_why_not_ready(const struct rs_agent *a)
+{
+	char *why = rs_reconcile_why_not_ready(a->rec);
+
+	return why ? why : rs_strdup(rs_cnifiles_why_not_ready(a->cnifiles));
+}
+
 static int run(struct rs_agent *a, struct rs_err *err)
 {
 	size_t n = 0;
 	int rc = open_reconciler(a, err);
 
+	if (rc == 0) {
+		a->cnifiles = rs_cnifiles_new(&a->opt);
+		rs_cnifiles_sync(a->cnifiles, false, rs_mono_ms());
+	}
 	if (rc == 0)
 		rc = rs_loop_start(a, err);
 	if (rc == 0)
@@ -117,6 +131,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
  * node. */
 static void close_all(struct rs_agent *a)
 {
+	rs_masquerade_free(a->masq);
+	rs_cnifiles_free(a->cnifiles);
 	rs_reconcile_free(a->rec);
 	rs_server_stop(a->server);
 	rs_httpd_stop(a->httpd);
@@ -150,10 +166,27 @@ static int complain(const struct rs_err *err)
 	return 1;
 }
 
+/* A DaemonSet starts again what ends. */
+static void stay(void)
+{
+	sigset_t set;
+	int which;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	puts("done: waits for SIGTERM");
+	fflush(stdout);
+	sigwait(&set, &which);
+}
+
 static int act(struct rs_agent *a, struct rs_err *err)
 {
 	int rc;
 
+	if (a->opt.command == RS_AGENT_INSTALL)
+		return rs_install(&a->opt, err);
 	rs_log_setup(rs_options_log_level(&a->opt), !strcmp(a->opt.log_format, "json"));
 	a->started_ms = rs_mono_ms();
 	umask(077);
@@ -182,6 +215,8 @@ int main(int argc, char **argv)
 		rc = act(&a, &err);
 		if (rc < 0)
 			rc = complain(&err);
+		else if (a.opt.stay && a.opt.command != RS_AGENT_RUN)
+			stay();
 	}
 	close_all(&a);
 	return rc;

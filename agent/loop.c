@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "agent/cnifiles.h"
 #include "agent/httpd.h"
 #include "agent/server.h"
 
@@ -17,7 +18,7 @@
 struct rs_loop {
 	struct rs_agent *agent;
 	struct event *source, *source_timer, *watch, *run, *tick;
-	struct event *term, *intr, *hup;
+	struct event *term, *intr, *hup, *cni;
 	unsigned int ticks;
 	bool routes_due; /* the ranges may have changed */
 };
@@ -56,7 +57,7 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 	rs_reconcile_run(a->rec, rs_mono_ms());
 	if (l->routes_due && rs_reconcile_synced(a->rec)) {
 		l->routes_due = false;
-		rs_routes_sync(a);
+		rs_routes_sync(a, false);
 	}
 	if (before != rs_reconcile_generation(a->rec) || a->conditions.n)
 		rs_board_update(a);
@@ -109,7 +110,26 @@ static void audit(struct rs_agent *a)
 	if (rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
 		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
 	rs_repair_conditions(a);
-	rs_routes_sync(a);
+	rs_routes_sync(a, true);
+}
+
+/* The runtime's folders. They come last: what is written there says that pods can come. */
+static void sync_cnifiles(struct rs_agent *a)
+{
+	rs_autofree char *why = rs_reconcile_why_not_ready(a->rec);
+
+	rs_cnifiles_sync(a->cnifiles, a->serving && !why, rs_mono_ms());
+	rs_board_update(a);
+	rs_nodefile_update(a, rs_mono_ms());
+}
+
+static void on_cni(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	sync_cnifiles(l->agent);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -130,6 +150,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		audit(a);
 	if (l->ticks % GC_EVERY == 0)
 		rs_board_update(a);
+	if (a->cnifiles)
+		sync_cnifiles(a);
 	rs_nodefile_update(a, now);
 }
 
@@ -230,6 +252,9 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	fd = a->dp->ops->watch_fd(a->dp);
 	if (fd >= 0)
 		l->watch = new_event(l, fd, EV_READ | EV_PERSIST, on_watch);
+	fd = rs_cnifiles_fd(a->cnifiles);
+	if (fd >= 0)
+		l->cni = new_event(l, fd, EV_READ | EV_PERSIST, on_cni);
 	watch_source(l);
 	return 0;
 }
@@ -247,8 +272,8 @@ void rs_loop_stop(struct rs_agent *a)
 	struct rs_loop *l = a->loop;
 
 	if (l) {
-		struct event *all[] = { l->source, l->source_timer, l->watch, l->run,
-					l->tick,   l->term,	    l->intr,  l->hup };
+		struct event *all[] = { l->source, l->source_timer, l->watch, l->run, l->tick,
+					l->term,   l->intr,	    l->hup,   l->cni };
 
 		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 			if (all[i])

@@ -19,8 +19,7 @@ static void fill(struct rs_agent *a, const struct rs_world *w, struct rs_node_in
 	n->n_ranges = w->n_node_ranges;
 	n->mtu = a->opt.mtu;
 	n->link_group = a->opt.link_group;
-	n->why_not = a->serving ? rs_reconcile_why_not_ready(a->rec)
-				: rs_strdup("the agent is starting");
+	n->why_not = a->serving ? rs_agent_why_not_ready(a) : rs_strdup("the agent is starting");
 	n->ready = !n->why_not;
 }
 

@@ -136,7 +136,7 @@ static void add_conditions(struct rs_agent *a, const struct rs_world *w, struct 
 void rs_op_status(struct rs_agent *a, struct rs_request *req, struct json_object *body)
 {
 	struct json_object *o = rs_op_object(a, "Status");
-	rs_autofree char *why = rs_reconcile_why_not_ready(a->rec);
+	rs_autofree char *why = rs_agent_why_not_ready(a);
 	struct rs_world w;
 
 	(void)body;

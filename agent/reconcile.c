@@ -32,6 +32,9 @@ struct rs_reconcile {
 	struct rs_err commit_err;
 	struct rs_vec(struct waiter) waiters;
 	struct rs_cidr *node_ranges, *pod_ranges; /* of the last world */
+	struct rs_node_ranges nodes;		  /* of the store at that revision */
+	uint64_t nodes_revision;
+	bool nodes_known;
 	bool dirty;
 	bool committed;	    /* by this process */
 	bool unsure;	    /* a commit failed: read the kernel before the next */
@@ -154,6 +157,7 @@ void rs_reconcile_free(struct rs_reconcile *rc)
 	rs_err_clear(&rc->commit_err);
 	free(rc->node_ranges);
 	free(rc->pod_ranges);
+	rs_node_ranges_free(&rc->nodes);
 	free(rc);
 }
 
@@ -178,6 +182,7 @@ void rs_reconcile_dispatch(struct rs_reconcile *rc, int64_t now_ms)
 	if (!changed)
 		return;
 	rc->dirty = true;
+	rc->nodes_revision = UINT64_MAX; /* another store may count anew */
 	if (!rc->changed_ms)
 		rc->changed_ms = now_ms;
 }
@@ -186,6 +191,7 @@ void rs_reconcile_set_source(struct rs_reconcile *rc, struct rs_source *src, int
 {
 	rc->cfg.src = src;
 	rc->dirty = true;
+	rc->nodes_revision = UINT64_MAX; /* another store may count anew */
 	rc->changed_ms = now_ms;
 	rs_err_clear(&rc->source_err);
 }
@@ -197,20 +203,25 @@ void rs_reconcile_touch(struct rs_reconcile *rc)
 
 /* ---- the world ------------------------------------------------------------------------------- */
 
-static struct rs_cidr *ranges_of_nodes(const struct rs_store *store, const char *only, size_t *n)
+const struct rs_node_ranges *rs_reconcile_node_ranges(struct rs_reconcile *rc)
 {
-	struct rs_vec(struct rs_cidr) all = { 0 };
-	size_t n_nodes = 0;
-	const struct rs_node *const *nodes = rs_store_nodes(store, &n_nodes);
+	const struct rs_reconcile_config *cfg = &rc->cfg;
+	const struct rs_store *store = cfg->src->ops->store(cfg->src);
+	struct rs_node_ranges now;
 
-	for (size_t i = 0; i < n_nodes; i++) {
-		if (only && strcmp(nodes[i]->meta.name, only) != 0)
-			continue;
-		for (size_t j = 0; j < nodes[i]->n_pod_cidrs; j++)
-			*rs_vec_push(&all) = nodes[i]->pod_cidrs[j];
+	if (rc->nodes_known && rc->nodes_revision == rs_store_revision(store))
+		return &rc->nodes;
+	if (rc->nodes_known && rs_node_ranges_current(&rc->nodes, store)) {
+		rc->nodes_revision = rs_store_revision(store);
+		return &rc->nodes;
 	}
-	*n = all.n;
-	return all.v;
+	rs_node_ranges_read(store, cfg->node_name, cfg->node_ranges, cfg->n_node_ranges, &now);
+	now.serial = rc->nodes.serial + !rs_node_ranges_equal(&rc->nodes, &now);
+	rs_node_ranges_free(&rc->nodes);
+	rc->nodes = now;
+	rc->nodes_known = true;
+	rc->nodes_revision = rs_store_revision(store);
+	return &rc->nodes;
 }
 
 /* Pod ranges are the configured cluster's, else the configured node's, else all Node objects'. */
@@ -229,11 +240,12 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 	w->n_node_ranges = cfg->n_node_ranges;
 	if (!w->n_node_ranges)
 		w->node_ranges = rc->node_ranges =
-			ranges_of_nodes(store, cfg->node_name, &w->n_node_ranges);
+			rs_node_ranges_cidrs(rs_reconcile_node_ranges(rc), true, &w->n_node_ranges);
 	w->pod_ranges = cfg->n_cluster_ranges ? cfg->cluster_ranges : cfg->node_ranges;
 	w->n_pod_ranges = cfg->n_cluster_ranges ? cfg->n_cluster_ranges : cfg->n_node_ranges;
 	if (!w->n_pod_ranges)
-		w->pod_ranges = rc->pod_ranges = ranges_of_nodes(store, NULL, &w->n_pod_ranges);
+		w->pod_ranges = rc->pod_ranges =
+			rs_node_ranges_cidrs(rs_reconcile_node_ranges(rc), false, &w->n_pod_ranges);
 }
 
 /* ---- compile and commit ---------------------------------------------------------------------- */
