@@ -61,7 +61,7 @@ EXT_ipam := -ljson-c
 EXT_endpoint := -ljson-c
 EXT_ctl := -ljson-c
 EXT_plugin := -ljson-c -lnl-route-3 -lnl-3
-EXT_agent := -levent -lm $(EXT_dataplane) $(EXT_netlink)
+EXT_agent := -levent -lm $(EXT_source) $(EXT_dataplane) $(EXT_netlink)
 EXT_cli := -lsmartcols -ljson-c
 
 srcs = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))

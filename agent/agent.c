@@ -35,7 +35,8 @@ static int open_node(struct rs_agent *a, struct rs_err *err)
 {
 	struct rs_registry_config cfg = { .host = &a->host,
 					  .boot_id = a->boot_id,
-					  .link_group = a->opt.link_group };
+					  .link_group = a->opt.link_group,
+					  .labels_from_api = rs_origin_is_api(&a->opt) };
 	int rc = rs_lock_take(a->opt.state_dir, &a->lock_fd, err);
 
 	/* A dry run disturbs nobody. */
@@ -57,7 +58,6 @@ static int open_node(struct rs_agent *a, struct rs_err *err)
 
 static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 {
-	struct rs_source_config folder = { .path = a->opt.manifests };
 	struct rs_reconcile_config cfg = {
 		.reg = a->reg,
 		.dp = a->dp,
@@ -68,7 +68,7 @@ static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 		.cluster_ranges = a->opt.cluster_cidr.v,
 		.n_cluster_ranges = a->opt.cluster_cidr.n,
 	};
-	int rc = rs_source_folder.open(&folder, &a->src, err);
+	int rc = rs_origin_open(&a->opt, &a->src, err);
 
 	if (rc < 0)
 		return rc;
@@ -97,6 +97,7 @@ char *rs_agent_why_not_ready(const struct rs_agent *a)
 
 static int run(struct rs_agent *a, struct rs_err *err)
 {
+	rs_autofree char *origin = rs_origin_name(&a->opt);
 	size_t n = 0;
 	int rc = open_reconciler(a, err);
 
@@ -116,8 +117,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
 	rs_gc_run(a, rs_mono_ms());
 	rs_registry_list(a->reg, &n);
 	rs_log(RS_LOG_INFO, "started", "version", RIPSTOP_VERSION, "node", a->opt.node_name,
-	       "dataplane", a->dp->ops->name, "manifests", a->opt.manifests, "endpoints",
-	       RS_LOG_U64(n), "adopted_generation", RS_LOG_U64(rs_reconcile_generation(a->rec)),
+	       "dataplane", a->dp->ops->name, "source", a->src->ops->name, "origin", origin,
+	       "endpoints", RS_LOG_U64(n), "adopted_generation", RS_LOG_U64(rs_reconcile_generation(a->rec)),
 	       NULL);
 	rs_board_update(a);
 	/* Else the first commit writes it: a restart never shows a node that was ready as not

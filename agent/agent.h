@@ -85,6 +85,12 @@ void rs_masquerade_conditions(const struct rs_agent *a, struct rs_conditions *c)
 int rs_masquerade_remove(struct rs_err *err);
 void rs_masquerade_free(struct rs_masquerade *m); /* the kernel keeps it */
 
+/* origin.c: a folder, or an API server. */
+bool rs_origin_is_api(const struct rs_options *o);
+int rs_origin_open(const struct rs_options *o, struct rs_source **out, struct rs_err *err);
+char *rs_origin_name(const struct rs_options *o); /* folder or address; the caller frees it */
+void rs_origin_conditions(const struct rs_agent *a, struct rs_conditions *c);
+
 /* gc.c: tombstones, vanished records, links gone for five minutes. */
 void rs_gc_run(struct rs_agent *a, int64_t now_ms);
 

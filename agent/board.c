@@ -34,6 +34,7 @@ static void gather(struct rs_agent *a, struct rs_conditions *c)
 {
 	rs_reconcile_conditions(a->rec, c);
 	rs_registry_conditions(a->reg, c);
+	rs_origin_conditions(a, c);
 	add_lines(c, "Dataplane", a->dp_conditions);
 	for (size_t i = 0; i < a->routes.n; i++)
 		rs_conditions_add(c, a->routes.v[i].type, "%s", a->routes.v[i].text);

@@ -179,15 +179,21 @@ static void watch_source(struct rs_loop *l)
 	arm_source(l);
 }
 
-/* A new reading of the folder takes the old one's place only when it is good. */
+/* A new reading of the folder takes the old one's place only when it is good. An API server is
+ * asked for all its lists again. */
 static int reload(struct rs_loop *l, struct rs_err *err)
 {
 	struct rs_agent *a = l->agent;
-	struct rs_source_config cfg = { .path = a->opt.manifests };
 	struct rs_source *old = a->src, *fresh = NULL;
 	bool changed = false;
-	int rc = old->ops->open(&cfg, &fresh, err);
+	int rc;
 
+	if (old->ops->resync) {
+		old->ops->resync(old);
+		arm_source(l);
+		return 0;
+	}
+	rc = rs_origin_open(&a->opt, &fresh, err);
 	if (rc == 0)
 		rc = fresh->ops->dispatch(fresh, &changed, err);
 	if (rc < 0) {
@@ -206,6 +212,7 @@ static int reload(struct rs_loop *l, struct rs_err *err)
 static void on_hup(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
+	rs_autofree char *origin = rs_origin_name(&l->agent->opt);
 	rs_auto_err err = { 0 };
 
 	(void)fd;
@@ -214,7 +221,7 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
 		rs_log(RS_LOG_ERROR, "not reloaded, the last good state stays", "error",
 		       rs_err_str(&err), NULL);
 	else
-		rs_log(RS_LOG_INFO, "reloaded", "path", l->agent->opt.manifests, NULL);
+		rs_log(RS_LOG_INFO, "reloaded", "origin", origin, NULL);
 	rs_loop_kick(l->agent);
 }
 

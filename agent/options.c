@@ -40,6 +40,10 @@ static const struct option table[] = {
 	  "read settings from FILE (YAML); it must exist when it is given" },
 	{ "manifests", TEXT, AT(manifests), NULL, "DIR", 0, 0, false,
 	  "take Namespaces, Pods, NetworkPolicies and Nodes from the YAML and JSON files in DIR" },
+	{ "kubeconfig", TEXT, AT(kubeconfig), NULL, "FILE", 0, 0, false,
+	  "take objects from the API server that FILE names; default the pod's service account" },
+	{ "api-server", TEXT, AT(api_server), NULL, "URL", 0, 0, false,
+	  "where the API server is, in place of what kubeconfig or KUBERNETES_SERVICE_HOST say" },
 	{ "state-dir", TEXT, AT(state_dir), "/run/ripstop", "DIR", 0, 0, false,
 	  "folder of leases, records, node.json and the lock; must not survive a boot" },
 	{ "socket", TEXT, AT(socket), NULL, "PATH", 0, 0, false,
@@ -466,8 +470,20 @@ static int host_name(char **out, struct rs_err *err)
 	return 0;
 }
 
+/* An empty word is as good as none. */
+static void drop_empty(char **text)
+{
+	if (*text && !**text) {
+		free(*text);
+		*text = NULL;
+	}
+}
+
 static int settle(struct rs_options *o, struct rs_err *err)
 {
+	drop_empty(&o->manifests);
+	drop_empty(&o->kubeconfig);
+	drop_empty(&o->api_server);
 	if (o->state_dir[0] != '/')
 		return rs_err_set(err, EINVAL, "state-dir '%s' is not an absolute path",
 				  o->state_dir);
@@ -478,12 +494,27 @@ static int settle(struct rs_options *o, struct rs_err *err)
 	return 0;
 }
 
-static int check_run(const struct rs_options *o, struct rs_err *err)
+static bool in_cluster(char *const *envp)
 {
-	if (!o->manifests || !o->manifests[0]) {
+	static const char name[] = "KUBERNETES_SERVICE_HOST=";
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, sizeof(name) - 1) && (*envp)[sizeof(name) - 1])
+			return true;
+	return false;
+}
+
+static int check_run(const struct rs_options *o, char *const *envp, struct rs_err *err)
+{
+	if (o->manifests && (o->kubeconfig || o->api_server)) {
+		rs_err_set(err, EINVAL, "two sources are given: manifests %s and %s", o->manifests,
+			   o->kubeconfig ? "kubeconfig" : "api-server");
+		return rs_err_hint(err, "leave out the one that is not meant");
+	}
+	if (!o->manifests && !o->kubeconfig && !o->api_server && !in_cluster(envp)) {
 		rs_err_set(err, EINVAL, "nowhere to take policies from");
-		return rs_err_hint(err,
-				   "give --manifests DIR; an API server as source is not built");
+		return rs_err_hint(err, "give --manifests DIR, or --kubeconfig FILE, or run in a "
+					"pod with a service account");
 	}
 	if (!strcmp(o->dataplane, "null") && !o->allow_no_enforcement) {
 		rs_err_set(err, EINVAL, "dataplane null enforces nothing: every pod would be open");
@@ -508,7 +539,7 @@ int rs_options_read(struct rs_options *o, int argc, char *const *argv, char *con
 		if (rc == 0)
 			rc = settle(o, err);
 		if (rc == 0 && o->command == RS_AGENT_RUN)
-			rc = check_run(o, err);
+			rc = check_run(o, envp, err);
 	}
 	clear_given(g);
 	return rc;
@@ -565,7 +596,7 @@ struct rs_dp_config rs_options_dataplane(const struct rs_options *o)
 bool rs_options_masquerade(const struct rs_options *o)
 {
 	if (!strcmp(o->masquerade, "auto"))
-		return !o->manifests || !o->manifests[0];
+		return !o->manifests;
 	return !strcmp(o->masquerade, "on");
 }
 

@@ -33,7 +33,9 @@ struct rs_cidr_list {
 struct rs_options {
 	enum rs_agent_command command;
 	char *config;
-	char *manifests;
+	char *manifests; /* NULL: an API server */
+	char *kubeconfig;
+	char *api_server;
 	char *state_dir;
 	char *socket; /* never NULL: STATE/agent.sock by default */
 	char *node_name;

@@ -70,6 +70,10 @@ void cli_put_json(struct cli_run *r, struct json_object *o)
 								  JSON_C_TO_STRING_NOSLASHESCAPE);
 	const unsigned char *p = (const unsigned char *)s;
 
+	if (r->list) {
+		json_object_array_add(r->list, json_object_get(o));
+		return;
+	}
 	while (p && *p) {
 		size_t len;
 		unsigned int cp = steering(p, &len);
