@@ -99,9 +99,10 @@ int rs_join_explain(const struct rs_join *j, struct rs_err *err)
 {
 	if (!j->rec)
 		return 0;
-	return rs_err_set(err, EAGAIN, "pod %s/%s: %s", j->rec->pod_ns, j->rec->pod_name,
-			  j->why.num ? rs_err_str(&j->why)
-				     : "the API server has not answered the question for it yet");
+	rs_err_set(err, EAGAIN, "pod %s/%s: %s", j->rec->pod_ns, j->rec->pod_name,
+		   j->why.num ? rs_err_str(&j->why)
+			      : "the API server has not answered the question for it yet");
+	return j->why.hint ? rs_err_hint(err, "%s", j->why.hint) : -EAGAIN;
 }
 
 void rs_join_clear(struct rs_join *j, struct rs_source *src)

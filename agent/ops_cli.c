@@ -86,6 +86,7 @@ static void add_source(struct rs_agent *a, struct json_object *status)
 		add_int(o, "ageSeconds", age);
 	if (err->num)
 		rs_json_add_str(o, "error", rs_err_str(err));
+	rs_json_add_str(o, "hint", err->hint);
 	if (a->src->ops->kind)
 		add_kinds(a->src, o);
 	json_object_object_add(status, "source", o);

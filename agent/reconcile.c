@@ -76,7 +76,8 @@ void rs_reconcile_dispatch(struct rs_reconcile *rc, int64_t now_ms)
 	if (code < 0) {
 		if (strcmp(rs_err_str(&rc->source_err), rs_err_str(&err)) != 0)
 			rs_log(RS_LOG_ERROR, "objects not taken, the last good state stays",
-			       "source", rc->cfg.src->ops->name, "error", rs_err_str(&err), NULL);
+			       "source", rc->cfg.src->ops->name, "error", rs_err_str(&err),
+			       err.hint ? "hint" : NULL, err.hint, NULL);
 		rs_err_move(&rc->source_err, &err);
 	} else if (rc->source_err.num) {
 		rs_log(RS_LOG_INFO, "objects can be read again", "source", rc->cfg.src->ops->name,

@@ -134,9 +134,10 @@ void rs_routes_sync(struct rs_agent *a, bool look)
 	if (!w.n_node_ranges)
 		rs_conditions_add(
 			&a->routes, "NoNodeRanges",
-			"the pod ranges of this node are not known (--node-ranges, or a "
-			"Node object): sources inside them are not checked on other links, "
-			"and they have no unreachable route");
+			"the pod ranges of this node are not known (--node-ranges, or "
+			"spec.podCIDRs of the Node object %s): sources inside them are not "
+			"checked on other links, and they have no unreachable route",
+			a->opt.node_name);
 	complain_of_own(a, &w);
 	add_missing(a, w.node_ranges, w.n_node_ranges);
 	/* Before the first sync a Node object may only not be known yet. */

@@ -204,17 +204,44 @@ static void remove_one(struct rs_reconcile *rc, struct waiter *w, struct rs_atta
 	rc->dirty = true;
 }
 
+static bool same_key(const struct waiter *a, const struct waiter *b)
+{
+	return !strcmp(a->container_id, b->container_id) && !strcmp(a->ifname, b->ifname);
+}
+
+/* An ADD that came before its DEL waits for nothing any more; returns where the DEL stands now. */
+static size_t give_up(struct rs_reconcile *rc, size_t del, int64_t now_ms)
+{
+	rs_auto_err err = { 0 };
+
+	rs_err_set(&err, ESTALE, "its DEL has begun");
+	rs_err_cni(&err, RS_CNI_TRY_AGAIN);
+	for (size_t i = 0; i < del;) {
+		const struct waiter *w = &rc->waiters.v[i];
+
+		if (w->attach && !w->ready && same_key(w, &rc->waiters.v[del])) {
+			rs_waiter_answer(rc, i, now_ms, &err);
+			del--;
+		} else {
+			i++;
+		}
+	}
+	return del;
+}
+
 /* Leaves go first: a successor's address may be its predecessor's. */
 static void remove_all(struct rs_reconcile *rc, int64_t now_ms)
 {
 	for (size_t i = 0; i < rc->waiters.n;) {
-		struct waiter *w = &rc->waiters.v[i];
+		struct waiter *w;
 		struct rs_attached *a;
 
-		if (w->attach) {
+		if (rc->waiters.v[i].attach) {
 			i++;
 			continue;
 		}
+		i = give_up(rc, i, now_ms);
+		w = &rc->waiters.v[i];
 		a = rs_registry_find(rc->cfg.reg, w->container_id, w->ifname);
 		if (!a && !rc->dirty) {
 			rs_waiter_answer(rc, i, now_ms, NULL);

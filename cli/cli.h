@@ -48,7 +48,7 @@ struct cli_options {
 	bool no_headers;
 	const char *socket; /* NULL: not given */
 	int timeout_ms;	    /* 0: not given */
-	int color; /* -1 auto, 0 never, 1 always */
+	int color;	    /* -1 auto, 0 never, 1 always */
 	enum cli_expect expect;
 	int family; /* 0, 4, 6 */
 	bool help;

@@ -29,8 +29,8 @@ static int help_all(struct cli_run *r)
 {
 	const struct cli_command *c;
 
-	cli_putf(r, "%s\n\nUsage: %sripstop VERB [OPERAND...] [FLAG...]\n\nVerbs\n",
-		 cli_self.about, cli_self.before);
+	cli_putf(r, "%s\n\nUsage: %sripstop VERB [OPERAND...] [FLAG...]\n\nVerbs\n", cli_self.about,
+		 cli_self.before);
 	for (c = cli_commands; c->name; c++) {
 		rs_autofree char *left = rs_asprintf("%s %s", c->name, c->operands);
 
@@ -77,7 +77,8 @@ int cli_cmd_help(struct cli_run *r)
 	if (!r->cmd || !r->n_operands)
 		return help_all(r);
 	near = cli_command_nearest(r->operands[0]);
-	hint = near ? rs_strdup(near) : rs_asprintf("%sripstop help lists the verbs", cli_self.before);
+	hint = near ? rs_strdup(near)
+		    : rs_asprintf("%sripstop help lists the verbs", cli_self.before);
 	cli_error(hint, "unknown verb %s", r->operands[0]);
 	return CLI_USAGE;
 }

@@ -154,9 +154,9 @@ static int unknown_flag(const char *arg, size_t len)
 {
 	rs_autofree char *word = rs_strndup(arg, len);
 	const char *near = word[1] == '-' ? cli_nearest(word + 2, flag_name) : NULL;
-	rs_autofree char *hint = near ? rs_asprintf("did you mean --%s?", near)
-				      : rs_asprintf("%sripstop help lists the flags",
-						    cli_self.before);
+	rs_autofree char *hint =
+		near ? rs_asprintf("did you mean --%s?", near)
+		     : rs_asprintf("%sripstop help lists the flags", cli_self.before);
 
 	cli_error(hint, "unknown flag %s", word);
 	return CLI_USAGE;
@@ -228,9 +228,9 @@ static int take_short(struct walk *w, struct cli_run *r)
 static int unknown_verb(const char *name)
 {
 	const char *near = cli_command_nearest(name);
-	rs_autofree char *hint = near ? rs_asprintf("did you mean %s?", near)
-				      : rs_asprintf("%sripstop help lists the verbs",
-						    cli_self.before);
+	rs_autofree char *hint =
+		near ? rs_asprintf("did you mean %s?", near)
+		     : rs_asprintf("%sripstop help lists the verbs", cli_self.before);
 
 	cli_error(hint, "unknown verb %s", name);
 	return CLI_USAGE;

@@ -48,7 +48,8 @@ int cli_main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	code = cli_parse(argc, argv, &r);
 	if (code == 0 && argc < 2) {
-		rs_autofree char *hint = rs_asprintf("%sripstop help lists the verbs", cli_self.before);
+		rs_autofree char *hint =
+			rs_asprintf("%sripstop help lists the verbs", cli_self.before);
 
 		cli_error(hint, "no verb");
 		code = CLI_USAGE;

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The replay circle: registry and reconciler driven by text stories, without a kernel and without a clock.
 
-REPLAY_AGENT := registry records relabel reconcile noderanges fence metrics log
+REPLAY_AGENT := registry records relabel join waiters reconcile noderanges fence metrics log
 REPLAY_OBJS := $(BUILD)/obj/tests/replay/replay_runner.o $(BUILD)/obj/tests/replay/replay_stage.o \
-	$(addprefix $(BUILD)/obj/tests/,replay/replay_events.o replay/replay_random.o prove/canon.o prove/pv_rng.o) \
+	$(addprefix $(BUILD)/obj/tests/,replay/replay_events.o replay/replay_fresh.o replay/replay_random.o prove/canon.o prove/pv_rng.o) \
 	$(patsubst %,$(BUILD)/obj/agent/%.o,$(REPLAY_AGENT))
 $(BUILD)/tests/replay/replay_runner: $(REPLAY_OBJS) $(call libs,$(DEPS_agent))
 	@mkdir -p $(@D)

@@ -21,6 +21,7 @@ $(foreach r,$(ROOMS),$(eval $(call unit_room,$(r))))
 -include tests/netns.mk
 -include tests/source.mk
 -include tests/kernels.mk
+-include tests/cluster.mk
 -include tests/prove.mk
 
 .PHONY: tests-build

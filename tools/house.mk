@@ -57,6 +57,7 @@ install: all ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, U
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop-cni $(DESTDIR)$(CNIBINDIR)/ripstop
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop-agent
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop
+	install -D $(STRIP) -m 0755 $(BUILD)/kubectl-ripstop $(DESTDIR)$(PREFIX)/bin/kubectl-ripstop
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/ripstop/manifests.d
 	@# A configuration that an operator has edited is never overwritten.
 	test -e $(DESTDIR)$(SYSCONFDIR)/ripstop/ripstop.conf || \
@@ -74,6 +75,7 @@ image: all ## OCI archive of agent, plugin and command line, from no base image:
 .PHONY: uninstall
 uninstall: ## remove what install put there (configuration that was edited stays)
 	rm -f $(DESTDIR)$(CNIBINDIR)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop
+	rm -f $(DESTDIR)$(PREFIX)/bin/kubectl-ripstop
 	rm -f $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 	cmp -s tools/05-ripstop.conflist $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist && \
 		rm -f $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist || true

@@ -122,13 +122,25 @@ void rs_apitake_finish(struct rs_apikind *k, const char *rv); /* or takes the ol
 int rs_apitake_decode(struct rs_store *s, enum rs_kind kind, struct json_object *o,
 		      struct rs_err *err);
 
-/* The same from text: an item of a fresh read. */
-int rs_apitake_one(struct rs_store *s, enum rs_kind kind, const char *text, size_t len,
-		   struct rs_err *err);
+struct rs_apiname {
+	char *ns;
+	char *name;
+};
 
-/* Take what a fresh read brought: all there is of ns (and name), as of rv. */
-void rs_apitake_fold(struct rs_apikind *k, struct rs_store *from, const char *ns, const char *name,
-		     const char *rv);
+struct rs_apinames {
+	struct rs_vec(struct rs_apiname) v;
+};
+
+void rs_apinames_free(struct rs_apinames *n);
+
+/* The same from text: an item of a fresh read. One that is left out adds its name to odd. */
+int rs_apitake_one(struct rs_store *s, enum rs_kind kind, const char *text, size_t len,
+		   struct rs_apinames *odd, struct rs_err *err);
+
+/* Take what a fresh read brought: all there is of ns (and name), as of rv. What it could not
+ * decode (odd) is there all the same: what was last readable of it stays. */
+void rs_apitake_fold(struct rs_apikind *k, struct rs_store *from, const struct rs_apinames *odd,
+		     const char *ns, const char *name, const char *rv);
 
 /* ---- apifresh.c ------------------------------------------------------------------------------ */
 

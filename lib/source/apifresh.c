@@ -17,6 +17,7 @@ struct part {
 	struct rs_http_req *req; /* NULL: over */
 	struct rs_split *split;
 	struct rs_store *got;
+	struct rs_apinames odd;
 	char *rv, *cont;
 };
 
@@ -39,7 +40,7 @@ static int on_part(void *arg, enum rs_split_part part, const char *text, size_t 
 
 	if (part == RS_SPLIT_REST)
 		return rs_apitake_rest(p->kind, text, len, &p->rv, &p->cont, err);
-	return rs_apitake_one(p->got, p->kind, text, len, err);
+	return rs_apitake_one(p->got, p->kind, text, len, &p->odd, err);
 }
 
 static int on_body(void *arg, const char *data, size_t len, struct rs_err *err)
@@ -49,16 +50,25 @@ static int on_body(void *arg, const char *data, size_t len, struct rs_err *err)
 	return rs_split_feed(p->split, data, len, err);
 }
 
+static void fold_part(struct part *p, const char *name)
+{
+	rs_apitake_fold(&p->of->api->kinds[p->kind], p->got, &p->odd, p->of->ns, name, p->rv);
+}
+
 /* Without a limit there is one page. The pod is folded last: it makes use of the policies. */
 static void fold(struct rs_apifresh *f)
 {
 	bool found = rs_store_pod(f->pods.got, f->ns, f->pod) != NULL;
-	struct rs_apikind *kinds = f->api->kinds;
+	size_t n;
+	const char *const *why = rs_store_warnings(f->pods.got, &n);
 
-	rs_apitake_fold(&kinds[RS_KIND_POLICY], f->policies.got, f->ns, NULL, f->policies.rv);
-	rs_apitake_fold(&kinds[RS_KIND_POD], f->pods.got, f->ns, f->pod, f->pods.rv);
-	if (!found)
+	if (!found && f->pods.odd.v.n && !rs_store_pod(f->api->store, f->ns, f->pod))
+		rs_err_set(&f->err, EBADMSG, "its object cannot be read: %s",
+			   n ? why[n - 1] : "nobody knows why");
+	else if (!found && !f->pods.odd.v.n)
 		rs_err_set(&f->err, ENOENT, "the API server has no pod %s/%s", f->ns, f->pod);
+	fold_part(&f->policies, NULL);
+	fold_part(&f->pods, f->pod);
 }
 
 static void on_done(void *arg, const struct rs_http_result *r, const struct rs_err *why)
@@ -104,6 +114,7 @@ static void part_clear(struct rs_apifresh *f, struct part *p, bool cancel)
 		rs_http_cancel(f->api->http, p->req);
 	rs_split_free(p->split);
 	rs_store_free(p->got);
+	rs_apinames_free(&p->odd);
 	free(p->rv);
 	free(p->cont);
 }

@@ -94,6 +94,22 @@ int rs_apitake_decode(struct rs_store *s, enum rs_kind kind, struct json_object 
 	return rs_store_find(s, kind, h.ns, h.name) != NULL;
 }
 
+void rs_apinames_free(struct rs_apinames *n)
+{
+	size_t i;
+
+	for (i = 0; i < n->v.n; i++) {
+		free(n->v.v[i].ns);
+		free(n->v.v[i].name);
+	}
+	rs_vec_free(&n->v);
+}
+
+static void name_push(struct rs_apinames *to, const char *ns, const char *name)
+{
+	*rs_vec_push(&to->v) = (struct rs_apiname){ rs_strdup(ns), rs_strdup(name) };
+}
+
 static int parse(const char *text, size_t len, struct json_object **out, struct rs_err *err)
 {
 	/* Two levels more than an object may have, for the event around it. */
@@ -101,13 +117,18 @@ static int parse(const char *text, size_t len, struct json_object **out, struct 
 }
 
 int rs_apitake_one(struct rs_store *s, enum rs_kind kind, const char *text, size_t len,
-		   struct rs_err *err)
+		   struct rs_apinames *odd, struct rs_err *err)
 {
 	rs_autojson struct json_object *o = NULL;
+	struct head h;
 	int rc = parse(text, len, &o, err);
 
 	if (rc == 0)
+		rc = read_head(kind, o, &h, err);
+	if (rc == 0)
 		rc = rs_apitake_decode(s, kind, o, err);
+	if (rc == 0)
+		name_push(odd, h.ns, h.name);
 	return rc < 0 ? rc : 0;
 }
 
@@ -182,42 +203,21 @@ static const struct rs_meta *const *metas(const struct rs_store *s, enum rs_kind
 	}
 }
 
-struct name {
-	char *ns;
-	char *name;
-};
-
 /* Copies, because deleting spoils the view. */
-struct names {
-	struct rs_vec(struct name) v;
-};
-
-static void covered(const struct rs_store *s, const struct rs_apifloor *f, struct names *out)
+static void covered(const struct rs_store *s, const struct rs_apifloor *f, struct rs_apinames *out)
 {
 	size_t n, i;
 	const struct rs_meta *const *v = metas(s, f->kind, &n);
 
 	for (i = 0; i < n; i++)
 		if (floor_covers(f, f->kind, v[i]->ns, v[i]->name))
-			*rs_vec_push(&out->v) =
-				(struct name){ rs_strdup(v[i]->ns), rs_strdup(v[i]->name) };
-}
-
-static void names_free(struct names *n)
-{
-	size_t i;
-
-	for (i = 0; i < n->v.n; i++) {
-		free(n->v.v[i].ns);
-		free(n->v.v[i].name);
-	}
-	rs_vec_free(&n->v);
+			name_push(out, v[i]->ns, v[i]->name);
 }
 
 /* A list that is older than a fresh read does not undo it. */
 static void keep_floor(struct rs_apikind *k, const struct rs_apifloor *f)
 {
-	struct names staged = { 0 }, held = { 0 };
+	struct rs_apinames staged = { 0 }, held = { 0 };
 	size_t i;
 
 	covered(k->staging, f, &staged);
@@ -226,30 +226,41 @@ static void keep_floor(struct rs_apikind *k, const struct rs_apifloor *f)
 	covered(k->api->store, f, &held);
 	for (i = 0; i < held.v.n; i++)
 		rs_store_mark(k->api->store, k->kind, held.v.v[i].ns, held.v.v[i].name, k->mark);
-	names_free(&staged);
-	names_free(&held);
+	rs_apinames_free(&staged);
+	rs_apinames_free(&held);
+}
+
+static bool is_among(const struct rs_apinames *names, const struct rs_apiname *n)
+{
+	size_t i;
+
+	for (i = 0; i < names->v.n; i++)
+		if (same(names->v.v[i].ns, n->ns) && same(names->v.v[i].name, n->name))
+			return true;
+	return false;
 }
 
 /* Whatever from does not hold of it is gone. */
 static bool drop_others(struct rs_apikind *k, const struct rs_store *from,
-			const struct rs_apifloor *f, uint64_t version)
+			const struct rs_apinames *odd, const struct rs_apifloor *f,
+			uint64_t version)
 {
 	struct rs_store *store = k->api->store;
-	struct names held = { 0 };
+	struct rs_apinames held = { 0 };
 	bool changed = false;
 	size_t i;
 
 	covered(store, f, &held);
 	for (i = 0; i < held.v.n; i++) {
-		const struct name *n = &held.v.v[i];
+		const struct rs_apiname *n = &held.v.v[i];
 		const struct rs_meta *m = rs_store_find(store, k->kind, n->ns, n->name);
 
-		if (rs_store_find(from, k->kind, n->ns, n->name) ||
+		if (rs_store_find(from, k->kind, n->ns, n->name) || is_among(odd, n) ||
 		    rs_api_version(m->resource_version) > version)
 			continue;
 		changed |= rs_store_del(store, k->kind, n->ns, n->name);
 	}
-	names_free(&held);
+	rs_apinames_free(&held);
 	return changed;
 }
 
@@ -258,7 +269,7 @@ static void drop_older(struct rs_apikind *k, struct rs_store *from)
 {
 	size_t n, i;
 	const struct rs_meta *const *v = metas(from, k->kind, &n);
-	struct names old = { 0 };
+	struct rs_apinames old = { 0 };
 
 	for (i = 0; i < n; i++) {
 		const struct rs_meta *m =
@@ -266,16 +277,15 @@ static void drop_older(struct rs_apikind *k, struct rs_store *from)
 
 		if (m &&
 		    rs_api_version(m->resource_version) > rs_api_version(v[i]->resource_version))
-			*rs_vec_push(&old.v) =
-				(struct name){ rs_strdup(v[i]->ns), rs_strdup(v[i]->name) };
+			name_push(&old, v[i]->ns, v[i]->name);
 	}
 	for (i = 0; i < old.v.n; i++)
 		rs_store_del(from, k->kind, old.v.v[i].ns, old.v.v[i].name);
-	names_free(&old);
+	rs_apinames_free(&old);
 }
 
-void rs_apitake_fold(struct rs_apikind *k, struct rs_store *from, const char *ns, const char *name,
-		     const char *rv)
+void rs_apitake_fold(struct rs_apikind *k, struct rs_store *from, const struct rs_apinames *odd,
+		     const char *ns, const char *name, const char *rv)
 {
 	struct rs_apifloor f = { .kind = k->kind,
 				 .ns = (char *)(uintptr_t)ns,
@@ -286,7 +296,7 @@ void rs_apitake_fold(struct rs_apikind *k, struct rs_store *from, const char *ns
 	/* The watch has passed it while the answer was on its way: it knows better. */
 	if (!version || version <= rs_api_version(k->rv))
 		return;
-	changed = drop_others(k, from, &f, version);
+	changed = drop_others(k, from, odd, &f, version);
 	drop_older(k, from);
 	changed |= rs_store_move(k->api->store, from, k->kind, k->mark);
 	add_floor(k->api, k->kind, ns, name, version);

@@ -25,6 +25,10 @@ class BedError(Exception):
     """The test bed itself failed: says nothing about Ripstop."""
 
 
+class Hopeless(BedError):
+    """Waiting is of no use any more."""
+
+
 def run(argv, check=True, timeout=120, **kw):
     """Run a command; returns the CompletedProcess with text output. A time-out is an error like any other."""
     if "input" not in kw:
@@ -47,6 +51,8 @@ def wait_for(what, seconds, condition, pause=0.3):
             said = condition()
             if said:
                 return said
+        except Hopeless:
+            raise
         except BedError as e:
             why = ": %s" % e
         if time.monotonic() > end:
@@ -79,7 +85,7 @@ def tail(path, lines=20):
     return "\n".join((read(path) or "").splitlines()[-lines:])
 
 
-# ---- processes: known by pid and by when they began, so that a pid used again is not ours -----------------------------
+# ---- processes: known by pid and by when they began, so that a pid used again is not ours ---------------------------
 
 
 def began(pid):
@@ -202,7 +208,7 @@ def named_netns(prefix):
     return []
 
 
-# ---- cgroups: one folder a node, in every hierarchy (v1), or one (v2) ---------------------------------------------------
+# ---- cgroups: one folder a node, in every hierarchy (v1), or one (v2) ------------------------------------------------
 
 
 def hierarchies():

@@ -20,8 +20,9 @@ KERNEL = {  # what kubelet would set for the whole machine: here it finds it so,
 }
 OVERLAYS = ["/etc", "/opt", "/var/lib", "/var/log"]
 KEPT = {  # folders of the node that outlive its restart: below its folder of the run -> where the node sees them
-    "kubelet": "/var/lib/kubelet", "cni-net.d": "/etc/cni/net.d", "cni-bin": "/opt/cni/bin", "log/pods": "/var/log/pods",
-    "log/containers": "/var/log/containers", "cni": "/var/lib/cni", "static": "/etc/kubernetes/manifests",
+    "kubelet": "/var/lib/kubelet", "cni-net.d": "/etc/cni/net.d", "cni-bin": "/opt/cni/bin",
+    "log/pods": "/var/log/pods", "log/containers": "/var/log/containers", "cni": "/var/lib/cni",
+    "static": "/etc/kubernetes/manifests",
 }
 SERVICES = ("containerd", "kubelet", "kube-proxy")
 
@@ -74,18 +75,19 @@ class Node:
                "link set %s master lan0 up" % port)
         self.netns.ip("address add %s/24 dev eth0" % self.ip4, "link set eth0 up", "route add default via 10.77.0.1")
         if self.cluster.dual:
-            self.netns.ip("-6 address add %s/64 dev eth0 nodad" % self.ip6, "-6 route add default via fd77::1")
+            self.netns.ip("address add %s/64 dev eth0 nodad" % self.ip6, "route add default via fd77::1")
 
     def _init(self):
         kernel = dict(KERNEL, **{"/proc/sys/kernel/random/boot_id": self.boot_id})
-        hosts = ["127.0.0.1 localhost", "::1 localhost"] + ["%s %s" % (a, n.name) for n in self.cluster.nodes for a in n.ips]
+        hosts = ["127.0.0.1 localhost", "::1 localhost"]
+        hosts += ["%s %s" % (a, n.name) for n in self.cluster.nodes for a in n.ips]
         ready, sock = os.path.join(self.dir, "init.ready"), os.path.join(self.dir, "init.sock")
         for path in (ready, sock):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         plan = write_json(os.path.join(self.dir, "init.json"), {
             "name": self.name, "ready": ready, "socket": sock, "kernel": kernel,
-            "keep": sorted({bedlib.ROOT, self.cluster.dir, os.path.realpath(self.cluster.programs.bin)}),
+            "keep": hidden([bedlib.ROOT, self.cluster.dir] + self.cluster.path.split(":")),
             "overlays": [f for f in OVERLAYS if os.path.isdir(f)],
             "binds": [[os.path.join(self.dir, a), b] for a, b in KEPT.items()],
             "files": {"/etc/hosts": "\n".join(hosts) + "\n", "/etc/hostname": self.name + "\n",
@@ -96,7 +98,8 @@ class Node:
         spawned = os.path.join(self.dir, "unshare.pid")
         bedlib.spawn(self.netns.argv(argv), log, spawned)
         try:
-            wait_for("first process of " + self.name, 30, lambda: bedlib.read(ready) or not bedlib.noted_pid(spawned), 0.05)
+            wait_for("first process of " + self.name, 60,
+                     lambda: bedlib.read(ready) or not bedlib.noted_pid(spawned), 0.05)
             if not bedlib.read(ready):
                 raise BedError("%s did not boot" % self.name)
         except BedError as e:
@@ -121,7 +124,7 @@ class Node:
         return subprocess.Popen(self.argv(argv), env=self.env(), **kw)
 
     def env(self):
-        return {"PATH": self.cluster.programs.bin + ":" + bedlib.BASE_PATH, "HOME": "/root", "LANG": "C.UTF-8"}
+        return {"PATH": self.cluster.path, "HOME": "/root", "LANG": "C.UTF-8"}
 
     def ctr(self, *args, **kw):
         return self.run(["ctr", "-n", "k8s.io"] + list(args), **kw)
@@ -215,6 +218,12 @@ class Node:
             # The table's size is one for the machine, and not ours to set.
             "conntrack": {"maxPerCore": 0, "min": 0}})
         return ["kube-proxy", "--config=" + path]
+
+
+def hidden(paths):
+    """Those of our own folders that the node's fresh ones would cover, each once."""
+    covered = {p for p in map(os.path.realpath, paths) if p.startswith(tuple(f + "/" for f in OVERLAYS + ["/run"]))}
+    return sorted(p for p in covered if not any(p.startswith(q + "/") for q in covered))
 
 
 def merged(a, b):

@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -105,8 +106,9 @@ class Services:
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, out, 2)]
         try:
-            self.pids[name] = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setsid=True,
-                                              setsigmask=[], setsigdef=range(1, 32))
+            program = shutil.which(argv[0], path=env["PATH"]) or argv[0]
+            self.pids[name] = os.posix_spawn(program, argv, env, file_actions=actions, setsid=True, setsigmask=[],
+                                             setsigdef=[s for s in range(1, 32) if s not in (signal.SIGKILL, signal.SIGSTOP)])
         except OSError as e:
             return {"error": "%s: %s" % (argv[0], e)}
         finally:

@@ -34,9 +34,10 @@ OLDEST_GO = (1, 24)
 # What the suite's pods run beside agnhost: a shell, curl and nc. Name in the image, and where Debian has it.
 TOOLS = (("/bin/busybox", "busybox", "busybox-static"), ("/bin/curl", "curl", "curl"),
          ("/bin/nc", "nc.openbsd", "netcat-openbsd"), ("/bin/ss", "ss", "iproute2"))
-APPLETS = ("awk", "basename", "cat", "chmod", "cp", "cut", "date", "dirname", "echo", "env", "expr", "false", "grep",
-           "head", "hostname", "id", "ip", "kill", "ln", "ls", "mkdir", "mv", "printf", "ps", "pwd", "rm", "sed", "seq",
-           "sh", "sleep", "sort", "tail", "test", "timeout", "touch", "tr", "true", "uname", "wc", "wget", "xargs")
+APPLETS = ("awk", "basename", "cat", "chmod", "cp", "cut", "date", "dd", "dirname", "echo", "env", "expr", "false",
+           "grep", "head", "hostname", "id", "ip", "kill", "ln", "ls", "mkdir", "mv", "nslookup", "printf", "ps", "pwd",
+           "rm", "sed", "seq", "sh", "sleep", "sort", "tail", "test", "timeout", "touch", "tr", "true", "uname", "wc",
+           "wget", "xargs")
 
 
 class NoPrograms(Exception):

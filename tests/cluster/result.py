@@ -13,8 +13,14 @@ class Result:
     """Cases of one run. A name is said once; a failure and a skip say why."""
 
     def __init__(self, minutes, say=print):
-        self.deadline = time.monotonic() + minutes * 60
+        self.minutes = minutes
+        self.restart()
         self.lines, self.say_line, self.suite = [], say, ""
+
+    def restart(self):
+        """The time begins now; returns how many seconds it is."""
+        self.deadline = time.monotonic() + self.minutes * 60
+        return self.minutes * 60
 
     def say(self, text):
         """Something to read that is no case: a figure, what begins now."""

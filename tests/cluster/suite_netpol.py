@@ -3,9 +3,12 @@
 
 No case is taken out for our sake. Those that open SCTP sockets are skipped where the kernel has none.
 """
-import programs
+import os
+
 import upstream
 
+CLUSTERS = [{"nodes": 3}]   # as suite_services: one cluster serves both
+MINUTES = 35                # the rest of the run's time belongs to others
 GROUP = r"^\[sig-network\] Netpol( |$)"
 # docs/semantics.md counts them so: the cases of network_policy.go in its order, and of network_policy_api.go.
 FILES = {"network_policy.go": ("E%02d", 48), "network_policy_api.go": ("API%d", 2)}
@@ -22,9 +25,8 @@ def numbered(cases):
 
 
 def run(cluster, result):
-    made = programs.ensure()
-    folder = cluster.folder("netpol")
-    cases, seen = numbered(upstream.listed(made, GROUP, folder))
+    folder = os.path.join(cluster.dir, "netpol")
+    cases, seen = numbered(upstream.listed(cluster.programs, GROUP, folder))
     result.check("the group has %d cases, and %d of the API" % tuple(many for _, many in FILES.values()),
                  seen == {name: many for name, (_, many) in FILES.items()}, "it has %s" % seen)
     sctp = upstream.sctp_sockets()
@@ -35,7 +37,7 @@ def run(cluster, result):
         else:
             asked.append((shown, case))
     result.say("netpol: %d cases in %d processes, log in %s" % (len(asked), upstream.PROCESSES, folder))
-    ran, ails = upstream.run(made, cluster.kubeconfig, [case.name for _, case in asked], folder, result.left(), result.say,
-                             within=cluster.within)
+    ran, ails = upstream.run(cluster, [case.name for _, case in asked], folder,
+                             min(result.left(), MINUTES * 60), result.say)
     for shown, case in asked:
         upstream.judge(result, shown, ran.get(case.name), ails)

@@ -17,7 +17,6 @@ PROCESSES = 4            # most of a case is waiting for pods and for time-outs 
 SEED = "1"               # one order for all runs
 AT_ONCE = 60             # seconds between two lines of progress
 NO_SCTP = "this machine's kernel has no SCTP sockets (make check-kernels covers SCTP)"
-ENVIRONMENT = ("PATH", "TMPDIR", "LANG")
 
 
 class SuiteError(Exception):
@@ -44,6 +43,11 @@ def sctp_sockets():
 
 def needs_sctp(name):
     return "[Feature:SCTPConnectivity]" in name
+
+
+def plain(name):
+    """A name as people write it: some have spaces at their end."""
+    return " ".join(name.split())
 
 
 def _name(spec):
@@ -85,24 +89,15 @@ def quote(text):
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
 
 
-def _environment(programs):
-    env = {k: os.environ[k] for k in ENVIRONMENT if k in os.environ}
-    env["PATH"] = programs.bin + ":" + env.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-    return env
-
-
-def _common(programs, kubeconfig):
-    return ["-provider=skeleton", "-kubeconfig=" + kubeconfig, "-kubectl-path=" + os.path.join(programs.bin, "kubectl")]
-
-
 def listed(programs, pattern, folder):
     """The suite's own list of the cases whose name matches `pattern`, in the order of its sources."""
+    os.makedirs(folder, exist_ok=True)
     report = os.path.join(folder, "list.json")
     argv = [programs.e2e, "-ginkgo.dry-run", "-ginkgo.json-report=" + report, "-ginkgo.no-color", "-ginkgo.succinct"]
-    # A dry run asks no server; but the suite wants to be told of one.
-    p = subprocess.run(argv + ["-ginkgo.focus=" + pattern, "-provider=skeleton", "-host=https://127.0.0.1:1"],
+    # A dry run asks no server; but the suite wants to be told of one. Without a focus it would leave cases out.
+    p = subprocess.run(argv + ["-ginkgo.focus=.", "-provider=skeleton", "-host=https://127.0.0.1:1"],
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                       cwd=folder, env=_environment(programs), timeout=300, check=False)
+                       cwd=folder, timeout=300, check=False)
     if p.returncode:
         raise SuiteError("the suite cannot list its cases: " + " ".join(p.stdout.split())[-500:])
     found = {c.name: c for c in read_report(report)[0] if re.search(pattern, c.name)}
@@ -128,11 +123,10 @@ def _progress(log):
         return len(re.findall(r"^(?:\u2022|S \[|P \[)", f.read(), re.M))
 
 
-def run(programs, kubeconfig, names, folder, seconds, say, within=()):
+def run(cluster, names, folder, seconds, say):
     """Run these cases; {name: Case}, where one that nothing is known of is missing; and what ailed the suite.
 
-    `within` is put before the command (a network namespace that reaches the API server). The log and the
-    report stay in `folder`.
+    The log and the report stay in `folder`.
     """
     os.makedirs(folder, exist_ok=True)
     report, log = os.path.join(folder, "report.json"), os.path.join(folder, "log")
@@ -140,14 +134,14 @@ def run(programs, kubeconfig, names, folder, seconds, say, within=()):
         if os.path.exists(old):
             os.unlink(old)
     focus = ["--focus=" + quote(name) + "$" for name in names]
-    argv = list(within) + [programs.ginkgo, "run", "--procs=%d" % PROCESSES, "--seed=" + SEED, "--no-color",
-                           "--timeout=%ds" % max(60, seconds - 120), "--output-dir=" + folder,
-                           "--json-report=report.json"] + focus + [programs.e2e, "--"]
-    argv += _common(programs, kubeconfig)
+    argv = [cluster.programs.ginkgo, "run", "--procs=%d" % PROCESSES, "--seed=" + SEED, "--no-color",
+            "--timeout=%ds" % max(60, seconds - 120), "--output-dir=" + folder, "--json-report=report.json"] + focus
+    argv += [cluster.programs.e2e, "--", "-provider=skeleton", "-kubeconfig=" + cluster.kubeconfig,
+             "-kubectl-path=" + os.path.join(cluster.programs.bin, "kubectl")]
     began = told = time.monotonic()
     with open(log, "wb") as out:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=folder,
-                                   env=_environment(programs), start_new_session=True)
+        process = cluster.popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=folder,
+                                start_new_session=True)
         try:
             while process.poll() is None and time.monotonic() - began < seconds:
                 time.sleep(0.5)

@@ -224,18 +224,22 @@ def the_agent_takes_the_configuration():
         expect(os.access(os.path.join(folder, "ripstop"), os.X_OK), "no plugin")
 
 
-def manifests_tell_whether_they_can_work():
-    """Without a source from the API the DaemonSet cannot run: then it says so at its top."""
-    api = "api-server" in options()[0] or "kubeconfig" in options()[0]
-    says = "NEEDS THE API SOURCE" in read(os.path.join(MANIFESTS, "30-agent.yaml"))
-    equal(says, not api, "30-agent.yaml says that it needs the API source")
-
-
 def optional_policies_are_good():
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(os.path.join(MANIFESTS, "optional", "namespace-baseline.yaml"), folder)
         kinds = [o["kind"] for o in parse(read(os.path.join(folder, "namespace-baseline.yaml")), "baseline")]
         equal(kinds, ["NetworkPolicy"] * 2, "kinds of the baseline")
+
+
+def kubectl_ripstop_rights_are_optional_and_few():
+    """Nobody gets them by `kubectl apply -f manifests/`: see xg2."""
+    role, binding = objects("optional/kubectl-ripstop-rbac.yaml")
+    equal((role["kind"], binding["kind"]), ("Role", "RoleBinding"), "kinds: rights in one namespace only")
+    equal({o["metadata"]["namespace"] for o in (role, binding)}, {"ripstop-system"}, "namespace")
+    equal([(r["apiGroups"], r["resources"], sorted(r["verbs"])) for r in role["rules"]],
+          [([""], ["pods"], ["get", "list"]), ([""], ["pods/exec"], ["create", "get"])], "rights")
+    equal((binding["roleRef"]["kind"], binding["roleRef"]["name"]), ("Role", role["metadata"]["name"]), "the role of the binding")
+    equal([s["kind"] for s in binding["subjects"]], ["Group"], "whom it names: people")
 
 
 # ---- the chart --------------------------------------------------------------------------------------
@@ -333,7 +337,7 @@ TESTS = [
     every_file_begins_with_a_document, every_object_says_what_and_where, images_are_of_this_version,
     xg2_rbac_reads_four_kinds_and_nothing_else, nobody_is_privileged, folders_of_the_node_are_mounted_as_narrowly_as_can_be,
     only_the_agent_has_a_credential, it_runs_on_every_node_and_first, probes_stay_on_the_node, every_setting_is_an_option,
-    the_agent_takes_the_configuration, manifests_tell_whether_they_can_work, optional_policies_are_good,
+    the_agent_takes_the_configuration, optional_policies_are_good, kubectl_ripstop_rights_are_optional_and_few,
     the_chart_renders_to_the_manifests, the_charts_values_arrive, helm_renders_to_the_manifests,
 ]
 

@@ -54,7 +54,7 @@ def expect(cond, *what):
 def sh(*cmd, check=True, **kw):
     p = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * SLOW, text=True, **kw)
     if check and p.returncode:
-        raise AssertionError("%s: %s" % (" ".join(cmd), p.stderr))
+        raise AssertionError("%s: exit %d: %s" % (" ".join(cmd), p.returncode, p.stderr))
     return p
 
 

@@ -475,6 +475,14 @@ static const struct command {
 	{ "put-pods", 4, play_put_pods },
 	{ "as-from-scratch", 1, play_as_from_scratch },
 	{ "addresses", 2, play_addresses },
+	{ "fresh-reads", 2, play_fresh_reads },
+	{ "server-put", 1, play_server_put },
+	{ "server-delete", 3, play_server_delete },
+	{ "answer-reads", 1, play_answer_reads },
+	{ "fail-reads", 2, play_fail_reads },
+	{ "refuse-reads", 2, play_refuse_reads },
+	{ "reads", 2, play_reads },
+	{ "reads-waiting", 2, play_reads_waiting },
 	{ "random", 3, play_random },
 };
 

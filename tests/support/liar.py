@@ -31,7 +31,8 @@ class Fault:
 
     status, body, headers: answer this; cut, stall, garbage: at that byte of the body end the connection, say nothing more, or
     send nonsense; events: the watch says these and ends; hold: a watch that tells nothing; raw: these bytes are the answer;
-    ctype, encoding: headers that a good answer does not have; piece: bytes a chunk; keep: the watch goes on behind `events`.
+    ctype, encoding: headers that a good answer does not have; piece: bytes a chunk; keep: the watch goes on behind `events`;
+    hide: names that a list leaves out.
     """
 
     def __init__(self, kind=None, what=None, times=1, **how):
@@ -72,6 +73,14 @@ def make_ca(folder, name="ca", hosts="IP:127.0.0.1,DNS:localhost"):
             f.write(ext)
         run("x509", "-req", "-in", f"{stem}.csr", "-CA", f"{name}.crt", "-CAkey", f"{name}.key", "-CAcreateserial",
             "-days", "2", "-out", f"{stem}.crt", "-extfile", f"{stem}.ext")
+
+
+def selects(req, obj):
+    """Whether the request's field selector takes the object: by metadata.name, or all but finished pods."""
+    field = req.query.get("fieldSelector", "")
+    if field.startswith("metadata.name="):
+        return obj["metadata"].get("name") == field.split("=", 1)[1]
+    return not field or obj.get("status", {}).get("phase") not in ("Succeeded", "Failed")
 
 
 class Body:
@@ -134,7 +143,7 @@ def alive(sock):
 
 
 class Liar:
-    def __init__(self, folder, ca="ca", tls=True, client_ca=None, token=None, port=0):
+    def __init__(self, folder, ca="ca", tls=True, client_ca=None, token=None, port=0, host="127.0.0.1"):
         self.lock = threading.Condition()
         self.objects = {k: {} for k in KINDS}
         self.log = {k: [] for k in KINDS}
@@ -151,10 +160,9 @@ class Liar:
             if client_ca:
                 self.ctx.verify_mode = ssl.CERT_REQUIRED
                 self.ctx.load_verify_locations(f"{folder}/{client_ca}.crt")
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=64)
-        self.port = self.listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.host, self.port = host, port
+        self.come()
+        self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
 
     # ---- the state --------------------------------------------------------------------------------
 
@@ -223,23 +231,35 @@ class Liar:
             except OSError:
                 pass
 
-    def stop(self):
-        self.stopped = True
+    def come(self):
+        """Listen, in the network namespace of the caller."""
+        self.away = False
+        self.listener = socket.create_server((self.host, self.port), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+
+    def leave(self):
+        """No server here, until it comes again."""
+        self.away = True
         try:
             self.listener.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
         self.listener.close()
         self.drop_connections()
+
+    def stop(self):
+        self.stopped = True
+        self.leave()
         with self.lock:
             self.lock.notify_all()
 
     # ---- connections ------------------------------------------------------------------------------
 
-    def accept(self):
+    def accept(self, listener):
         while not self.stopped:
             try:
-                sock, _ = self.listener.accept()
+                sock, _ = listener.accept()
             except OSError:
                 return
             threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
@@ -252,7 +272,7 @@ class Liar:
             sock = self.ctx.wrap_socket(raw, server_side=True) if self.ctx else raw
             with self.lock:
                 self.conns.add(sock)
-            while not self.stopped:
+            while not self.stopped and not self.away:
                 req = self.read(sock)
                 if not req:
                     break
@@ -322,9 +342,7 @@ class Liar:
             else:
                 rv = self.rv
                 items = [o for (ns, _), o in sorted(self.objects[req.kind].items(), key=str) if req.ns in (None, ns)]
-            field = req.query.get("fieldSelector", "")
-            if field.startswith("metadata.name="):
-                items = [o for o in items if o["metadata"]["name"] == field.split("=", 1)[1]]
+            items = [o for o in items if selects(req, o) and o["metadata"]["name"] not in how.get("hide", ())]
             limit = int(req.query.get("limit", 0)) or len(items)
             page, rest = items[:limit], items[limit:]
             meta = {"resourceVersion": str(how.get("rv", rv))}
@@ -355,7 +373,7 @@ class Liar:
                 return self.refuse(sock, 410, status(410, f"too old resource version: {since}", "Expired"))
             if not since:
                 since = self.rv
-                initial = list(self.objects[req.kind].values())
+                initial = [o for o in self.objects[req.kind].values() if selects(req, o)]
             at = len([e for e in log if e[0] <= since])
         body = self.begin(sock, how)
         for o in initial:
@@ -382,6 +400,8 @@ class Liar:
                 if not new:
                     self.lock.wait(0.05)
             for _, type_, o in new:
+                if type_ in ("ADDED", "MODIFIED") and not selects(req, o):
+                    type_ = "DELETED"  # what a watch hears of an object that no longer fits
                 body.say({"type": type_, "object": self.whole(req.kind, o) if type_ != "ERROR" else o})
             if not new and not alive(sock):
                 raise Cut
