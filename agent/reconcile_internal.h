@@ -44,7 +44,7 @@ struct rs_reconcile {
 	double last_commit_ms;
 };
 
-/* ---- waiters.c: requests from their coming to their answer ------------------------------------ */
+/* ---- waiters.c: requests from their coming to their answer ----------------------------------- */
 
 void rs_waiter_answer(struct rs_reconcile *rc, size_t i, int64_t now_ms, const struct rs_err *err);
 void rs_waiters_expire(struct rs_reconcile *rc, int64_t now_ms);

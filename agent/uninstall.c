@@ -85,6 +85,9 @@ static int remove_state(const struct rs_agent *a, struct rs_err *err)
 		rc = empty_folder(a->opt.state_dir, "leases", err);
 	if (rc < 0)
 		return rc;
+	rc = empty_folder(a->opt.state_dir, "held", err);
+	if (rc < 0)
+		return rc;
 	unlink(a->opt.socket);
 	remove_file(a->opt.state_dir, RS_NODE_FILE);
 	remove_file(a->opt.state_dir, "agent.lock");

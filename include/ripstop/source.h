@@ -33,6 +33,9 @@ struct rs_source_config {
 	const char *kubeconfig;
 	const char *api_server; /* "https://host:port" in place of either; NULL: none */
 	const char *sa_dir; /* the service account's token and ca.crt; NULL: where pods have it */
+	/* api: policies that were deleted while their namespace is being deleted are kept in
+	 * held/ there, over a restart; NULL: only in memory. */
+	const char *state_dir;
 	/* api: 0 means the value in brackets. */
 	int page_size;	    /* objects a page of a list (500) */
 	int backoff_ms;	    /* first wait after a failure (800); doubles, with jitter */

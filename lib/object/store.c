@@ -223,6 +223,14 @@ bool rs_store_mark(struct rs_store *s, enum rs_kind kind, const char *ns, const 
 	return e != NULL;
 }
 
+bool rs_store_marked(const struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
+		     uint32_t mark)
+{
+	const struct entry *e = find(s, kind, ns, name);
+
+	return e && e->mark == mark;
+}
+
 static void warn_safe(struct rs_store *s, const char *safe);
 
 bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind, uint32_t mark)

@@ -32,6 +32,8 @@ bool rs_store_equal(const struct rs_store *a, const struct rs_store *b);
  */
 bool rs_store_mark(struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
 		   uint32_t mark);
+bool rs_store_marked(const struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
+		     uint32_t mark);
 bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind, uint32_t mark);
 bool rs_store_sweep(struct rs_store *s, enum rs_kind kind, uint32_t mark);
 

@@ -63,6 +63,10 @@ static int api_dispatch(struct rs_source *src, bool *changed, struct rs_err *err
 	rs_http_run(api->http);
 	for (i = 0; i < RS_KINDS; i++)
 		rs_apikind_run(&api->kinds[i], rs_mono_ms());
+	if (!api->restored && rs_store_synced(api->store)) {
+		api->restored = true;
+		rs_apihold_restore(api);
+	}
 	*changed = api->changed && rs_store_synced(api->store);
 	if (*changed)
 		api->changed = false;
@@ -168,6 +172,7 @@ static void api_close(struct rs_source *src)
 		free(api->floors.v[f].name);
 	}
 	rs_vec_free(&api->floors);
+	rs_apihold_clear(api);
 	rs_store_free(api->store);
 	rs_apiconf_clear(&api->conf);
 	free(api);
@@ -196,6 +201,8 @@ static int api_open(const struct rs_source_config *cfg, struct rs_source **out, 
 	api->base.ops = &rs_source_api;
 	api->store = rs_store_new();
 	set_numbers(&api->cfg, cfg);
+	if (cfg->state_dir)
+		api->held_dir = rs_asprintf("%s/held", cfg->state_dir);
 	for (i = 0; i < RS_KINDS; i++)
 		rs_apikind_init(&api->kinds[i], api, (enum rs_kind)i);
 	rc = rs_apiconf_load(cfg, &api->conf, err);

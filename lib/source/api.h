@@ -62,6 +62,13 @@ struct rs_apifloor {
 	uint64_t rv;
 };
 
+/* A policy that outlives its end at the API (apihold.c). */
+struct rs_apiheld {
+	char *ns, *name;
+	char *ns_uid; /* NULL: the namespace has none */
+	char *file;   /* in held_dir; NULL: not to be saved */
+};
+
 struct rs_apifresh;
 
 struct rs_api {
@@ -72,6 +79,9 @@ struct rs_api {
 	struct rs_store *store;
 	struct rs_apikind kinds[RS_KINDS];
 	struct rs_vec(struct rs_apifloor) floors;
+	struct rs_vec(struct rs_apiheld) held;
+	char *held_dir; /* NULL: nothing is saved */
+	bool restored;
 	struct rs_apifresh *fresh;
 	int64_t fresh_last;
 	bool changed; /* and not told yet */
@@ -141,6 +151,19 @@ int rs_apitake_one(struct rs_store *s, enum rs_kind kind, const char *text, size
  * decode (odd) is there all the same: what was last readable of it stays. */
 void rs_apitake_fold(struct rs_apikind *k, struct rs_store *from, const struct rs_apinames *odd,
 		     const char *ns, const char *name, const char *rv);
+
+/* ---- apihold.c ------------------------------------------------------------------------------- */
+
+/* Before an object is deleted: whether it stays. o: what was told of its end, NULL for nothing. */
+bool rs_apihold_keep(struct rs_api *api, enum rs_kind kind, const char *ns, const char *name,
+		     struct json_object *o);
+/* Before the sweep of a list of policies: those that stay get its mark. */
+void rs_apihold_listed(struct rs_apikind *k);
+/* Namespaces may be gone: what was held for them goes. */
+void rs_apihold_settle(struct rs_api *api);
+/* Once, when every kind has been seen: take what an agent before us saved. */
+void rs_apihold_restore(struct rs_api *api);
+void rs_apihold_clear(struct rs_api *api);
 
 /* ---- apifresh.c ------------------------------------------------------------------------------ */
 

@@ -127,7 +127,7 @@ int rs_apitake_one(struct rs_store *s, enum rs_kind kind, const char *text, size
 		rc = read_head(kind, o, &h, err);
 	if (rc == 0)
 		rc = rs_apitake_decode(s, kind, o, err);
-	if (rc == 0)
+	if (rc == 0 && odd)
 		name_push(odd, h.ns, h.name);
 	return rc < 0 ? rc : 0;
 }
@@ -258,7 +258,8 @@ static bool drop_others(struct rs_apikind *k, const struct rs_store *from,
 		if (rs_store_find(from, k->kind, n->ns, n->name) || is_among(odd, n) ||
 		    rs_api_version(m->resource_version) > version)
 			continue;
-		changed |= rs_store_del(store, k->kind, n->ns, n->name);
+		if (!rs_apihold_keep(k->api, k->kind, n->ns, n->name, NULL))
+			changed |= rs_store_del(store, k->kind, n->ns, n->name);
 	}
 	rs_apinames_free(&held);
 	return changed;
@@ -329,8 +330,11 @@ void rs_apitake_finish(struct rs_apikind *k, const char *rv)
 	for (i = 0; i < api->floors.n; i++)
 		if (api->floors.v[i].kind == k->kind)
 			keep_floor(k, &api->floors.v[i]);
+	rs_apihold_listed(k);
 	changed = rs_store_move(api->store, k->staging, k->kind, k->mark);
 	changed |= rs_store_sweep(api->store, k->kind, k->mark);
+	if (k->kind == RS_KIND_NAMESPACE)
+		rs_apihold_settle(api);
 	rs_apitake_drop(k);
 	api->changed |= changed || !k->synced;
 	k->synced = true;
@@ -467,7 +471,10 @@ static int watched(struct rs_apikind *k, bool deleted, struct json_object *o, co
 		return rc;
 	if (!deleted)
 		return put(k, o, h, err);
-	k->api->changed |= rs_store_del(k->api->store, k->kind, h->ns, h->name);
+	if (!rs_apihold_keep(k->api, k->kind, h->ns, h->name, o))
+		k->api->changed |= rs_store_del(k->api->store, k->kind, h->ns, h->name);
+	if (k->kind == RS_KIND_NAMESPACE)
+		rs_apihold_settle(k->api);
 	advance(k, h->rv);
 	return 0;
 }
