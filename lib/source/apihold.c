@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * apihold.c - a policy that is deleted while its namespace is being deleted stays in force until the
- * namespace is gone: its pods outlive it by their grace period, and nothing shall open for them.
+ * apihold.c - a policy that is deleted while its namespace is being deleted stays in force until
+ * the namespace is gone: its pods outlive it by their grace period, and nothing shall open for them.
  *
  * What a watch tells of its end is written to a folder, so that a restart does not forget it. A
  * policy that a list lost is only held in memory: the list does not say what it was.
