@@ -108,6 +108,31 @@ void rs_waiters_expire(struct rs_reconcile *rc, int64_t now_ms)
 	}
 }
 
+static bool same_key(const struct waiter *a, const struct waiter *b)
+{
+	return !strcmp(a->container_id, b->container_id) && !strcmp(a->ifname, b->ifname);
+}
+
+/* An ADD that came before its DEL waits for nothing any more; returns where the DEL stands now. */
+static size_t give_up(struct rs_reconcile *rc, size_t del, int64_t now_ms)
+{
+	rs_auto_err err = { 0 };
+
+	rs_err_set(&err, ESTALE, "its DEL has begun");
+	rs_err_cni(&err, RS_CNI_TRY_AGAIN);
+	for (size_t i = 0; i < del;) {
+		const struct waiter *w = &rc->waiters.v[i];
+
+		if (w->attach && !w->ready && same_key(w, &rc->waiters.v[del])) {
+			rs_waiter_answer(rc, i, now_ms, &err);
+			del--;
+		} else {
+			i++;
+		}
+	}
+	return del;
+}
+
 /* ---- before the first sync ------------------------------------------------------------------- */
 
 static bool in_force(const struct rs_reconcile *rc, const struct rs_endpoint *e)
@@ -135,14 +160,19 @@ void rs_waiters_unsynced(struct rs_reconcile *rc, int64_t now_ms)
 
 	rs_reconcile_fill_not_synced(rc, &err);
 	for (size_t i = 0; i < rc->waiters.n;) {
-		const struct waiter *w = &rc->waiters.v[i];
-		struct rs_attached *a = rs_registry_find(rc->cfg.reg, w->container_id, w->ifname);
-		bool held = a && in_force(rc, a->rec);
+		const struct waiter *w;
+		struct rs_attached *a;
+		bool held;
 
-		if (worth_waiting(rc, w)) {
+		if (worth_waiting(rc, &rc->waiters.v[i])) {
 			i++;
 			continue;
 		}
+		if (!rc->waiters.v[i].attach)
+			i = give_up(rc, i, now_ms);
+		w = &rc->waiters.v[i];
+		a = rs_registry_find(rc->cfg.reg, w->container_id, w->ifname);
+		held = a && in_force(rc, a->rec);
 		if (!w->attach && !held && a)
 			rs_registry_drop(rc->cfg.reg, a);
 		rs_waiter_answer(rc, i, now_ms, w->attach || held ? &err : NULL);
@@ -202,31 +232,6 @@ static void remove_one(struct rs_reconcile *rc, struct waiter *w, struct rs_atta
 	w->name = rs_strdup(a->rec->pod_name);
 	rs_registry_drop(rc->cfg.reg, a);
 	rc->dirty = true;
-}
-
-static bool same_key(const struct waiter *a, const struct waiter *b)
-{
-	return !strcmp(a->container_id, b->container_id) && !strcmp(a->ifname, b->ifname);
-}
-
-/* An ADD that came before its DEL waits for nothing any more; returns where the DEL stands now. */
-static size_t give_up(struct rs_reconcile *rc, size_t del, int64_t now_ms)
-{
-	rs_auto_err err = { 0 };
-
-	rs_err_set(&err, ESTALE, "its DEL has begun");
-	rs_err_cni(&err, RS_CNI_TRY_AGAIN);
-	for (size_t i = 0; i < del;) {
-		const struct waiter *w = &rc->waiters.v[i];
-
-		if (w->attach && !w->ready && same_key(w, &rc->waiters.v[del])) {
-			rs_waiter_answer(rc, i, now_ms, &err);
-			del--;
-		} else {
-			i++;
-		}
-	}
-	return del;
 }
 
 /* Leaves go first: a successor's address may be its predecessor's. */

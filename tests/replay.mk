@@ -23,6 +23,13 @@ $(BUILD)/tests/unit/agent/%: $(BUILD)/obj/tests/unit/agent/%.o $(UNIT_AGENT) $(c
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(UNIT_AGENT) \
 		-Wl,--start-group $(call libs,policy object base) -Wl,--end-group $(EXT_policy) -lcmocka
+# With sources of its own.
+$(BUILD)/tests/unit/agent/test_origin: $(BUILD)/obj/tests/unit/agent/test_origin.o $(BUILD)/obj/agent/origin.o \
+		$(call libs,policy object base)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,policy object base) -Wl,--end-group $(EXT_policy) -lcmocka
 .PHONY: unit-agent
 unit-agent: $(filter $(BUILD)/tests/unit/agent/%,$(UNIT_BINS))
 	@set -e; for t in $^; do echo "== $$t"; $$t; done

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The real agent and the real plugin with an API server as the source: over TLS, with real packets, and with a server that lies,
-lags, refuses and goes away. Every test has a bed of its own.
+"""The real agent and the real plugin with an API server as the source: over TLS, with real packets, and with a server
+that lies, lags, refuses and goes away. Every test has a bed of its own.
 
     test_apiserver.py [--build DIR] [NAME...]        names: parts of tests' names
 """
@@ -35,7 +35,8 @@ def play(build, fn, how):
             fn(bed)
             return ""
         except Exception as e:  # pylint: disable=broad-except
-            logs = "".join("\n---- agent of %s\n%s" % (n.short, n.log_tail(12)) for n in (bed.nodes.values() if bed else ()))
+            nodes = bed.nodes.values() if bed else ()
+            logs = "".join("\n---- agent of %s\n%s" % (n.short, n.log_tail(12)) for n in nodes)
             return (str(e) if isinstance(e, AssertionError) else traceback.format_exc()) + logs
         finally:
             if bed:
@@ -61,7 +62,8 @@ def run_beside(build):
     """All of them, in some processes: they mostly wait."""
     argv = [sys.executable, os.path.abspath(__file__)] + (["--build", build] if build else [])
     lanes = [subprocess.Popen(argv + [fn.__name__ for fn, _ in TESTS[i::LANES]], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, preexec_fn=harness.end_with_parent) for i in range(LANES)]
+                              stderr=subprocess.STDOUT, text=True, preexec_fn=harness.end_with_parent)
+             for i in range(LANES)]
     passed = failed = 0
     for p in lanes:
         out, _ = p.communicate()

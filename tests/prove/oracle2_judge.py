@@ -85,8 +85,8 @@ class World:
             self.namespaces[name] = Labels(labels)
 
     def _counts(self, pod, addr):
-        """A podIP counts only inside the ranges of the pod's node; of the cluster, where those are not known. In a world that
-        is complete a Node that is not there holds no pod."""
+        """A podIP counts only inside the ranges of the pod's node; of the cluster, where those are not known. In a
+        world that is complete a Node that is not there holds no pod."""
         if self.complete and pod.node not in self.ranges_said:
             return False
         ranges = self.ranges_said.get(pod.node) or self.pod_ranges

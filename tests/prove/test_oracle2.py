@@ -129,8 +129,9 @@ class Golden:
     def _nobodies(world, pods, known):
         """Addresses of finished pods, and of pods that claim what is not theirs: plain hosts in a case."""
         for name, pod in pods.items():
+            counts = (known or {}).get(pod["spec"].get("nodeName"), lambda _: False)
             if pod["status"].get("phase") in ("Succeeded", "Failed") or pod["metadata"]["name"] == "liar" or \
-                    known is not None and not known.get(pod["spec"].get("nodeName"), lambda _: False)(addresses_of(pod)):
+                    known is not None and not counts(addresses_of(pod)):
                 world["hosts"].append({"name": name, "addresses": addresses_of(pod)})
 
     def _flows(self, world, pods, words):

@@ -293,6 +293,16 @@ static int want_answer(struct player *p)
 	return 0;
 }
 
+/* answers CID N: so many, whatever they say. */
+static int want_answers(struct player *p)
+{
+	long n = strtol(p->words[2], NULL, 10), is = 0;
+
+	for (size_t i = 0; i < p->s.n_answers; i++)
+		is += !strcmp(p->s.answers[i].container_id, p->words[1]);
+	return is == n ? 0 : play_fail(p, "%ld answers", is);
+}
+
 static int want_no_answer(struct player *p)
 {
 	for (size_t i = 0; i < p->s.n_answers; i++)
@@ -454,6 +464,7 @@ static const struct command {
 	{ "node-has", 2, do_node_has },
 	{ "answer", 3, want_answer },
 	{ "no-answer", 2, want_no_answer },
+	{ "answers", 3, want_answers },
 	{ "commits", 2, want_commits },
 	{ "generation", 2, want_generation },
 	{ "allow", 4, want_verdict },

@@ -14,6 +14,7 @@ What has no meaning to kubectl ends as kubectl would end.
 import json
 import os
 import sys
+import time
 
 VALUE = ("--context", "--kubeconfig", "--cluster", "--user", "--as", "--as-group", "--as-uid", "--server", "--token",
          "--certificate-authority", "--client-certificate", "--client-key", "--tls-server-name", "--request-timeout",
@@ -85,7 +86,7 @@ def execute(table, argv):
 
 def fault(one):
     if one.get("orphan"):  # a child that keeps our stdout and stderr open
-        pid = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "600")
+        pid = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "300")
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "orphans"), "a", encoding="utf-8") as f:
             f.write("%d\n" % pid)
     left = one.get("flood", 0)
@@ -95,8 +96,8 @@ def fault(one):
     os.write(2, one.get("stderr", "").encode("utf-8", "surrogateescape"))
     if one.get("ask"):
         return sys.stdin.readline() == "123456\n" or fail("error: wrong code")
-    while one.get("hang"):
-        os.read(os.pipe()[0], 1)
+    if one.get("hang"):  # it is killed before that
+        time.sleep(300)
     sys.exit(one.get("code", 0))
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""api_objects.py - objects as they may come: nodes without ranges or with each other's, pods with each other's addresses,
-finished, unreadable and huge ones."""
+"""api_objects.py - objects as they may come: nodes without ranges or with each other's, pods with each other's
+addresses, finished, unreadable and huge ones."""
 from apibed import NS, Add, expect, explained, never, passes, test, test_with, until
 from api_outage import never_in_the_end
 
@@ -97,7 +97,7 @@ def test_a_pod_of_an_unknown_node_has_no_address_yet(bed):
 
 @test
 def test_an_address_of_a_pod_that_nobody_knows(bed):
-    """Inside the pod ranges: its ipBlocks count, no selector takes it for a pod, whatever the selector does not want."""
+    """Inside the pod ranges: its ipBlocks count, no selector takes it for a pod, not even by what it does not want."""
     ip = "10.244.9.7"
     bed.liar.put("Node", "n9", spec={"podCIDRs": ["10.244.9.0/24"]})
     strangers = [{"from": [{"podSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["x"]}]},
@@ -223,8 +223,7 @@ def test_a_pod_whose_object_cannot_be_read_XB9(bed):
 @test
 def test_a_policy_that_is_not_valid_isolates_XB9(bed):
     """Taken with its fault, and a condition names it."""
-    bed.liar.put("NetworkPolicy", "odd", NS, spec={"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"],
-                                                   "ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/99"}}]}]})
+    bed.policy("odd", subject="web", ingress=[{"from": [{"ipBlock": {"cidr": "10.0.0.0/99"}}]}])
     web, other = bed.pod("web"), bed.pod("other")
     never_in_the_end(bed.world, web)
     passes(bed.world, other)
@@ -264,8 +263,7 @@ def test_host_network_pods_are_no_peers(bed):
     ip = "10.244.9.5"
     bed.liar.put("Node", "n9", spec={"podCIDRs": ["10.244.9.0/24"]})
     far = peer_at(bed, bed.world, ip)
-    bed.liar.put("Pod", "friend", NS, uid="uid-friend", labels={"app": "friend"}, status={"podIPs": [{"ip": ip}], "phase": "Running"},
-                 spec={"nodeName": "n9", "hostNetwork": True})
+    bed.pod_object("friend", 9, ips=[ip], phase="Running", spec={"nodeName": "n9", "hostNetwork": True})
     bed.settle()
     is_shut(far, web)
 
@@ -275,7 +273,8 @@ def test_a_pod_in_the_second_node_is_met_by_the_first(bed):
     """Two agents, one server: both ends judge by the same objects."""
     bed.node(2).start_agent()
     bed.policy("web", subject="web", ingress=FRIENDS)
-    bed.policy("friend", subject="friend", egress=[{"to": [{"podSelector": {"matchLabels": {"app": "web"}}}]}], ingress=[])
+    to_web = [{"to": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
+    bed.policy("friend", subject="friend", egress=to_web, ingress=[])
     web, friend, foe = bed.pod("web"), bed.pod("friend", 2), bed.pod("foe", 2)
     bed.settle()
     for family in (0, 1):

@@ -132,7 +132,8 @@ def test_half_a_server(bed):
     bed.liar.fault("NetworkPolicy", times=ALWAYS, status=503)
     node.start_agent(wait=False)
     until(lambda: node.try_status().get("source", {}).get("error"), "it does not say why")
-    until(lambda: all(v["synced"] == (k != "NetworkPolicy") for k, v in node.kinds().items()), lambda: str(node.kinds()))
+    until(lambda: all(v["synced"] == (k != "NetworkPolicy") for k, v in node.kinds().items()),
+          lambda: str(node.kinds()))
     expect(not node.status()["ready"] and "networkpolicies" in node.status()["notReadyReason"], node.status())
     bed.pod_object("web", 2, uid="uid-web")
     until(lambda: node.node_json()["ranges"], lambda: str(node.node_json()))
@@ -207,7 +208,8 @@ def test_metrics_and_status_tell_each_kind(bed):
     expect(set(kinds) == set(KINDS) and all(k["synced"] and k["lists"] and k["events"] for k in kinds.values()), kinds)
     text = scrape(node)
     for resource in ("pods", "namespaces", "networkpolicies", "nodes"):
-        for name in ("lists_total", "watches_total", "events_total", "failures_total", "unreadable_total", "resource_age_seconds"):
+        for name in ("lists_total", "watches_total", "events_total", "failures_total", "unreadable_total",
+                     "resource_age_seconds"):
             expect('ripstop_source_%s{resource="%s"} ' % (name, resource) in text, name, resource, text)
     expect("ripstop_source_synced 1\n" in text and "ripstop_source_age_seconds " in text, text)
     shown = node.cli("status").stdout
