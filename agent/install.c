@@ -139,8 +139,11 @@ static void add_key(struct rs_strbuf *b, const char *key, const char *value)
 	rs_strbuf_put_json(b, value);
 }
 
-/* cniVersion 1.0.0 because containerd 1.6 refuses a file of 1.1.0; a newer runtime takes the
- * highest of cniVersions that it knows. */
+/*
+ * cniVersion 1.0.0 because containerd 1.6 refuses a file of 1.1.0; a newer runtime takes the highest
+ * of cniVersions that it knows, for every plugin of the file. Releases of portmap before 1.6 do not
+ * know 1.1.0: with one of them containerd 2 says that the node's network is not ready.
+ */
 char *rs_install_conflist(const struct rs_options *o, bool portmap)
 {
 	rs_autofree char *plain = rs_asprintf("%s/agent.sock", o->state_dir);
@@ -148,7 +151,9 @@ char *rs_install_conflist(const struct rs_options *o, bool portmap)
 
 	rs_strbuf_puts(&b, "{\n"
 			   "  \"cniVersion\": \"1.0.0\",\n"
-			   "  \"cniVersions\": [\"0.3.1\", \"0.4.0\", \"1.0.0\", \"1.1.0\"],\n"
+			   "  \"cniVersions\": [\"0.3.1\", \"0.4.0\", \"1.0.0\"");
+	rs_strbuf_puts(&b, portmap ? "" : ", \"1.1.0\"");
+	rs_strbuf_puts(&b, "],\n"
 			   "  \"name\": \"ripstop\",\n"
 			   "  \"loadOnlyInlinedPlugins\": true,\n"
 			   "  \"plugins\": [\n"

@@ -19,6 +19,7 @@ int rs_origin_open(const struct rs_options *o, struct rs_source **out, struct rs
 		.kubeconfig = o->kubeconfig,
 		.api_server = o->api_server,
 		.state_dir = o->state_dir,
+		.node_name = o->node_name,
 	};
 	const struct rs_source_ops *ops =
 		rs_origin_is_api(o) ? &rs_source_api : &rs_source_folder;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A real Kubernetes cluster on this machine, in namespaces of its own (docs/tests.md).
 
-APT_CLUSTER := etcd-server containerd runc openssl iptables nftables iproute2 procps util-linux busybox-static curl \
-	netcat-openbsd
+APT_CLUSTER := etcd-server containerd runc containernetworking-plugins libseccomp-dev openssl iptables nftables \
+	iproute2 procps util-linux busybox-static curl wget netcat-openbsd
 SUITE ?= all
 
 .PHONY: check-cluster

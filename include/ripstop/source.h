@@ -36,6 +36,8 @@ struct rs_source_config {
 	/* api: policies that were deleted while their namespace is being deleted are kept in
 	 * held/ there, over a restart; NULL: only in memory. */
 	const char *state_dir;
+	/* api: pods of this node are those that such a deletion could open; NULL: all are. */
+	const char *node_name;
 	/* api: 0 means the value in brackets. */
 	int page_size;	    /* objects a page of a list (500) */
 	int backoff_ms;	    /* first wait after a failure (800); doubles, with jitter */
@@ -43,6 +45,7 @@ struct rs_source_config {
 	int watch_s;	    /* the server is asked to end a watch then (random 300 to 600) */
 	int idle_ms;	    /* a watch without a byte for so long is opened anew (120000) */
 	int answer_ms;	    /* a list without a byte for so long has failed (15000) */
+	int ask_ms;	    /* a policy's end waits so long to hear of its namespace (1000) */
 };
 
 /* How one kind stands; for status and metrics. */

@@ -12,6 +12,7 @@
 #define BACKOFF_MAX_MS 30000
 #define IDLE_MS 120000
 #define ANSWER_MS 15000
+#define ASK_MS 1000
 
 static struct rs_api *api_of(const struct rs_source *src)
 {
@@ -63,6 +64,7 @@ static int api_dispatch(struct rs_source *src, bool *changed, struct rs_err *err
 	rs_http_run(api->http);
 	for (i = 0; i < RS_KINDS; i++)
 		rs_apikind_run(&api->kinds[i], rs_mono_ms());
+	rs_apiask_run(api, rs_mono_ms());
 	if (!api->restored && rs_store_synced(api->store)) {
 		api->restored = true;
 		rs_apihold_restore(api);
@@ -73,19 +75,23 @@ static int api_dispatch(struct rs_source *src, bool *changed, struct rs_err *err
 	return failure(api, err);
 }
 
+/* The sooner of left milliseconds and a due time; negative is never. */
+static int64_t sooner(int64_t left, int64_t due, int64_t now)
+{
+	if (due < 0 || (left >= 0 && due - now >= left))
+		return left;
+	return due > now ? due - now : 0;
+}
+
 static int api_timeout_ms(const struct rs_source *src)
 {
 	const struct rs_api *api = api_of(src);
 	int64_t now = rs_mono_ms(), left = rs_http_timeout_ms(api->http);
 	int i;
 
-	for (i = 0; i < RS_KINDS; i++) {
-		int64_t due = rs_apikind_due(&api->kinds[i]);
-
-		if (due >= 0 && (left < 0 || due - now < left))
-			left = due > now ? due - now : 0;
-	}
-	return (int)left;
+	for (i = 0; i < RS_KINDS; i++)
+		left = sooner(left, rs_apikind_due(&api->kinds[i]), now);
+	return (int)sooner(left, rs_apiask_due(api), now);
 }
 
 /* ---- what it is ------------------------------------------------------------------------------ */
@@ -172,6 +178,7 @@ static void api_close(struct rs_source *src)
 		free(api->floors.v[f].name);
 	}
 	rs_vec_free(&api->floors);
+	rs_apiask_clear(api);
 	rs_apihold_clear(api);
 	rs_store_free(api->store);
 	rs_apiconf_clear(&api->conf);
@@ -191,6 +198,7 @@ static void set_numbers(struct rs_source_config *to, const struct rs_source_conf
 	to->watch_s = or_default(from->watch_s, 0);
 	to->idle_ms = or_default(from->idle_ms, IDLE_MS);
 	to->answer_ms = or_default(from->answer_ms, ANSWER_MS);
+	to->ask_ms = or_default(from->ask_ms, ASK_MS);
 }
 
 static int api_open(const struct rs_source_config *cfg, struct rs_source **out, struct rs_err *err)
@@ -201,8 +209,8 @@ static int api_open(const struct rs_source_config *cfg, struct rs_source **out, 
 	api->base.ops = &rs_source_api;
 	api->store = rs_store_new();
 	set_numbers(&api->cfg, cfg);
-	if (cfg->state_dir)
-		api->held_dir = rs_asprintf("%s/held", cfg->state_dir);
+	api->node_name = rs_strdup(cfg->node_name);
+	api->state_dir = rs_strdup(cfg->state_dir);
 	for (i = 0; i < RS_KINDS; i++)
 		rs_apikind_init(&api->kinds[i], api, (enum rs_kind)i);
 	rc = rs_apiconf_load(cfg, &api->conf, err);

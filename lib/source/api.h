@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * api.h - the inside of the API source: the store and its kinds (api.c), when to list and when to
- * watch (apikind.c), what answers say about objects (apitake.c), fresh reads (apifresh.c).
+ * watch (apikind.c), what answers say about objects (apitake.c), fresh reads (apifresh.c), policies
+ * that outlive their end (apihold.c) and how their namespaces stand (apiask.c).
  *
  * One kind is always in one place: IDLE (waiting for its due time), INITIAL (a watch that tells the
  * whole list first), LIST (a page of a list), WATCH. A list grows in a staging store and takes the
@@ -62,14 +63,9 @@ struct rs_apifloor {
 	uint64_t rv;
 };
 
-/* A policy that outlives its end at the API (apihold.c). */
-struct rs_apiheld {
-	char *ns, *name;
-	char *ns_uid; /* NULL: the namespace has none */
-	char *file;   /* in held_dir; NULL: not to be saved */
-};
-
 struct rs_apifresh;
+struct rs_apiheld; /* a policy that outlives its end at the API */
+struct rs_apiask;  /* how does this namespace stand? */
 
 struct rs_api {
 	struct rs_source base;
@@ -79,9 +75,13 @@ struct rs_api {
 	struct rs_store *store;
 	struct rs_apikind kinds[RS_KINDS];
 	struct rs_vec(struct rs_apifloor) floors;
-	struct rs_vec(struct rs_apiheld) held;
-	char *held_dir; /* NULL: nothing is saved */
+	struct rs_apiheld *held; /* a hash table */
+	size_t held_files, held_bytes;
+	bool held_warned;
 	bool restored;
+	struct rs_apiask *asks;
+	char *node_name; /* NULL: not known */
+	char *state_dir; /* NULL: nothing is saved */
 	struct rs_apifresh *fresh;
 	int64_t fresh_last;
 	bool changed; /* and not told yet */
@@ -154,16 +154,33 @@ void rs_apitake_fold(struct rs_apikind *k, struct rs_store *from, const struct r
 
 /* ---- apihold.c ------------------------------------------------------------------------------- */
 
-/* Before an object is deleted: whether it stays. o: what was told of its end, NULL for nothing. */
+/* Before an object is deleted: whether it stays, for a moment or until its namespace is gone.
+ * o: what was told of its end, NULL for nothing. */
 bool rs_apihold_keep(struct rs_api *api, enum rs_kind kind, const char *ns, const char *name,
+		     struct json_object *o);
+/* The end of an object that is known already: only now there may be something to save. */
+void rs_apihold_told(struct rs_api *api, enum rs_kind kind, const char *ns, const char *name,
 		     struct json_object *o);
 /* Before the sweep of a list of policies: those that stay get its mark. */
 void rs_apihold_listed(struct rs_apikind *k);
-/* Namespaces may be gone: what was held for them goes. */
+/* Namespaces have changed: what was held for one that is gone goes. */
 void rs_apihold_settle(struct rs_api *api);
+/* A question about a namespace begins: whether anything waits for its answer. */
+bool rs_apihold_asked(struct rs_api *api, const char *ns);
+/* Its answer; NULL: there is no such namespace. */
+void rs_apihold_answer(struct rs_api *api, const char *name, const struct rs_namespace *ns);
+/* What has waited too long goes. */
+void rs_apihold_expire(struct rs_api *api, int64_t now);
 /* Once, when every kind has been seen: take what an agent before us saved. */
 void rs_apihold_restore(struct rs_api *api);
 void rs_apihold_clear(struct rs_api *api);
+
+/* ---- apiask.c -------------------------------------------------------------------------------- */
+
+void rs_apiask_begin(struct rs_api *api, const char *ns); /* in the next run */
+void rs_apiask_run(struct rs_api *api, int64_t now);
+int64_t rs_apiask_due(const struct rs_api *api); /* rs_mono_ms() time; -1: never */
+void rs_apiask_clear(struct rs_api *api);	 /* requests are ended already */
 
 /* ---- apifresh.c ------------------------------------------------------------------------------ */
 

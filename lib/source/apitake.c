@@ -467,16 +467,19 @@ static int watched(struct rs_apikind *k, bool deleted, struct json_object *o, co
 {
 	int rc = in_order(k, deleted, h, err);
 
+	if (rc == 0 && deleted)
+		rs_apihold_told(k->api, k->kind, h->ns, h->name, o);
 	if (rc <= 0)
 		return rc;
 	if (!deleted)
-		return put(k, o, h, err);
-	if (!rs_apihold_keep(k->api, k->kind, h->ns, h->name, o))
+		rc = put(k, o, h, err);
+	else if (!rs_apihold_keep(k->api, k->kind, h->ns, h->name, o))
 		k->api->changed |= rs_store_del(k->api->store, k->kind, h->ns, h->name);
 	if (k->kind == RS_KIND_NAMESPACE)
 		rs_apihold_settle(k->api);
-	advance(k, h->rv);
-	return 0;
+	if (rc == 0)
+		advance(k, h->rv);
+	return rc;
 }
 
 static int initial(struct rs_apikind *k, bool deleted, struct json_object *o, const struct head *h,
@@ -517,8 +520,11 @@ static int bookmark(struct rs_apikind *k, struct json_object *o, struct rs_err *
 	return 0;
 }
 
-/* A Status in the stream. */
-static int error_event(struct json_object *o, struct rs_err *err)
+/*
+ * A Status in the stream. In place of initial events it says that this server cannot tell them: one
+ * whose etcd is older than 3.4.25 answers 200 and then 500 (RequestWatchProgress is disabled).
+ */
+static int error_event(const struct rs_apikind *k, struct json_object *o, struct rs_err *err)
 {
 	int64_t code = 0;
 	const char *reason = rs_json_text(o, "reason", "");
@@ -529,7 +535,8 @@ static int error_event(struct json_object *o, struct rs_err *err)
 	if (code == 410 || same(reason, "Expired") || same(reason, "Gone"))
 		return rs_err_set(err, ESTALE, "410 in the stream: %.200s",
 				  rs_json_text(o, "message", "too old"));
-	return rs_err_set(err, EPROTO, "status %d in the stream: %.200s", (int)code,
+	return rs_err_set(err, k->phase == RS_API_INITIAL ? EOPNOTSUPP : EPROTO,
+			  "status %d in the stream: %.200s", (int)code,
 			  rs_json_text(o, "message", "no message"));
 }
 
@@ -566,7 +573,7 @@ int rs_apitake_event(struct rs_apikind *k, const char *text, size_t len, struct 
 		return rs_err_set(err, EBADMSG, "an event without type or object");
 	k->n.events++;
 	if (same(type, "ERROR"))
-		return error_event(o, err);
+		return error_event(k, o, err);
 	if (same(type, "BOOKMARK"))
 		return bookmark(k, o, err);
 	return object_event(k, type, o, err);

@@ -39,7 +39,7 @@ import programs  # noqa: E402
 from bedcontrol import SERVER, ControlPlane, node_ready, pod_ready  # noqa: E402
 from bedinstall import Install  # noqa: E402
 from bedlib import BedError, NetNs, run, wait_for  # noqa: E402
-from bednode import Node  # noqa: E402
+from bednode import PLUGIN_DIR, PLUGINS, Node  # noqa: E402
 
 RUNS = os.path.join(bedlib.ROOT, "build", "cluster")
 TOOLS = ("etcd", "containerd", "runc", "openssl", "ip", "nft", "iptables", "nsenter", "unshare", "mount", "sysctl",
@@ -90,7 +90,7 @@ class Cluster(Install):
 
     def up(self):
         """Control plane and nodes; the nodes are registered, and not Ready: they have no network plugin yet."""
-        gone = bedlib.missing(TOOLS)
+        gone = bedlib.missing(TOOLS) + [p for p in PLUGINS if not os.path.exists(os.path.join(PLUGIN_DIR, p))]
         if gone or os.geteuid() != 0:
             raise BedError("needs " + (" ".join(gone) if gone else "root"))
         self.get_programs()

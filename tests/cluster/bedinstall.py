@@ -27,7 +27,8 @@ class Install:
         name, out = "localhost/ripstop:" + version, os.path.join(build, "ripstop-image-%s.tar" % version)
         argv = ["nice", "make", "-C", bedlib.ROOT, "-j2", "BUILD=" + build, "VERSION=" + version, "all"]
         run(argv + list(make), timeout=1800)
-        said = run([os.path.join(bedlib.ROOT, "tools", "mkimage.py"), "--build", build, "--out", out, "--name", name])
+        said = run([os.path.join(bedlib.ROOT, "tools", "mkimage.py"), "--build", build, "--out", out, "--name", name],
+                   timeout=900)
         self.image_listing = said.stdout
         return out, name
 
@@ -53,7 +54,10 @@ class Install:
         self.load_image(tar)
         settings = {"api-server": "https://%s:6443" % SERVER}
         settings.update(config or {})
+        before = {p["spec"]["containers"][0]["image"] for p in self.agents(check=False)}
         self.kubectl("apply", "-f", self.write_manifests(name, settings))
+        if name in before:  # to Kubernetes nothing has changed
+            self.kubectl("-n", NAMESPACE, "rollout", "restart", "daemonset/ripstop-agent")
         if wait:
             self.wait_installed()
         return name

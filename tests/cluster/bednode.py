@@ -24,6 +24,8 @@ KEPT = {  # folders of the node that outlive its restart: below its folder of th
     "log/pods": "/var/log/pods", "log/containers": "/var/log/containers", "cni": "/var/lib/cni",
     "static": "/etc/kubernetes/manifests",
 }
+# What every node has beside its network plugin: containerd asks for the first, we chain the second.
+PLUGIN_DIR, PLUGINS = "/usr/lib/cni", ("loopback", "portmap")
 SERVICES = ("containerd", "kubelet", "kube-proxy")
 
 
@@ -48,6 +50,8 @@ class Node:
         self.boot_id, self.boots = str(uuid.uuid4()), self.boots + 1
         for folder in list(KEPT) + ["containerd"]:
             os.makedirs(os.path.join(self.dir, folder), exist_ok=True)
+        for plugin in PLUGINS:
+            shutil.copy2(os.path.join(PLUGIN_DIR, plugin), os.path.join(self.dir, "cni-bin"))
         self._network()
         bedlib.make_cgroup(self.cgroup)
         self._init()

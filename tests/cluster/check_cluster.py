@@ -30,7 +30,8 @@ import bedlib  # noqa: E402
 import programs  # noqa: E402
 from result import Result  # noqa: E402
 
-SUITES = {"smoke": ("suite_smoke",), "netpol": ("suite_netpol", "suite_services"), "faults": ("suite_faults",)}
+SUITES = {"smoke": ("suite_smoke",), "netpol": ("suite_netpol", "suite_services"),
+          "faults": ("suite_upgrade", "suite_storm", "suite_faults", "suite_users")}
 NAME = "check"
 
 

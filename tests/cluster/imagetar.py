@@ -29,8 +29,8 @@ class Layer:
     def link(self, path, target):
         self._put(path, 0o777, tarfile.SYMTYPE, link=target)
 
-    def text(self, path, text):
-        self._put(path, 0o644, data=text.encode())
+    def text(self, path, text, mode=0o644):
+        self._put(path, mode, data=text.encode())
 
     def file(self, path, source, mode=0o755):
         with open(source, "rb") as f:

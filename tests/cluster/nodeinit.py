@@ -23,6 +23,7 @@ import sys
 import time
 
 BED = "/run/.bed"  # what the node needs of the machine below; gone with the node's /run
+CAUGHT = [s for s in range(1, 32) if s not in (signal.SIGKILL, signal.SIGSTOP)]
 
 
 def mount(*args):
@@ -108,7 +109,7 @@ class Services:
         try:
             program = shutil.which(argv[0], path=env["PATH"]) or argv[0]
             self.pids[name] = os.posix_spawn(program, argv, env, file_actions=actions, setsid=True, setsigmask=[],
-                                             setsigdef=[s for s in range(1, 32) if s not in (signal.SIGKILL, signal.SIGSTOP)])
+                                             setsigdef=CAUGHT)
         except OSError as e:
             return {"error": "%s: %s" % (argv[0], e)}
         finally:

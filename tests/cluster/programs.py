@@ -31,13 +31,15 @@ MODULE = os.path.join(HERE, "go")
 SOURCES = ("go/go.mod", "go/go.sum", "go/kube/kube.go", "go/e2e/e2e_test.go", "pause.c", "imagetar.py", "programs.py")
 NAMES = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
 OLDEST_GO = (1, 24)
-# What the suite's pods run beside agnhost: a shell, curl and nc. Name in the image, and where Debian has it.
-TOOLS = (("/bin/busybox", "busybox", "busybox-static"), ("/bin/curl", "curl", "curl"),
-         ("/bin/nc", "nc.openbsd", "netcat-openbsd"), ("/bin/ss", "ss", "iproute2"))
-APPLETS = ("awk", "basename", "cat", "chmod", "cp", "cut", "date", "dd", "dirname", "echo", "env", "expr", "false",
-           "grep", "head", "hostname", "id", "ip", "kill", "ln", "ls", "mkdir", "mv", "nslookup", "printf", "ps", "pwd",
-           "rm", "sed", "seq", "sh", "sleep", "sort", "tail", "test", "timeout", "touch", "tr", "true", "uname", "wc",
-           "wget", "xargs")
+# What the suite's pods run beside agnhost. Name in the image, and where Debian has it. The shell is not busybox's: that
+# one prefers its own nc to the one in the PATH, and a static busybox falls over names.
+TOOLS = (("/bin/busybox", "busybox", "busybox-static"), ("/bin/sh", "dash", "dash"), ("/bin/curl", "curl", "curl"),
+         ("/bin/wget", "wget", "wget"), ("/bin/nc", "nc.openbsd", "netcat-openbsd"), ("/bin/ss", "ss", "iproute2"),
+         ("/bin/getent", "getent", "libc-bin"))
+APPLETS = ("awk", "basename", "cat", "chmod", "cp", "cut", "date", "dd", "dirname", "env", "expr", "false", "grep",
+           "head", "hostname", "id", "ip", "kill", "ln", "ls", "mkdir", "mv", "ps", "pwd", "rm", "sed", "seq", "sleep",
+           "sort", "tail", "test", "timeout", "touch", "tr", "true", "uname", "wc", "xargs")
+NSLOOKUP = "#!/bin/sh\nexec getent ahosts \"$1\"\n"
 
 
 class NoPrograms(Exception):
@@ -120,6 +122,8 @@ def _step(what, path, make):
         return
     began = time.monotonic()
     print("cluster: %s ..." % what, flush=True)
+    if os.path.exists(path + ".new"):
+        os.unlink(path + ".new")  # go would not write over what a killed run has left
     make(path + ".new")
     os.replace(path + ".new", path)
     print("cluster: %s: %d s, %d MB" % (what, time.monotonic() - began, os.path.getsize(path) >> 20), flush=True)
@@ -148,6 +152,8 @@ def _agnhost_image(path, program, tag):
         layer.program(name, source)
     for applet in APPLETS:
         layer.link("/bin/" + applet, "busybox")
+    layer.text("/bin/nslookup", NSLOOKUP, 0o755)
+    layer.text("/etc/wgetrc", "tries = 1\n")
     layer.folder("/tmp", 0o1777)
     layer.folder("/uploads")
     layer.text("/etc/passwd", "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
@@ -178,7 +184,8 @@ def _build(folder):
     _step("the suite's runner", at("ginkgo"), lambda out: _go_build(out, "github.com/onsi/ginkgo/v2/ginkgo"))
     _step("agnhost", at("agnhost"), lambda out: _go_build(out, "k8s.io/kubernetes/test/images/agnhost"))
     _step("pause", at("pause"), _pause)
-    pause, agnhost = _image_name(at("e2e.test"), "pause"), _image_name(at("e2e.test"), "agnhost")
+    pause = _image_name(at("e2e.test"), "pause")
+    agnhost = _image_name(at("e2e.test"), "e2e-test-images/agnhost")
     _step("the image " + pause, at("pause.tar"), lambda out: _pause_image(out, at("pause"), [pause]))
     _step("the image " + agnhost, at("agnhost.tar"), lambda out: _agnhost_image(out, at("agnhost"), agnhost))
     os.makedirs(at("bin"), exist_ok=True)
@@ -188,6 +195,14 @@ def _build(folder):
     with open(at("whole.new"), "w", encoding="ascii") as f:
         f.write("%s %s\n" % (pause, agnhost))
     os.replace(at("whole.new"), at("whole"))  # last: a folder without it is not finished
+
+
+def _remove_old(kept):
+    """What other pins left; but a cluster that runs on it may be under way, so not what is younger than a day."""
+    for name in os.listdir(CACHE):
+        old = os.path.join(CACHE, name)
+        if re.fullmatch(r"[0-9a-f]{16}", name) and old != kept and time.time() - os.stat(old).st_mtime > 86400:
+            shutil.rmtree(old)
 
 
 def ensure():
@@ -204,12 +219,10 @@ def ensure():
             fcntl.flock(lock, fcntl.LOCK_EX)
             os.makedirs(folder, exist_ok=True)
             if not os.path.exists(at("whole")):
-                print("cluster: building Kubernetes %s once, from source, into %s: some 10 minutes on two processors, "
+                print("cluster: building Kubernetes %s once, from source, into %s: some 15 minutes on two processors, "
                       "and 4 GB of Go's caches" % (version(), folder), flush=True)
                 _build(folder)
-            for old in os.listdir(CACHE):
-                if re.fullmatch(r"[0-9a-f]{16}", old) and old != os.path.basename(folder):
-                    shutil.rmtree(os.path.join(CACHE, old))
+            _remove_old(folder)
     pause, agnhost = _read(at("whole")).split()
     return Programs(bin=at("bin"), e2e=at("e2e.test"), ginkgo=at("ginkgo"), images=[at("pause.tar"), at("agnhost.tar")],
                     pause=pause, agnhost=agnhost, version=version())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""suite_services.py - Granular Checks and Services of Kubernetes' end-to-end suite: pods and nodes reach pods and Services.
+"""suite_services.py - Granular Checks and Services of the upstream suite: pods and nodes reach pods and Services.
 
 Everything of these groups runs but for what the file `skips` names, with its reason: `CASE | REASON`, one a line.
 """
@@ -48,7 +48,8 @@ def run(cluster, result):
     folder = os.path.join(cluster.dir, "services")
     cases = upstream.listed(cluster.programs, GROUPS, folder)
     asked, left, stale = share_out(cases, read_skips(), upstream.sctp_sockets())
-    result.check("every line of tests/cluster/skips is a case of these groups", not stale, "not in the suite: %s" % stale)
+    result.check("every line of tests/cluster/skips is a case of these groups", not stale,
+                 "not in the suite: %s" % stale)
     for case, reason in left:
         result.skipped(upstream.plain(case.name), reason)
     result.say("services: %d of %d cases in %d processes, log in %s" %

@@ -15,6 +15,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
+import api_going  # noqa: E402,F401
 import api_join  # noqa: E402,F401
 import api_objects  # noqa: E402,F401
 import api_outage  # noqa: E402,F401

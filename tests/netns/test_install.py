@@ -215,7 +215,9 @@ def the_conflist_chains_portmap_where_it_is(lab):
     shutil.copy("/bin/true", portmap)
     bed.node.start_agent()
     until(lambda: os.path.exists(bed.conflist), "no conflist")
-    plugins = json.loads(content(bed.conflist))["plugins"]
+    conf = json.loads(content(bed.conflist))
+    expect(conf["cniVersions"] == ["0.3.1", "0.4.0", "1.0.0"], "portmap 1.5 knows none of %s" % conf["cniVersions"])
+    plugins = conf["plugins"]
     expect([p["type"] for p in plugins] == ["ripstop", "portmap"], plugins)
     expect(plugins[1]["capabilities"] == {"portMappings": True}, plugins)
     expect(not any("NoHostPort" in c for c in bed.conditions()), bed.conditions())

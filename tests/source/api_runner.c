@@ -232,12 +232,15 @@ static bool option(struct rs_source_config *cfg, const char *name, const char *v
 		{ "--kubeconfig", &cfg->kubeconfig, NULL },
 		{ "--api-server", &cfg->api_server, NULL },
 		{ "--sa-dir", &cfg->sa_dir, NULL },
+		{ "--state-dir", &cfg->state_dir, NULL },
+		{ "--node-name", &cfg->node_name, NULL },
 		{ "--page", NULL, &cfg->page_size },
 		{ "--backoff-ms", NULL, &cfg->backoff_ms },
 		{ "--backoff-max-ms", NULL, &cfg->backoff_max_ms },
 		{ "--watch-s", NULL, &cfg->watch_s },
 		{ "--idle-ms", NULL, &cfg->idle_ms },
 		{ "--answer-ms", NULL, &cfg->answer_ms },
+		{ "--ask-ms", NULL, &cfg->ask_ms },
 	};
 
 	for (size_t i = 0; i < RS_ARRAY_SIZE(table); i++) {

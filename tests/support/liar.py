@@ -32,7 +32,7 @@ class Fault:
     status, body, headers: answer this; cut, stall, garbage: at that byte of the body end the connection, say nothing more, or
     send nonsense; events: the watch says these and ends; hold: a watch that tells nothing; raw: these bytes are the answer;
     ctype, encoding: headers that a good answer does not have; piece: bytes a chunk; keep: the watch goes on behind `events`;
-    hide: names that a list leaves out.
+    hide: names that a list leaves out; wait: an Event to wait for, with an answer that was true before.
     """
 
     def __init__(self, kind=None, what=None, times=1, **how):
@@ -326,6 +326,8 @@ class Liar:
                      f"Content-Length: {len(text)}\r\n\r\n".encode() + text)
 
     def begin(self, sock, how):
+        if "wait" in how:
+            how["wait"].wait(60)
         sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: {how.get('ctype', 'application/json')}\r\n"
                      f"{how.get('encoding', '')}Transfer-Encoding: chunked\r\n\r\n".encode())
         return Body(sock, how, lambda: self.stopped)

@@ -74,9 +74,10 @@ def is_shut(try_it, server):
         expect(not try_it(server), "what is forbidden gets through")
 
 
-@test
+@test_with(start=False)
 def test_a_pod_of_an_unknown_node_has_no_address_yet(bed):
     """Its podIP counts only inside the podCIDRs of a Node that is known; then it is a peer like others."""
+    bed.node(1).start_agent("--cluster-cidr", "10.244.0.0/16,fd00:10:244::/48")
     bed.policy("web", subject="web", ingress=FRIENDS)
     web, ip = bed.pod("web"), "10.244.9.5"
     far = peer_at(bed, bed.world, ip)
@@ -160,14 +161,15 @@ def test_a_finished_pod_is_nobodys_peer_here_and_elsewhere_XB6(bed):
     expect(items["labels"] == {"app": "job"} and items["ingress"]["policies"] == ["shop/job"], items)
     text = explained(bed.nodes[1], "shop/job", "shop/here")
     expect(text[0] == "denied" and "finished" in text[1], text)
-    bed.policy("more", subject="job", ingress=[], egress=[])
-    bed.liar.delete("NetworkPolicy", "job", NS)
-    never_in_the_end(friend, job)
     # The same over a restart: the labels stand in its record.
     bed.nodes[1].kill_agent()
     bed.nodes[1].start_agent()
-    never(friend, job)
+    passes(friend, job)
+    never(foe, job)
     never(job, here)
+    bed.policy("more", subject="job", ingress=[], egress=[])
+    bed.liar.delete("NetworkPolicy", "job", NS)
+    never_in_the_end(friend, job)
     job.detach()
 
 
@@ -203,21 +205,25 @@ def test_a_pod_whose_object_cannot_be_read_XB9(bed):
     """It is left out and counted; an ADD for it says so; others go on."""
     node = bed.nodes[1]
     bed.policy("web", subject="web", ingress=FRIENDS)
+    bed.policy("free", subject="free", ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}])
     web = bed.pod("web")
+    bed.pods = {"free": bed.pod("free")}
     bed.liar.put("Pod", "odd", NS, uid="uid-odd", labels={"app": 5}, spec={"nodeName": "n1"}, status={})
     until(lambda: node.kinds()["Pod"]["unreadable"], lambda: str(node.kinds()))
     bed.add("odd", timeout=3).refused(11, "shop/odd", "labels", "cannot be read")
-    # What was last readable of one that was good stays, over fresh reads of the namespace too.
-    bed.liar.put("Pod", "web", NS, uid="uid-web", labels={"app": ["web"]}, spec={"nodeName": "n1"}, status={})
     friend, foe = bed.pod("friend"), bed.pod("foe")
+    bed.pod_object("odd", uid="uid-odd")
+    bed.add("odd").good()
+    # What was last readable of one that was good stays, also where it is the fresh read that cannot read it.
+    bed.stall("Pod")
+    bed.liar.put("Pod", "web", NS, uid="uid-web", labels={"app": ["web"]}, spec={"nodeName": "n1"}, status={})
     again = bed.lab.pod("web-again")
     expect(not Add(again, node, "web", uid="uid-web").result(), "a pod that was readable once")
     never(bed.world, again)
     again.detach()
+    passes(web, bed.pods["free"])
     passes(friend, web)
     never(foe, web)
-    bed.pod_object("odd", uid="uid-odd")
-    bed.add("odd").good()
 
 
 @test
