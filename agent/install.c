@@ -140,9 +140,9 @@ static void add_key(struct rs_strbuf *b, const char *key, const char *value)
 }
 
 /*
- * cniVersion 1.0.0 because containerd 1.6 refuses a file of 1.1.0; a newer runtime takes the highest
- * of cniVersions that it knows, for every plugin of the file. Releases of portmap before 1.6 do not
- * know 1.1.0: with one of them containerd 2 says that the node's network is not ready.
+ * cniVersion 1.0.0 because containerd 1.6 refuses a file of 1.1.0; a newer runtime takes the
+ * highest of cniVersions that it knows, for every plugin of the file. Releases of portmap before
+ * 1.6 do not know 1.1.0: with one of them containerd 2 never calls the node's network ready.
  */
 char *rs_install_conflist(const struct rs_options *o, bool portmap)
 {

@@ -35,19 +35,20 @@ def run(cluster, result):
         crowd.start()
     if not crowd.strangers:
         return
-    ours, other = cluster.build, NEXT
-    if change(cluster, result, crowd, "up", names["next"], other):
-        mixed(cluster, result, crowd, "an older plugin with a newer agent", ours, other)
-    if change(cluster, result, crowd, "down", names["ours"], ours):
-        mixed(cluster, result, crowd, "a newer plugin with an older agent", other, ours)
+    ours = plugin(cluster.node(1))
+    if change(cluster, result, crowd, "up", names["next"]):
+        other = plugin(cluster.node(1))
+        mixed(cluster, result, crowd, "an older plugin with a newer agent", ours)
+        if change(cluster, result, crowd, "down", names["ours"]):
+            mixed(cluster, result, crowd, "a newer plugin with an older agent", other)
     crowd.delete()
 
 
-def change(cluster, result, crowd, way, image, build):
+def change(cluster, result, crowd, way, image):
     """`kubectl set image`, while pods talk and others come; True when it went well."""
     failed = result.count("failed")
     with result.case("XA8 XF12 an upgrade %s under traffic loses nothing and opens nothing" % way):
-        before = {n.name: layout(n) for n in cluster.nodes}
+        before, plugins = {n.name: layout(n) for n in cluster.nodes}, {n.name: plugin(n) for n in cluster.nodes}
         with Watch(crowd) as w:
             cluster.kubectl("-n", NAMESPACE, "set", "image", "daemonset/ripstop-agent", "install=" + image,
                             "agent=" + image)
@@ -60,7 +61,7 @@ def change(cluster, result, crowd, way, image, build):
         result.say("%s to %s: %s" % (way, image, w.check()))
         for node in cluster.nodes:
             assert layout(node) != before[node.name], "%s: the table is of layout %d still" % (node.name, layout(node))
-            assert plugin_is(node, build), "the plugin on %s is another one" % node.name
+            assert plugin(node) != plugins[node.name], "the plugin on %s is the old one" % node.name
             assert cluster.agent_on(node.name)["spec"]["containers"][0]["image"] == image
     cluster.kubectl("delete", "pods", "-n", NS, "-l", "came=" + way, timeout=240)
     return result.count("failed") == failed
@@ -74,22 +75,18 @@ def layout(node):
     return int(found.group(1))
 
 
-def plugin_is(node, build):
-    with open(os.path.join(build, "ripstop-cni"), "rb") as a, open(plugin(node), "rb") as b:
-        return a.read() == b.read()
-
-
 def plugin(node):
-    return os.path.join(node.dir, "cni-bin", "ripstop")
+    """The plugin that lies on a node: its bytes."""
+    with open(os.path.join(node.dir, "cni-bin", "ripstop"), "rb") as f:
+        return f.read()
 
 
-def put_plugin(node, build):
-    with open(os.path.join(build, "ripstop-cni"), "rb") as f:
-        data = f.read()
-    with open(plugin(node) + ".new", "wb") as f:
+def put_plugin(node, data):
+    path = os.path.join(node.dir, "cni-bin", "ripstop")
+    with open(path + ".new", "wb") as f:
         f.write(data)
-    os.chmod(plugin(node) + ".new", 0o755)
-    os.rename(plugin(node) + ".new", plugin(node))
+    os.chmod(path + ".new", 0o755)
+    os.rename(path + ".new", path)
 
 
 def cni_status(node):
@@ -100,15 +97,15 @@ def cni_status(node):
     return p.returncode, p.stdout.strip()
 
 
-def mixed(cluster, result, crowd, what, plugin_of, agent_of):
+def mixed(cluster, result, crowd, what, other):
     """On one node the plugin is another version's; what was attached by the agent's own is detached by it too."""
     node, name = cluster.node(1), "mixed"
+    own = plugin(node)
     with result.case("XA8 %s: ADD, DEL and STATUS work, and the agent says so" % what):
-        assert plugin_is(node, agent_of), "not the plugin to begin with"
         cluster.apply(traffic.pod("before", NS, node, {"role": "server", "mixed": "yes"}))
         cluster.wait_pods(NS, "mixed=yes", 1)
         with Watch(crowd) as w:
-            put_plugin(node, plugin_of)
+            put_plugin(node, other)
             wait_for("PluginChanged", 60, lambda: "PluginChanged" in cluster.ripstop(
                 node.name, "status", check=False).stdout)
             code, said = cni_status(node)
@@ -127,4 +124,4 @@ def mixed(cluster, result, crowd, what, plugin_of, agent_of):
         cluster.kubectl("delete", "pod", "-n", NAMESPACE, cluster.agent_on(node.name)["metadata"]["name"], timeout=120)
         wait_for("another agent", 120, lambda: agent_pids(node) and agent_pids(node) != pids)
         cluster.wait_installed()
-        assert plugin_is(node, agent_of), "the plugin is still the other one"
+        assert plugin(node) == own, "the plugin is still the other one"

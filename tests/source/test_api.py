@@ -75,6 +75,17 @@ def test_sync_with_an_old_server_that_ignores_the_question(w):
     need(liar.asked("Pod", "list"), "read by list")
 
 
+def test_sync_with_a_server_whose_etcd_cannot_tell_initial_events_XB4(w):
+    liar = w.liar()
+    seed(liar)
+    no = status(500, "the required storage feature RequestWatchProgress is disabled", "InternalError")
+    for kind in KINDS:
+        liar.fault(kind, "initial", times=10 ** 6, no_end=True, events=[("ERROR", no)])
+    s = w.source(liar)
+    agree(s, liar)
+    need(all(liar.asked(kind, "list") for kind in KINDS), "read by list")
+
+
 def test_finished_pods_are_not_asked_for_XB6(w):
     liar, s = start(w, stream=False)
     for r in liar.asked("Pod"):
