@@ -91,8 +91,10 @@ static int remove_state(const struct rs_agent *a, struct rs_err *err)
 	unlink(a->opt.socket);
 	remove_file(a->opt.state_dir, RS_NODE_FILE);
 	remove_file(a->opt.state_dir, "agent.lock");
-	/* It may be a folder that somebody else uses too: then it stays. */
-	if (rmdir(a->opt.state_dir) < 0 && errno != ENOTEMPTY && errno != EBUSY && errno != ENOENT)
+	/* It may be a folder that somebody else uses too, or a mount in a read-only root, as in the
+	 * DaemonSet that uninstalls: then it stays, empty of ours. */
+	if (rmdir(a->opt.state_dir) < 0 && errno != ENOTEMPTY && errno != EBUSY &&
+	    errno != EROFS && errno != ENOENT)
 		return rs_err_sys(err, errno, "remove %s", a->opt.state_dir);
 	return 0;
 }

@@ -38,7 +38,7 @@ import newruntime  # noqa: E402
 import programs  # noqa: E402
 from bedcontrol import SERVER, ControlPlane, node_ready, pod_ready  # noqa: E402
 from bedinstall import Install  # noqa: E402
-from bedlib import BedError, NetNs, run, wait_for  # noqa: E402
+from bedlib import BedError, Hopeless, NetNs, run, wait_for  # noqa: E402
 from bednode import PLUGIN_DIR, PLUGINS, Node  # noqa: E402
 
 RUNS = os.path.join(bedlib.ROOT, "build", "cluster")
@@ -102,10 +102,18 @@ class Cluster(Install):
         self.control.start()
         for node in self.nodes:
             node.start()
-        wait_for("nodes register", 180, lambda: len(self.get("nodes")) == len(self.nodes))
+        wait_for("nodes register", 180, self._registered)
         wait_for("service accounts", 120, lambda: self.get_one("serviceaccount", "default"))
         for node in self.nodes:
             self.route_to(node)
+
+    def _registered(self):
+        for node in self.nodes:
+            state = node.state("kubelet")
+            if not state["running"]:  # too many open files: fs.inotify.max_user_instances is one for all clusters
+                said = bedlib.tail(os.path.join(node.dir, "kubelet.log"), 2)
+                raise Hopeless("%s: kubelet ended: %s" % (node.name, said))
+        return len(self.get("nodes")) == len(self.nodes)
 
     def get_programs(self):
         """Build what is missing."""

@@ -81,7 +81,8 @@ class Install:
         self.kubectl("-n", NAMESPACE, "rollout", "status", "daemonset/ripstop-uninstall", "--timeout=180s", timeout=240)
         said = self.kubectl("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=uninstall", "--all-containers",
                             "--prefix", check=False).stdout
-        self.kubectl("delete", "-f", out, "-f", os.path.join(self.dir, "manifests", "manifests"), timeout=300)
+        self.kubectl("delete", "--ignore-not-found", "-f", out, "-f", os.path.join(self.dir, "manifests", "manifests"),
+                     timeout=300)
         return said
 
     def agents(self, check=True):

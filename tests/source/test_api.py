@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import api_held  # noqa: E402
 from apitest import need, pod, policy, run_all, seed  # noqa: E402
+from liar import status  # noqa: E402
 
 KINDS = ("Namespace", "Pod", "NetworkPolicy", "Node")
 PODS = {"shop/web", "shop/db"}
