@@ -471,6 +471,7 @@ static int watched(struct rs_apikind *k, bool deleted, struct json_object *o, co
 		rs_apihold_told(k->api, k->kind, h->ns, h->name, o);
 	if (rc <= 0)
 		return rc;
+	rc = 0;
 	if (!deleted)
 		rc = put(k, o, h, err);
 	else if (!rs_apihold_keep(k->api, k->kind, h->ns, h->name, o))

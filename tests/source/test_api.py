@@ -583,6 +583,19 @@ def test_bookmarks_move_the_watch_on_XB15(w):
     need(d["Pod"]["lists"] == 1, "no list was needed")
 
 
+def test_a_deletion_moves_the_watch_on_XB15(w):
+    """Else the watch would be opened anew before it, and be told it again."""
+    liar, s = start(w)
+    liar.rv += 500
+    liar.delete("Pod", "db", "shop")
+    agree(s, liar)
+    gone = liar.rv
+    liar.drop_connections()
+    pod(liar, "late")
+    agree(s, liar)
+    need(int(liar.asked("Pod", "watch")[0].query["resourceVersion"]) >= gone, liar.asked("Pod", "watch")[0].query, gone)
+
+
 def test_bookmark_inside_the_initial_events_XB15(w):
     liar = w.liar()
     seed(liar)
