@@ -15,7 +15,7 @@ Q := $(if $(V),,@)
 
 CC = gcc
 PKG_CONFIG = pkg-config
-PKGS := libnl-3.0 libnl-route-3.0 libnftnl libmnl json-c yaml-0.1 libevent smartcols
+PKGS := libnl-3.0 libnl-route-3.0 libnftnl libmnl json-c yaml-0.1 libevent smartcols libcurl
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -52,7 +52,7 @@ DEPS_agent := source dataplane policy object ctl netlink ipam endpoint base
 DEPS_cli := ctl base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
-EXT_source := $(EXT_object)
+EXT_source := -lcurl $(EXT_object)
 EXT_policy := $(EXT_object)
 EXT_dataplane := -lnftnl -lmnl $(EXT_object)
 EXT_ruleset := -lmnl
@@ -61,19 +61,19 @@ EXT_ipam := -ljson-c
 EXT_endpoint := -ljson-c
 EXT_ctl := -ljson-c
 EXT_plugin := -ljson-c -lnl-route-3 -lnl-3
-EXT_agent := -levent -lm $(EXT_dataplane) $(EXT_netlink)
+EXT_agent := -levent -lm $(EXT_source) $(EXT_dataplane) $(EXT_netlink)
 EXT_cli := -lsmartcols -ljson-c
 
 srcs = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))
 libs = $(patsubst %,$(BUILD)/lib/lib%.a,$(1))
 
-PROGRAMS := $(BUILD)/ripstop-cni $(BUILD)/ripstop-agent $(BUILD)/ripstop
+PROGRAMS := $(BUILD)/ripstop-cni $(BUILD)/ripstop-agent $(BUILD)/ripstop $(BUILD)/kubectl-ripstop
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all
-all: $(PROGRAMS) ## build the three programs
+all: $(PROGRAMS) ## build the programs
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -100,9 +100,16 @@ $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,agent) \
 		-Wl,--start-group $(call libs,$(DEPS_agent)) -Wl,--end-group $(EXT_agent)
 
-$(BUILD)/ripstop: $(call objs,cli) $(call libs,$(DEPS_cli))
+# Two programs of one room: they differ in main() and in whom they ask, and how.
+KUBECTL_OBJS := $(filter $(BUILD)/obj/cli/kubectl/%,$(call objs,cli))
+RIPSTOP_OBJS := $(filter-out $(KUBECTL_OBJS),$(call objs,cli))
+KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call),$(RIPSTOP_OBJS))
+
+$(BUILD)/ripstop: $(RIPSTOP_OBJS)
+$(BUILD)/kubectl-ripstop: $(KUBECTL_OBJS)
+$(BUILD)/ripstop $(BUILD)/kubectl-ripstop: $(call libs,$(DEPS_cli))
 	@$(if $(V),,echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,cli) \
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,$(DEPS_cli)) -Wl,--end-group $(EXT_cli)
 
 -include tests/tests.mk

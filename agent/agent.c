@@ -6,11 +6,14 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/cnifiles.h"
 #include "agent/httpd.h"
+#include "agent/install.h"
 #include "agent/server.h"
 
 static int open_dataplane(struct rs_agent *a, struct rs_err *err)
@@ -32,7 +35,8 @@ static int open_node(struct rs_agent *a, struct rs_err *err)
 {
 	struct rs_registry_config cfg = { .host = &a->host,
 					  .boot_id = a->boot_id,
-					  .link_group = a->opt.link_group };
+					  .link_group = a->opt.link_group,
+					  .labels_from_api = rs_origin_is_api(&a->opt) };
 	int rc = rs_lock_take(a->opt.state_dir, &a->lock_fd, err);
 
 	/* A dry run disturbs nobody. */
@@ -54,7 +58,6 @@ static int open_node(struct rs_agent *a, struct rs_err *err)
 
 static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 {
-	struct rs_source_config folder = { .path = a->opt.manifests };
 	struct rs_reconcile_config cfg = {
 		.reg = a->reg,
 		.dp = a->dp,
@@ -65,7 +68,7 @@ static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 		.cluster_ranges = a->opt.cluster_cidr.v,
 		.n_cluster_ranges = a->opt.cluster_cidr.n,
 	};
-	int rc = rs_source_folder.open(&folder, &a->src, err);
+	int rc = rs_origin_open(&a->opt, &a->src, err);
 
 	if (rc < 0)
 		return rc;
@@ -85,11 +88,23 @@ static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 	return 0;
 }
 
+char *rs_agent_why_not_ready(const struct rs_agent *a)
+{
+	char *why = rs_reconcile_why_not_ready(a->rec);
+
+	return why ? why : rs_strdup(rs_cnifiles_why_not_ready(a->cnifiles));
+}
+
 static int run(struct rs_agent *a, struct rs_err *err)
 {
+	rs_autofree char *origin = rs_origin_name(&a->opt);
 	size_t n = 0;
 	int rc = open_reconciler(a, err);
 
+	if (rc == 0) {
+		a->cnifiles = rs_cnifiles_new(&a->opt);
+		rs_cnifiles_sync(a->cnifiles, false, rs_mono_ms());
+	}
 	if (rc == 0)
 		rc = rs_loop_start(a, err);
 	if (rc == 0)
@@ -102,8 +117,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
 	rs_gc_run(a, rs_mono_ms());
 	rs_registry_list(a->reg, &n);
 	rs_log(RS_LOG_INFO, "started", "version", RIPSTOP_VERSION, "node", a->opt.node_name,
-	       "dataplane", a->dp->ops->name, "manifests", a->opt.manifests, "endpoints",
-	       RS_LOG_U64(n), "adopted_generation", RS_LOG_U64(rs_reconcile_generation(a->rec)),
+	       "dataplane", a->dp->ops->name, "source", a->src->ops->name, "origin", origin,
+	       "endpoints", RS_LOG_U64(n), "adopted_generation", RS_LOG_U64(rs_reconcile_generation(a->rec)),
 	       NULL);
 	rs_board_update(a);
 	/* Else the first commit writes it: a restart never shows a node that was ready as not
@@ -117,6 +132,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
  * node. */
 static void close_all(struct rs_agent *a)
 {
+	rs_masquerade_free(a->masq);
+	rs_cnifiles_free(a->cnifiles);
 	rs_reconcile_free(a->rec);
 	rs_server_stop(a->server);
 	rs_httpd_stop(a->httpd);
@@ -150,10 +167,27 @@ static int complain(const struct rs_err *err)
 	return 1;
 }
 
+/* A DaemonSet starts again what ends. */
+static void stay(void)
+{
+	sigset_t set;
+	int which;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	puts("done: waits for SIGTERM");
+	fflush(stdout);
+	sigwait(&set, &which);
+}
+
 static int act(struct rs_agent *a, struct rs_err *err)
 {
 	int rc;
 
+	if (a->opt.command == RS_AGENT_INSTALL)
+		return rs_install(&a->opt, err);
 	rs_log_setup(rs_options_log_level(&a->opt), !strcmp(a->opt.log_format, "json"));
 	a->started_ms = rs_mono_ms();
 	umask(077);
@@ -182,6 +216,8 @@ int main(int argc, char **argv)
 		rc = act(&a, &err);
 		if (rc < 0)
 			rc = complain(&err);
+		else if (a.opt.stay && a.opt.command != RS_AGENT_RUN)
+			stay();
 	}
 	close_all(&a);
 	return rc;

@@ -23,6 +23,8 @@ struct event_base;
 struct rs_server;
 struct rs_httpd;
 struct rs_loop;
+struct rs_masquerade;
+struct rs_cnifiles;
 
 struct rs_agent {
 	struct rs_options opt;
@@ -41,10 +43,13 @@ struct rs_agent {
 	struct rs_conditions conditions; /* as last shown */
 	char *dp_conditions;		 /* as the backend last told; NULL: none */
 	struct rs_conditions routes;	 /* routes that could not be set */
-	struct rs_cidr_list routed;	 /* ranges with an unreachable route */
-	bool in_sync;			 /* the last audit found no difference */
-	bool serving;			 /* the control socket listens */
-	char *node_json;		 /* as last written, without its time */
+	uint64_t routes_serial;		 /* of the node ranges that the routes were made for */
+	bool routes_done;
+	struct rs_masquerade *masq;   /* NULL: not looked at yet */
+	struct rs_cnifiles *cnifiles; /* NULL without --install-conflist */
+	bool in_sync;		      /* the last audit found no difference */
+	bool serving;		      /* the control socket listens */
+	char *node_json;	      /* as last written, without its time */
 	int64_t node_written_ms;
 	struct event_base *base;
 	struct rs_loop *loop;
@@ -64,10 +69,27 @@ void rs_nodefile_update(struct rs_agent *a, int64_t now_ms);
 
 /* routes.c: an unreachable route for every pod range of this node, so that nothing is forwarded to
  * an address that nobody holds; and away with those of ranges that are no longer ours. */
-void rs_routes_sync(struct rs_agent *a);
+void rs_routes_sync(struct rs_agent *a, bool look); /* look: even if no Node object changed */
 /* -EADDRINUSE when --node-ranges hold an address of this node and no pod lives here yet. */
 int rs_routes_check(struct rs_agent *a, struct rs_err *err);
 int rs_routes_remove(struct rs_nl *nl, struct rs_err *err);
+
+/* peers.c: routes to the pod ranges of other nodes, by their InternalIP. Part of rs_routes_sync();
+ * what cannot be routed is a condition. Before the first sync nothing is removed. */
+void rs_peers_sync(struct rs_agent *a);
+int rs_peers_remove(struct rs_nl *nl, struct rs_err *err);
+
+/* masquerade.c: look whether the kernel masquerades as it should, and make it so. */
+void rs_masquerade_sync(struct rs_agent *a);
+void rs_masquerade_conditions(const struct rs_agent *a, struct rs_conditions *c);
+int rs_masquerade_remove(struct rs_err *err);
+void rs_masquerade_free(struct rs_masquerade *m); /* the kernel keeps it */
+
+/* origin.c: a folder, or an API server. */
+bool rs_origin_is_api(const struct rs_options *o);
+int rs_origin_open(const struct rs_options *o, struct rs_source **out, struct rs_err *err);
+char *rs_origin_name(const struct rs_options *o); /* folder or address; the caller frees it */
+void rs_origin_conditions(const struct rs_agent *a, struct rs_conditions *c);
 
 /* gc.c: tombstones, vanished records, links gone for five minutes. */
 void rs_gc_run(struct rs_agent *a, int64_t now_ms);
@@ -77,6 +99,9 @@ void rs_repair_watch(struct rs_agent *a, int64_t now_ms); /* the dataplane's wat
 /* Compare kernel and state, mend and report. Returns how many differences, or negative. */
 int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err);
 void rs_repair_conditions(struct rs_agent *a); /* ask the backend again */
+
+/* agent.c: NULL when an ADD issued now would be served, else one sentence. Caller frees. */
+char *rs_agent_why_not_ready(const struct rs_agent *a);
 
 /* board.c: gather the conditions; one log line for each that comes or goes. */
 void rs_board_update(struct rs_agent *a);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "agent/cnifiles.h"
+
 static void add_lines(struct rs_conditions *c, const char *type, const char *lines)
 {
 	rs_autofree char *copy = rs_strdup(lines);
@@ -32,9 +34,12 @@ static void gather(struct rs_agent *a, struct rs_conditions *c)
 {
 	rs_reconcile_conditions(a->rec, c);
 	rs_registry_conditions(a->reg, c);
+	rs_origin_conditions(a, c);
 	add_lines(c, "Dataplane", a->dp_conditions);
 	for (size_t i = 0; i < a->routes.n; i++)
 		rs_conditions_add(c, a->routes.v[i].type, "%s", a->routes.v[i].text);
+	rs_masquerade_conditions(a, c);
+	rs_cnifiles_conditions(a->cnifiles, c);
 	if (a->dp->ops == &rs_dp_null)
 		rs_conditions_add(c, "NoEnforcement", "dataplane null: no policy is enforced");
 	if (c->n)

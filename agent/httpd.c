@@ -54,7 +54,7 @@ static void on_live(struct evhttp_request *r, void *arg)
 static void on_ready(struct evhttp_request *r, void *arg)
 {
 	struct rs_httpd *h = arg;
-	rs_autofree char *why = rs_reconcile_why_not_ready(h->agent->rec);
+	rs_autofree char *why = rs_agent_why_not_ready(h->agent);
 	rs_auto_strbuf text = { 0 };
 
 	rs_strbuf_puts_safe(&text, why ? why : "ok");

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "agent/cnifiles.h"
 #include "agent/httpd.h"
 #include "agent/server.h"
 
@@ -17,7 +18,7 @@
 struct rs_loop {
 	struct rs_agent *agent;
 	struct event *source, *source_timer, *watch, *run, *tick;
-	struct event *term, *intr, *hup;
+	struct event *term, *intr, *hup, *cni;
 	unsigned int ticks;
 	bool routes_due; /* the ranges may have changed */
 };
@@ -56,7 +57,7 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 	rs_reconcile_run(a->rec, rs_mono_ms());
 	if (l->routes_due && rs_reconcile_synced(a->rec)) {
 		l->routes_due = false;
-		rs_routes_sync(a);
+		rs_routes_sync(a, false);
 	}
 	if (before != rs_reconcile_generation(a->rec) || a->conditions.n)
 		rs_board_update(a);
@@ -109,7 +110,26 @@ static void audit(struct rs_agent *a)
 	if (rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
 		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
 	rs_repair_conditions(a);
-	rs_routes_sync(a);
+	rs_routes_sync(a, true);
+}
+
+/* The runtime's folders. They come last: what is written there says that pods can come. */
+static void sync_cnifiles(struct rs_agent *a)
+{
+	rs_autofree char *why = rs_reconcile_why_not_ready(a->rec);
+
+	rs_cnifiles_sync(a->cnifiles, a->serving && !why, rs_mono_ms());
+	rs_board_update(a);
+	rs_nodefile_update(a, rs_mono_ms());
+}
+
+static void on_cni(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	sync_cnifiles(l->agent);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -130,6 +150,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		audit(a);
 	if (l->ticks % GC_EVERY == 0)
 		rs_board_update(a);
+	if (a->cnifiles)
+		sync_cnifiles(a);
 	rs_nodefile_update(a, now);
 }
 
@@ -157,15 +179,21 @@ static void watch_source(struct rs_loop *l)
 	arm_source(l);
 }
 
-/* A new reading of the folder takes the old one's place only when it is good. */
+/* A new reading of the folder takes the old one's place only when it is good. An API server is
+ * asked for all its lists again. */
 static int reload(struct rs_loop *l, struct rs_err *err)
 {
 	struct rs_agent *a = l->agent;
-	struct rs_source_config cfg = { .path = a->opt.manifests };
 	struct rs_source *old = a->src, *fresh = NULL;
 	bool changed = false;
-	int rc = old->ops->open(&cfg, &fresh, err);
+	int rc;
 
+	if (old->ops->resync) {
+		old->ops->resync(old);
+		arm_source(l);
+		return 0;
+	}
+	rc = rs_origin_open(&a->opt, &fresh, err);
 	if (rc == 0)
 		rc = fresh->ops->dispatch(fresh, &changed, err);
 	if (rc < 0) {
@@ -184,6 +212,7 @@ static int reload(struct rs_loop *l, struct rs_err *err)
 static void on_hup(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
+	rs_autofree char *origin = rs_origin_name(&l->agent->opt);
 	rs_auto_err err = { 0 };
 
 	(void)fd;
@@ -192,7 +221,7 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
 		rs_log(RS_LOG_ERROR, "not reloaded, the last good state stays", "error",
 		       rs_err_str(&err), NULL);
 	else
-		rs_log(RS_LOG_INFO, "reloaded", "path", l->agent->opt.manifests, NULL);
+		rs_log(RS_LOG_INFO, "reloaded", "origin", origin, NULL);
 	rs_loop_kick(l->agent);
 }
 
@@ -230,6 +259,9 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	fd = a->dp->ops->watch_fd(a->dp);
 	if (fd >= 0)
 		l->watch = new_event(l, fd, EV_READ | EV_PERSIST, on_watch);
+	fd = rs_cnifiles_fd(a->cnifiles);
+	if (fd >= 0)
+		l->cni = new_event(l, fd, EV_READ | EV_PERSIST, on_cni);
 	watch_source(l);
 	return 0;
 }
@@ -247,8 +279,8 @@ void rs_loop_stop(struct rs_agent *a)
 	struct rs_loop *l = a->loop;
 
 	if (l) {
-		struct event *all[] = { l->source, l->source_timer, l->watch, l->run,
-					l->tick,   l->term,	    l->intr,  l->hup };
+		struct event *all[] = { l->source, l->source_timer, l->watch, l->run, l->tick,
+					l->term,   l->intr,	    l->hup,   l->cni };
 
 		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 			if (all[i])

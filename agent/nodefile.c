@@ -19,9 +19,31 @@ static void fill(struct rs_agent *a, const struct rs_world *w, struct rs_node_in
 	n->n_ranges = w->n_node_ranges;
 	n->mtu = a->opt.mtu;
 	n->link_group = a->opt.link_group;
-	n->why_not = a->serving ? rs_reconcile_why_not_ready(a->rec)
-				: rs_strdup("the agent is starting");
+	n->why_not = a->serving ? rs_agent_why_not_ready(a) : rs_strdup("the agent is starting");
 	n->ready = !n->why_not;
+}
+
+/* Whether the agent before us, in this boot, left the node ready. */
+static bool was_ready(const struct rs_agent *a)
+{
+	struct rs_node_info n = { 0 };
+	bool is = rs_node_info_read(a->opt.state_dir, &n, NULL) == 0 && n.ready && n.boot_id &&
+		  !strcmp(n.boot_id, a->boot_id);
+
+	rs_node_info_clear(&n);
+	return is;
+}
+
+/* An API server takes its time to tell all, or is away: until we have committed something, what our
+ * predecessor wrote stays and ages, so that a restart does not flap the node. */
+static bool predecessor_speaks(const struct rs_agent *a)
+{
+	rs_autofree char *why = NULL;
+
+	if (a->node_json || !a->src->ops->fresh || a->metrics.commit_errors)
+		return false;
+	why = rs_reconcile_why_not_ready(a->rec);
+	return why && was_ready(a);
 }
 
 void rs_nodefile_update(struct rs_agent *a, int64_t now_ms)
@@ -31,6 +53,8 @@ void rs_nodefile_update(struct rs_agent *a, int64_t now_ms)
 	rs_auto_err err = { 0 };
 	struct rs_world w;
 
+	if (predecessor_speaks(a))
+		return;
 	rs_reconcile_world(a->rec, &w);
 	fill(a, &w, &n);
 	text = rs_node_info_to_json(&n);

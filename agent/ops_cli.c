@@ -47,19 +47,48 @@ static void add_dataplane(struct rs_agent *a, struct json_object *status)
 	rs_dp_stats_free(&s);
 }
 
+/* Each kind for itself, where the source asks for each. */
+static void add_kinds(const struct rs_source *src, struct json_object *source)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (int k = 0; k < RS_KINDS; k++) {
+		struct json_object *o = json_object_new_object();
+		struct rs_source_kind s = { 0 };
+
+		src->ops->kind(src, (enum rs_kind)k, &s);
+		rs_json_add_str(o, "kind", rs_kind_name((enum rs_kind)k));
+		add_bool(o, "synced", s.synced);
+		if (s.age_s >= 0)
+			add_int(o, "ageSeconds", s.age_s);
+		add_int(o, "lists", (int64_t)s.lists);
+		add_int(o, "watches", (int64_t)s.watches);
+		add_int(o, "events", (int64_t)s.events);
+		add_int(o, "failures", (int64_t)s.failures);
+		add_int(o, "unreadable", (int64_t)s.unreadable);
+		rs_json_add_str(o, "error", s.error);
+		json_object_array_add(list, o);
+	}
+	json_object_object_add(source, "kinds", list);
+}
+
 static void add_source(struct rs_agent *a, struct json_object *status)
 {
+	rs_autofree char *origin = rs_origin_name(&a->opt);
 	struct json_object *o = json_object_new_object();
 	const struct rs_err *err = rs_reconcile_source_error(a->rec);
 	int64_t age = a->src->ops->age_s(a->src);
 
 	rs_json_add_str(o, "kind", a->src->ops->name);
-	rs_json_add_str(o, "path", a->opt.manifests);
+	rs_json_add_str(o, "path", origin);
 	add_bool(o, "synced", rs_reconcile_synced(a->rec));
 	if (age >= 0)
 		add_int(o, "ageSeconds", age);
 	if (err->num)
 		rs_json_add_str(o, "error", rs_err_str(err));
+	rs_json_add_str(o, "hint", err->hint);
+	if (a->src->ops->kind)
+		add_kinds(a->src, o);
 	json_object_object_add(status, "source", o);
 }
 
@@ -136,7 +165,7 @@ static void add_conditions(struct rs_agent *a, const struct rs_world *w, struct 
 void rs_op_status(struct rs_agent *a, struct rs_request *req, struct json_object *body)
 {
 	struct json_object *o = rs_op_object(a, "Status");
-	rs_autofree char *why = rs_reconcile_why_not_ready(a->rec);
+	rs_autofree char *why = rs_agent_why_not_ready(a);
 	struct rs_world w;
 
 	(void)body;

@@ -18,6 +18,7 @@ enum type {
 	NUMBER,
 	MASK,
 	RANGES,
+	BLOCKS, /* ranges of any addresses */
 	CHOICE,
 };
 
@@ -39,6 +40,10 @@ static const struct option table[] = {
 	  "read settings from FILE (YAML); it must exist when it is given" },
 	{ "manifests", TEXT, AT(manifests), NULL, "DIR", 0, 0, false,
 	  "take Namespaces, Pods, NetworkPolicies and Nodes from the YAML and JSON files in DIR" },
+	{ "kubeconfig", TEXT, AT(kubeconfig), NULL, "FILE", 0, 0, false,
+	  "take objects from the API server that FILE names; default the pod's service account" },
+	{ "api-server", TEXT, AT(api_server), NULL, "URL", 0, 0, false,
+	  "where the API server is, in place of what kubeconfig or KUBERNETES_SERVICE_HOST say" },
 	{ "state-dir", TEXT, AT(state_dir), "/run/ripstop", "DIR", 0, 0, false,
 	  "folder of leases, records, node.json and the lock; must not survive a boot" },
 	{ "socket", TEXT, AT(socket), NULL, "PATH", 0, 0, false,
@@ -67,6 +72,21 @@ static const struct option table[] = {
 	  "link group that marks pod links; the neighbouring number is for condemned ones" },
 	{ "own-table", BOOL, AT(own_table), "on", "on|off", 0, 0, false,
 	  "keep others from changing our table, where the kernel can (6.9 and later)" },
+	{ "node-routes", BOOL, AT(node_routes), "on", "on|off", 0, 0, false,
+	  "routes to the podCIDRs of other Node objects, by their InternalIP" },
+	{ "masquerade", CHOICE, AT(masquerade), "auto", "auto|on|off", 0, 0, false,
+	  "give pods' traffic that leaves the cluster's pod ranges the node's address; auto: on "
+	  "with an API source, off with a folder" },
+	{ "masquerade-exclude", BLOCKS, AT(masquerade_exclude), NULL, "CIDR,...", 0, 0, false,
+	  "destinations that see the pod's own address all the same" },
+	{ "install-conflist", BOOL, AT(install_conflist), "off", "on|off", 0, 0, false,
+	  "keep our conflist in cni-conf-dir while ready, and watch the plugin in cni-bin-dir" },
+	{ "cni-conf-dir", TEXT, AT(cni_conf_dir), "/etc/cni/net.d", "DIR", 0, 0, false,
+	  "where the runtime reads CNI configurations" },
+	{ "cni-bin-dir", TEXT, AT(cni_bin_dir), "/opt/cni/bin", "DIR", 0, 0, false,
+	  "where the runtime finds CNI plugins; ours is named ripstop" },
+	{ "plugin", TEXT, AT(plugin), NULL, "FILE", 0, 0, false,
+	  "the plugin that belongs to this agent; default ripstop-cni beside ripstop-agent" },
 	{ "metrics-address", TEXT, AT(metrics_address), "127.0.0.1:9412", "IP:PORT", 0, 0, false,
 	  "metrics and health over HTTP; empty is off" },
 	{ "log-format", CHOICE, AT(log_format), "logfmt", "logfmt|json", 0, 0, false,
@@ -75,6 +95,8 @@ static const struct option table[] = {
 	  "lowest level that is logged" },
 	{ "force", BOOL, AT(force), "off", "on|off", 0, 0, true,
 	  "uninstall: even while pods are attached; they lose their policy" },
+	{ "stay", BOOL, AT(stay), "off", "on|off", 0, 0, true,
+	  "install, uninstall: when done, wait for SIGTERM" },
 };
 
 _Static_assert(RS_LINK_GROUP == 21065, "the default in the table above");
@@ -211,7 +233,13 @@ static int parse_mask(const char *s, uint32_t *out, struct rs_err *err)
 	return 0;
 }
 
-static int push_range(struct rs_cidr_list *l, const char *text, struct rs_err *err)
+static bool fit_for_pods(const struct rs_cidr *c)
+{
+	return c->len && !rs_addr_is_loopback(&c->addr) && !rs_addr_is_multicast(&c->addr) &&
+	       !rs_addr_is_linklocal(&c->addr);
+}
+
+static int push_range(struct rs_cidr_list *l, const char *text, bool pods, struct rs_err *err)
 {
 	struct rs_cidr c = { 0 };
 	bool canonical = true;
@@ -221,8 +249,7 @@ static int push_range(struct rs_cidr_list *l, const char *text, struct rs_err *e
 		return rc;
 	if (!canonical)
 		return rs_err_set(err, EINVAL, "%s is not the first address of its range", text);
-	if (c.len == 0 || rs_addr_is_loopback(&c.addr) || rs_addr_is_multicast(&c.addr) ||
-	    rs_addr_is_linklocal(&c.addr))
+	if (pods && !fit_for_pods(&c))
 		return rs_err_set(err, EINVAL, "%s cannot be a range of pods", text);
 	for (size_t i = 0; i < l->n; i++)
 		if (rs_cidr_overlaps(&l->v[i], &c))
@@ -233,13 +260,13 @@ static int push_range(struct rs_cidr_list *l, const char *text, struct rs_err *e
 	return 0;
 }
 
-static int parse_ranges(const char *text, struct rs_cidr_list *l, struct rs_err *err)
+static int parse_ranges(const char *text, bool pods, struct rs_cidr_list *l, struct rs_err *err)
 {
 	rs_autofree char *copy = rs_strdup(text);
 	char *save = NULL;
 
 	for (char *p = strtok_r(copy, ", ", &save); p; p = strtok_r(NULL, ", ", &save)) {
-		int rc = push_range(l, p, err);
+		int rc = push_range(l, p, pods, err);
 
 		if (rc < 0)
 			return rc;
@@ -283,7 +310,8 @@ static int parse_value(const struct option *opt, const char *text, struct rs_opt
 	case MASK:
 		return parse_mask(text, at, err);
 	case RANGES:
-		return parse_ranges(text, at, err);
+	case BLOCKS:
+		return parse_ranges(text, opt->type == RANGES, at, err);
 	case CHOICE:
 		return parse_choice(text, opt->metavar, at, err);
 	}
@@ -296,13 +324,15 @@ static int take_command(struct rs_options *o, const char *word, struct rs_err *e
 {
 	rs_auto_strbuf safe = { 0 };
 
-	if (!strcmp(word, "uninstall") && o->command == RS_AGENT_RUN) {
-		o->command = RS_AGENT_UNINSTALL;
+	if (o->command == RS_AGENT_RUN &&
+	    (!strcmp(word, "install") || !strcmp(word, "uninstall"))) {
+		o->command = word[0] == 'i' ? RS_AGENT_INSTALL : RS_AGENT_UNINSTALL;
 		return 0;
 	}
 	rs_strbuf_puts_safe(&safe, word);
 	rs_err_set(err, EINVAL, "no command '%s'", rs_strbuf_str(&safe));
-	return rs_err_hint(err, "without a command the agent runs; the one command is uninstall");
+	return rs_err_hint(
+		err, "without a command the agent runs; the commands are install and uninstall");
 }
 
 /* The value of a flag: behind '=', or the next word; a switch may stand alone. */
@@ -440,8 +470,20 @@ static int host_name(char **out, struct rs_err *err)
 	return 0;
 }
 
+/* An empty word is as good as none. */
+static void drop_empty(char **text)
+{
+	if (*text && !**text) {
+		free(*text);
+		*text = NULL;
+	}
+}
+
 static int settle(struct rs_options *o, struct rs_err *err)
 {
+	drop_empty(&o->manifests);
+	drop_empty(&o->kubeconfig);
+	drop_empty(&o->api_server);
 	if (o->state_dir[0] != '/')
 		return rs_err_set(err, EINVAL, "state-dir '%s' is not an absolute path",
 				  o->state_dir);
@@ -452,12 +494,27 @@ static int settle(struct rs_options *o, struct rs_err *err)
 	return 0;
 }
 
-static int check_run(const struct rs_options *o, struct rs_err *err)
+static bool in_cluster(char *const *envp)
 {
-	if (!o->manifests || !o->manifests[0]) {
+	static const char name[] = "KUBERNETES_SERVICE_HOST=";
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, sizeof(name) - 1) && (*envp)[sizeof(name) - 1])
+			return true;
+	return false;
+}
+
+static int check_run(const struct rs_options *o, char *const *envp, struct rs_err *err)
+{
+	if (o->manifests && (o->kubeconfig || o->api_server)) {
+		rs_err_set(err, EINVAL, "two sources are given: manifests %s and %s", o->manifests,
+			   o->kubeconfig ? "kubeconfig" : "api-server");
+		return rs_err_hint(err, "leave out the one that is not meant");
+	}
+	if (!o->manifests && !o->kubeconfig && !o->api_server && !in_cluster(envp)) {
 		rs_err_set(err, EINVAL, "nowhere to take policies from");
-		return rs_err_hint(err,
-				   "give --manifests DIR; an API server as source is not built");
+		return rs_err_hint(err, "give --manifests DIR, or --kubeconfig FILE, or run in a "
+					"pod with a service account");
 	}
 	if (!strcmp(o->dataplane, "null") && !o->allow_no_enforcement) {
 		rs_err_set(err, EINVAL, "dataplane null enforces nothing: every pod would be open");
@@ -482,7 +539,7 @@ int rs_options_read(struct rs_options *o, int argc, char *const *argv, char *con
 		if (rc == 0)
 			rc = settle(o, err);
 		if (rc == 0 && o->command == RS_AGENT_RUN)
-			rc = check_run(o, err);
+			rc = check_run(o, envp, err);
 	}
 	clear_given(g);
 	return rc;
@@ -495,7 +552,7 @@ void rs_options_clear(struct rs_options *o)
 
 		if (table[i].type == TEXT || table[i].type == CHOICE)
 			free(*(char **)at);
-		else if (table[i].type == RANGES)
+		else if (table[i].type == RANGES || table[i].type == BLOCKS)
 			free(((struct rs_cidr_list *)at)->v);
 	}
 	memset(o, 0, sizeof(*o));
@@ -504,6 +561,7 @@ void rs_options_clear(struct rs_options *o)
 void rs_options_help(FILE *to)
 {
 	fputs("usage: ripstop-agent [OPTION...]            run the node agent\n"
+	      "       ripstop-agent install [OPTION...]    put the plugin into cni-bin-dir\n"
 	      "       ripstop-agent uninstall [OPTION...]  take rules, routes and state away\n\n"
 	      "Each option --x-y is also the variable RIPSTOP_X_Y and the key x-y "
 	      "in " RS_CONFIG_FILE ";\nflag, then variable, then file.\n\n",
@@ -532,6 +590,14 @@ struct rs_dp_config rs_options_dataplane(const struct rs_options *o)
 	cfg.nflog_group = (uint16_t)o->nflog_group;
 	cfg.log_rate = o->log_rate;
 	return cfg;
+}
+
+/* A folder is not told to change what leaves this machine: today's behaviour stays unless asked. */
+bool rs_options_masquerade(const struct rs_options *o)
+{
+	if (!strcmp(o->masquerade, "auto"))
+		return !o->manifests;
+	return !strcmp(o->masquerade, "on");
 }
 
 enum rs_log_level rs_options_log_level(const struct rs_options *o)

@@ -19,6 +19,7 @@
 
 enum rs_agent_command {
 	RS_AGENT_RUN,
+	RS_AGENT_INSTALL,
 	RS_AGENT_UNINSTALL,
 	RS_AGENT_HELP,
 	RS_AGENT_VERSION,
@@ -32,7 +33,9 @@ struct rs_cidr_list {
 struct rs_options {
 	enum rs_agent_command command;
 	char *config;
-	char *manifests;
+	char *manifests; /* NULL: an API server */
+	char *kubeconfig;
+	char *api_server;
 	char *state_dir;
 	char *socket; /* never NULL: STATE/agent.sock by default */
 	char *node_name;
@@ -47,10 +50,18 @@ struct rs_options {
 	uint32_t nflog_group;
 	uint32_t log_rate;
 	uint32_t link_group;
+	bool node_routes;
+	char *masquerade;
+	struct rs_cidr_list masquerade_exclude;
+	bool install_conflist;
+	char *cni_conf_dir;
+	char *cni_bin_dir;
+	char *plugin;	       /* NULL: beside this program */
 	char *metrics_address; /* "" is off */
 	char *log_format;
 	char *log_level;
 	bool force;
+	bool stay;
 };
 
 /* Read argv, environ and the file. Errors name where the value stood (-EINVAL: usage). */
@@ -61,6 +72,7 @@ void rs_options_clear(struct rs_options *o);
 void rs_options_help(FILE *to);
 
 struct rs_dp_config rs_options_dataplane(const struct rs_options *o);
+bool rs_options_masquerade(const struct rs_options *o);
 enum rs_log_level rs_options_log_level(const struct rs_options *o);
 
 #endif

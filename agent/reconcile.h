@@ -17,6 +17,7 @@
 #include <ripstop/source.h>
 
 #include "agent/metrics.h"
+#include "agent/noderanges.h"
 #include "agent/registry.h"
 #include "policy/policy.h"
 
@@ -91,6 +92,10 @@ double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc); /* below 0: n
 
 /* What is compiled, as of now; valid until registry, source or reconciler change. */
 void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w);
+
+/* The nodes' pod ranges; valid until registry, source or reconciler change. The serial goes up
+ * when anything in them does. */
+const struct rs_node_ranges *rs_reconcile_node_ranges(struct rs_reconcile *rc);
 
 void rs_reconcile_conditions(const struct rs_reconcile *rc, struct rs_conditions *out);
 

@@ -316,6 +316,12 @@ static int verify(struct rs_registry *r, const struct rs_endpoint *e,
 	return rc < 0 ? rc : verify_addrs(r, e, self, err);
 }
 
+int rs_registry_record(const struct rs_registry *r, const char *container_id, const char *ifname,
+		       struct rs_endpoint **out, struct rs_err *err)
+{
+	return rs_endpoint_load(r->cfg.records, container_id, ifname, out, err);
+}
+
 int rs_registry_admit(struct rs_registry *r, const char *container_id, const char *ifname,
 		      struct rs_attached **out, struct rs_err *err)
 {
@@ -335,6 +341,10 @@ int rs_registry_admit(struct rs_registry *r, const char *container_id, const cha
 		rs_registry_drop(r, old);
 	*out = rs_registry_insert(r, rec);
 	(*out)->has_link = true;
+	if ((*out)->closed && rec->n_labels)
+		rs_log(RS_LOG_INFO, "labels of the runtime are not used: the API's count", "pod",
+		       rec->pod_name, "namespace", rec->pod_ns, "origin",
+		       rs_label_origin_name(rec->label_origin), NULL);
 	return 0;
 }
 

@@ -59,6 +59,10 @@ void rs_registry_free(struct rs_registry *r);
 int rs_registry_scan(struct rs_registry *r, bool adopt, int64_t now_ms, int64_t limit_ms,
 		     struct rs_err *err);
 
+/* The record of that key as it stands on disk; the caller frees it. */
+int rs_registry_record(const struct rs_registry *r, const char *container_id, const char *ifname,
+		       struct rs_endpoint **out, struct rs_err *err);
+
 /* Take one record in (attach): it is loaded, its link and addresses are verified. An entry of
  * the same key is replaced. *out is borrowed. */
 int rs_registry_admit(struct rs_registry *r, const char *container_id, const char *ifname,

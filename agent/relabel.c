@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* relabel.c - whose labels and named ports a local pod has; see registry.h. */
+#include "agent/join.h"
 #include "agent/registry_internal.h"
 
 #include <errno.h>
@@ -136,8 +137,8 @@ static bool relabel_one(const struct rs_registry *r, struct rs_attached *a,
 	const struct rs_pod *pod = rs_store_pod(store, a->rec->pod_ns, a->rec->pod_name);
 	bool changed;
 
-	/* No object: what was last known stays, from wherever it came. */
-	if (!pod)
+	/* No object, or its namesake's: what was last known stays, from wherever it came. */
+	if (!pod || !rs_join_same_pod(a->rec, pod))
 		return false;
 	changed = a->closed || !rs_labels_equal(&a->labels, &pod->meta.labels) ||
 		  !ports_equal(a, pod);

@@ -52,6 +52,7 @@ void rs_repair_watch(struct rs_agent *a, int64_t now_ms)
 		rs_err_clear(&err);
 		foreign = true;
 	}
+	rs_masquerade_sync(a); /* a table of its own: any change of another table may be of it */
 	if (!foreign)
 		return;
 	if (rs_repair_audit(a, who, now_ms, &err) < 0)

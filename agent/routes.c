@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* routes.c - unreachable routes for this node's pod ranges; a pod's own host route is longer and
- * wins. */
+ * wins. Routes to other nodes: peers.c. */
 #include "agent/agent.h"
 
 #include <errno.h>
@@ -37,7 +37,9 @@ static int remove_stale(struct rs_nl *nl, const struct rs_cidr *keep, size_t n, 
 
 int rs_routes_remove(struct rs_nl *nl, struct rs_err *err)
 {
-	return remove_stale(nl, NULL, 0, err);
+	int rc = remove_stale(nl, NULL, 0, err);
+
+	return rc < 0 ? rc : rs_peers_remove(nl, err);
 }
 
 static void complain(struct rs_agent *a, const struct rs_err *err)
@@ -115,26 +117,33 @@ static void complain_of_own(struct rs_agent *a, const struct rs_world *w)
 }
 
 /* A dry run leaves the kernel alone. */
-void rs_routes_sync(struct rs_agent *a)
+void rs_routes_sync(struct rs_agent *a, bool look)
 {
+	uint64_t serial = rs_reconcile_node_ranges(a->rec)->serial;
+
 	rs_auto_err err = { 0 };
 	struct rs_world w;
 
-	if (a->dp->ops == &rs_dp_null)
+	if (a->dp->ops == &rs_dp_null || (!look && a->routes_done && a->routes_serial == serial))
 		return;
+	a->routes_serial = serial;
+	a->routes_done = rs_reconcile_synced(a->rec);
 	rs_reconcile_world(a->rec, &w);
 	rs_conditions_free(&a->routes);
 	memset(&a->routes, 0, sizeof(a->routes));
 	if (!w.n_node_ranges)
 		rs_conditions_add(
 			&a->routes, "NoNodeRanges",
-			"the pod ranges of this node are not known (--node-ranges, or a "
-			"Node object): sources inside them are not checked on other links, "
-			"and they have no unreachable route");
+			"the pod ranges of this node are not known (--node-ranges, or "
+			"spec.podCIDRs of the Node object %s): sources inside them are not "
+			"checked on other links, and they have no unreachable route",
+			a->opt.node_name);
 	complain_of_own(a, &w);
 	add_missing(a, w.node_ranges, w.n_node_ranges);
 	/* Before the first sync a Node object may only not be known yet. */
 	if (rs_reconcile_synced(a->rec) &&
 	    remove_stale(rs_host_netlink(a->host_real), w.node_ranges, w.n_node_ranges, &err) < 0)
 		complain(a, &err);
+	rs_peers_sync(a);
+	rs_masquerade_sync(a);
 }

@@ -105,6 +105,47 @@ static void put_endpoints(struct rs_agent *a, struct rs_strbuf *out)
 			 (double)count[dir]);
 }
 
+static const char *kind_label(int k)
+{
+	static const char *const names[RS_KINDS] = {
+		[RS_KIND_NAMESPACE] = "namespaces",
+		[RS_KIND_POD] = "pods",
+		[RS_KIND_POLICY] = "networkpolicies",
+		[RS_KIND_NODE] = "nodes",
+	};
+
+	return names[k];
+}
+
+/* One number of every kind. */
+#define PUT_KINDS(out, kinds, name, type, help, field)                                         \
+	do {                                                                                       \
+		rs_metric_head(out, name, type, help);                                             \
+		for (int k_ = 0; k_ < RS_KINDS; k_++)                                              \
+			labelled(out, name, "resource", kind_label(k_), (double)(kinds)[k_].field); \
+	} while (0)
+
+static void put_kinds(struct rs_agent *a, struct rs_strbuf *out)
+{
+	struct rs_source_kind s[RS_KINDS] = { 0 };
+
+	for (int k = 0; k < RS_KINDS; k++)
+		a->src->ops->kind(a->src, (enum rs_kind)k, &s[k]);
+	PUT_KINDS(out, s, "ripstop_source_lists_total", "counter", "Lists begun", lists);
+	PUT_KINDS(out, s, "ripstop_source_watches_total", "counter", "Watches begun", watches);
+	PUT_KINDS(out, s, "ripstop_source_events_total", "counter", "Events taken", events);
+	PUT_KINDS(out, s, "ripstop_source_failures_total", "counter",
+		  "Requests that ended otherwise than they should", failures);
+	PUT_KINDS(out, s, "ripstop_source_unreadable_total", "counter",
+		  "Objects that could not be decoded and were left out", unreadable);
+	rs_metric_head(out, "ripstop_source_resource_age_seconds", "gauge",
+		       "Seconds since the last sign of life of a list or watch");
+	for (int k = 0; k < RS_KINDS; k++)
+		if (s[k].age_s >= 0)
+			labelled(out, "ripstop_source_resource_age_seconds", "resource",
+				 kind_label(k), (double)s[k].age_s);
+}
+
 static void put_source(struct rs_agent *a, struct rs_strbuf *out)
 {
 	const struct rs_store *store = a->src->ops->store(a->src);
@@ -118,6 +159,8 @@ static void put_source(struct rs_agent *a, struct rs_strbuf *out)
 	if (age >= 0)
 		gauge(out, "ripstop_source_age_seconds",
 		      "Seconds since the source last heard from its origin", (double)age);
+	if (a->src->ops->kind)
+		put_kinds(a, out);
 	gauge(out, "ripstop_generation", "Generation in force",
 	      (double)rs_reconcile_generation(a->rec));
 }

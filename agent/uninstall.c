@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/install.h"
 #include "base/statedir.h"
 #include "endpoint/node.h"
 
@@ -84,11 +85,16 @@ static int remove_state(const struct rs_agent *a, struct rs_err *err)
 		rc = empty_folder(a->opt.state_dir, "leases", err);
 	if (rc < 0)
 		return rc;
+	rc = empty_folder(a->opt.state_dir, "held", err);
+	if (rc < 0)
+		return rc;
 	unlink(a->opt.socket);
 	remove_file(a->opt.state_dir, RS_NODE_FILE);
 	remove_file(a->opt.state_dir, "agent.lock");
-	/* It may be a folder that somebody else uses too: then it stays. */
-	if (rmdir(a->opt.state_dir) < 0 && errno != ENOTEMPTY && errno != EBUSY && errno != ENOENT)
+	/* It may be a folder that somebody else uses too, or a mount in a read-only root, as in the
+	 * DaemonSet that uninstalls: then it stays, empty of ours. */
+	if (rmdir(a->opt.state_dir) < 0 && errno != ENOTEMPTY && errno != EBUSY &&
+	    errno != EROFS && errno != ENOENT)
 		return rs_err_sys(err, errno, "remove %s", a->opt.state_dir);
 	return 0;
 }
@@ -110,20 +116,51 @@ static int refuse(const struct rs_agent *a, size_t n_pods, struct rs_err *err)
 	return rs_err_hint(err, "remove them first, or say --force");
 }
 
+static int remove_one(const char *dir, const char *name, struct rs_err *err)
+{
+	bool removed = false;
+	int rc = rs_install_remove(dir, name, &removed, err);
+
+	if (removed)
+		printf("removed: %s/%s\n", dir, name);
+	return rc;
+}
+
+/* Pods that are still attached need the plugin to go: then it stays. */
+static int remove_plugin(struct rs_agent *a, size_t n_pods, struct rs_err *err)
+{
+	if (!a->opt.install_conflist)
+		return 0;
+	if (!n_pods)
+		return remove_one(a->opt.cni_bin_dir, RS_PLUGIN_NAME, err);
+	printf("stays, for the pods that are attached: %s/%s\n", a->opt.cni_bin_dir,
+	       RS_PLUGIN_NAME);
+	return 0;
+}
+
 int rs_uninstall(struct rs_agent *a, struct rs_err *err)
 {
-	size_t n = 0;
+	size_t n = 0, damaged = 0;
 	int rc = list_pods(a, &n, err);
 
+	rs_registry_damaged(a->reg, &damaged);
 	if (rc == 0 && !a->opt.force)
 		rc = refuse(a, n, err);
 	if (rc < 0)
 		return rc;
-	rc = a->dp->ops->remove(a->dp, err);
+	/* First what tells the runtime that pods can come. */
+	if (a->opt.install_conflist)
+		rc = remove_one(a->opt.cni_conf_dir, RS_CONFLIST_NAME, err);
+	if (rc == 0)
+		rc = a->dp->ops->remove(a->dp, err);
+	if (rc == 0)
+		rc = rs_masquerade_remove(err);
 	if (rc == 0)
 		rc = rs_routes_remove(rs_host_netlink(a->host_real), err);
 	if (rc == 0)
 		rc = remove_state(a, err);
+	if (rc == 0)
+		rc = remove_plugin(a, n + damaged, err);
 	if (rc == 0)
 		printf("removed: rules, routes, %s\n", a->opt.state_dir);
 	return rc;

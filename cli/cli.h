@@ -5,6 +5,9 @@
  * cli.c is the front door. commands.c holds the one table of verbs and flags.c the one of flags:
  * parsing, help and suggestions all read them. A command asks the agent for one object and renders
  * it into a buffer that is written once, at the end: a failed command prints nothing on stdout.
+ *
+ * Two programs are made of it. They differ in cli_self and in cli_call(): `ripstop` asks the agent
+ * of its node over the control socket, `kubectl-ripstop` (kubectl/) those of a cluster by kubectl.
  */
 #ifndef RIPSTOP_CLI_H
 #define RIPSTOP_CLI_H
@@ -22,6 +25,7 @@ enum cli_exit {
 	CLI_USAGE = 2,
 	CLI_NOT_FOUND = 3,
 	CLI_NO_AGENT = 4, /* not reachable, refused, or no answer that can be used */
+	CLI_PARTIAL = 5,  /* kubectl ripstop: some nodes did not answer */
 	CLI_BAD_INPUT = 6,
 	CLI_TIMEOUT = 124,
 };
@@ -42,25 +46,50 @@ struct cli_options {
 	bool all_namespaces;
 	enum cli_output output;
 	bool no_headers;
-	const char *socket;
-	int timeout_ms;
-	int color; /* -1 auto, 0 never, 1 always */
+	const char *socket; /* NULL: not given */
+	int timeout_ms;	    /* 0: not given */
+	int color;	    /* -1 auto, 0 never, 1 always */
 	enum cli_expect expect;
 	int family; /* 0, 4, 6 */
 	bool help;
 	bool version;
+	const char *node;	     /* kubectl ripstop's */
+	const char *agent_namespace; /* kubectl ripstop's */
 };
 
 struct cli_command;
+struct kube;
 
 struct cli_run {
 	const struct cli_command *cmd;
 	struct cli_options opt;
 	char **operands;
 	int n_operands;
+	bool *named;  /* operands that cli_keep_named() has met */
+	char **flags; /* as they go to kubectl: "--context=prod" */
+	size_t n_flags;
 	bool colored;
+	bool many;		  /* run once for each of several nodes */
+	struct json_object *list; /* JSON goes there, not to out */
+	struct kube *kube;	  /* kubectl ripstop's */
 	struct rs_strbuf out;
 };
+
+/* ---- program.c: what a program is, and how one runs ------------------------------------------ */
+
+struct cli_flag;
+
+struct cli_program {
+	const char *name;   /* of the binary */
+	const char *before; /* what is typed before "ripstop" */
+	const char *about;
+	const char *codes; /* exit codes of its own, a line of help */
+	const struct cli_flag *flags;
+	int (*run)(struct cli_run *r); /* a verb that asks an agent */
+};
+
+extern const struct cli_program cli_self;
+int cli_main(int argc, char **argv);
 
 /* ---- commands.c: the table of verbs ---------------------------------------------------------- */
 
@@ -105,7 +134,7 @@ struct cli_flag {
 	const char *help;
 	const char *example;
 	unsigned int group;
-	/* false: the value is none of those in arg */
+	/* false: the value is none of those in arg. NULL: it goes to kubectl, as it is. */
 	bool (*set)(struct cli_options *o, const char *value);
 };
 
@@ -117,16 +146,20 @@ int cli_parse(int argc, char **argv, struct cli_run *r);
 /* Of the words that next() yields the one most like `word`; NULL when none is near. */
 const char *cli_nearest(const char *word, const char *(*next)(size_t i));
 
-/* ---- call.c: one question to the agent ------------------------------------------------------- */
+/* ---- call.c, kubectl/kubeask.c: one question to the agent ------------------------------------ */
 
 /* Ask; *result is an object of that kind. 0, or an exit code after the error was told. Takes
  * request. */
 int cli_call(struct cli_run *r, struct json_object *request, const char *op, const char *kind,
 	     struct json_object **result);
 
+/* ---- say.c: errors, and names of objects ----------------------------------------------------- */
+
 /* "ripstop: MESSAGE" and, on a line of its own, the hint. Escaped. */
 void cli_error(const char *hint, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What follows is about that node; NULL: about none. Borrowed. */
+void cli_speak_of(const char *node);
 
 /* Whether a plain pod name, without a namespace, an address or a word with a meaning of its own. */
 bool cli_is_plain_name(const char *operand);
@@ -135,7 +168,7 @@ bool cli_is_plain_name(const char *operand);
 char *cli_qualified(const struct cli_run *r, const char *operand);
 
 /* Keep only the items of -n's namespace that an operand names ([NS/]NAME), all of them when there
- * is no operand; the first operand that names none goes to *missing. */
+ * is no operand; the first operand that names none goes to *missing, unless another node may. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
 
 /* ---- printer.c: text and tables into r->out -------------------------------------------------- */

@@ -76,9 +76,13 @@ static bool has_word(struct json_object *o, const char *key, const char *word)
 static void put_verdict(struct cli_run *r, struct json_object *o)
 {
 	struct json_object *port = rs_json_get(o, "port");
-	bool allowed = has_word(o, "verdict", "allowed");
 
-	cli_put_colored(r, allowed ? CLI_GOOD : CLI_BAD, allowed ? "ALLOWED" : "DENIED");
+	if (has_word(o, "verdict", "unknown"))
+		cli_put_colored(r, CLI_WARN, "UNKNOWN");
+	else if (has_word(o, "verdict", "allowed"))
+		cli_put_colored(r, CLI_GOOD, "ALLOWED");
+	else
+		cli_put_colored(r, CLI_BAD, "DENIED");
 	cli_put(r, "   ");
 	put_end(&r->out, rs_json_get(o, "source"), true);
 	cli_put(r, " -> ");
@@ -132,18 +136,31 @@ static void put_step(struct cli_run *r, int nr, const char *title, size_t width,
 	put_reason(r, half);
 }
 
+/* "egress of shop/web", and where it was judged when more nodes than one were asked. */
+static void put_title(struct rs_strbuf *b, const char *before, struct json_object *end,
+		      struct json_object *half)
+{
+	const char *node = rs_json_text(half, "node", NULL);
+
+	rs_strbuf_puts(b, before);
+	put_end(b, end, false);
+	if (!node)
+		return;
+	rs_strbuf_puts(b, " on ");
+	rs_strbuf_puts_safe(b, node);
+}
+
 static void put_steps(struct cli_run *r, struct json_object *o)
 {
+	struct json_object *egress = rs_json_get(o, "egress"), *ingress = rs_json_get(o, "ingress");
 	rs_auto_strbuf out = { 0 }, in = { 0 };
 	size_t width;
 
-	rs_strbuf_puts(&out, "egress of ");
-	put_end(&out, rs_json_get(o, "source"), false);
-	rs_strbuf_puts(&in, "ingress of ");
-	put_end(&in, rs_json_get(o, "destination"), false);
+	put_title(&out, "egress of ", rs_json_get(o, "source"), egress);
+	put_title(&in, "ingress of ", rs_json_get(o, "destination"), ingress);
 	width = out.len > in.len ? out.len : in.len;
-	put_step(r, 1, out.s, width, rs_json_get(o, "egress"));
-	put_step(r, 2, in.s, width, rs_json_get(o, "ingress"));
+	put_step(r, 1, out.s, width, egress);
+	put_step(r, 2, in.s, width, ingress);
 }
 
 static void put_line(struct cli_run *r, struct json_object *o, const char *key, const char *before)
@@ -189,10 +206,18 @@ static void put_screen(struct cli_run *r, struct json_object *o)
 	put_line(r, o, "note", "Note: ");
 }
 
+/* kubectl ripstop may not know it: a node that judges one end did not answer. */
+static int exit_of(const struct cli_run *r, struct json_object *o)
+{
+	if (has_word(o, "verdict", "unknown"))
+		return CLI_PARTIAL;
+	return has_word(o, "verdict", "allowed") == (r->opt.expect == CLI_EXPECT_ALLOW) ? CLI_YES
+											: CLI_NO;
+}
+
 int cli_cmd_explain(struct cli_run *r)
 {
 	rs_autojson struct json_object *o = NULL;
-	bool allowed, denied;
 	int code;
 
 	if (!is_port(r->operands[2])) {
@@ -203,9 +228,8 @@ int cli_cmd_explain(struct cli_run *r)
 	code = cli_call(r, request(r), "explain", "ExplainResult", &o);
 	if (code)
 		return code;
-	allowed = has_word(o, "verdict", "allowed");
-	denied = has_word(o, "verdict", "denied");
-	if (!allowed && !denied) {
+	if (!has_word(o, "verdict", "allowed") && !has_word(o, "verdict", "denied") &&
+	    !(r->kube && has_word(o, "verdict", "unknown"))) {
 		cli_error("are this program and the agent of one release? see: ripstop version",
 			  "the agent's verdict \"%s\" is neither allowed nor denied",
 			  rs_json_text(o, "verdict", ""));
@@ -215,5 +239,5 @@ int cli_cmd_explain(struct cli_run *r)
 		cli_put_json(r, o);
 	else
 		put_screen(r, o);
-	return allowed == (r->opt.expect == CLI_EXPECT_ALLOW) ? CLI_YES : CLI_NO;
+	return exit_of(r, o);
 }

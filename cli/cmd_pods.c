@@ -87,6 +87,8 @@ static void render(struct cli_run *r, struct json_object *list)
 	size_t last = r->opt.output == CLI_WIDE ? N_COLUMNS : N_NARROW;
 	struct cli_table *t;
 
+	if (!n && r->many && r->n_operands)
+		return;
 	if (!n) {
 		cli_warn("there are no pods%s on this node",
 			 r->opt.namespace ? " of that namespace" : "");

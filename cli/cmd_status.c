@@ -50,6 +50,7 @@ static void put_head(struct cli_run *r, struct json_object *o)
 static void put_error(struct cli_run *r, struct json_object *part)
 {
 	const char *error = rs_json_text(part, "error", NULL);
+	const char *hint = rs_json_text(part, "hint", NULL);
 
 	if (!error)
 		return;
@@ -57,6 +58,11 @@ static void put_error(struct cli_run *r, struct json_object *part)
 	cli_put_colored(r, CLI_BAD, "ERROR");
 	cli_put(r, " ");
 	cli_put_safe(r, error);
+	cli_put(r, "\n");
+	if (!hint)
+		return;
+	cli_put(r, "              ");
+	cli_put_safe(r, hint);
 	cli_put(r, "\n");
 }
 

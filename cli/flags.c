@@ -128,26 +128,35 @@ const struct cli_flag cli_flags[] = {
 
 static const char *flag_name(size_t i)
 {
-	return cli_flags[i].name;
+	static const size_t n = RS_ARRAY_SIZE(cli_flags) - 1;
+
+	return i < n ? cli_flags[i].name : cli_self.flags[i - n].name;
 }
 
-static const struct cli_flag *find_flag(const char *name, size_t len, char letter)
+static const struct cli_flag *find_in(const struct cli_flag *f, const char *name, size_t len,
+				      char letter)
 {
-	const struct cli_flag *f;
-
-	for (f = cli_flags; f->name; f++)
+	for (; f->name; f++)
 		if (letter ? f->letter == letter
 			   : strlen(f->name) == len && !strncmp(f->name, name, len))
 			return f;
 	return NULL;
 }
 
+static const struct cli_flag *find_flag(const char *name, size_t len, char letter)
+{
+	const struct cli_flag *f = find_in(cli_flags, name, len, letter);
+
+	return f ? f : find_in(cli_self.flags, name, len, letter);
+}
+
 static int unknown_flag(const char *arg, size_t len)
 {
 	rs_autofree char *word = rs_strndup(arg, len);
 	const char *near = word[1] == '-' ? cli_nearest(word + 2, flag_name) : NULL;
-	rs_autofree char *hint = near ? rs_asprintf("did you mean --%s?", near)
-				      : rs_strdup("ripstop help lists the flags");
+	rs_autofree char *hint =
+		near ? rs_asprintf("did you mean --%s?", near)
+		     : rs_asprintf("%sripstop help lists the flags", cli_self.before);
 
 	cli_error(hint, "unknown flag %s", word);
 	return CLI_USAGE;
@@ -162,21 +171,32 @@ struct walk {
 	size_t n_given;
 };
 
+/* To kubectl, as one word: a value that begins with "-" stays a value. */
+static void hand_on(struct cli_run *r, const struct cli_flag *f, const char *value)
+{
+	r->flags[r->n_flags++] =
+		value ? rs_asprintf("--%s=%s", f->name, value) : rs_asprintf("--%s", f->name);
+}
+
 static int apply(struct walk *w, const struct cli_flag *f, const char *value, struct cli_run *r)
 {
+	rs_autofree char *example = rs_asprintf("%s%s", cli_self.before, f->example);
+
 	if (f->arg && !value) {
 		if (w->i + 1 >= w->argc) {
-			cli_error(f->example, "--%s needs a value: %s", f->name, f->arg);
+			cli_error(example, "--%s needs a value: %s", f->name, f->arg);
 			return CLI_USAGE;
 		}
 		value = w->argv[++w->i];
 	}
 	if (!f->arg && value) {
-		cli_error(f->example, "--%s takes no value", f->name);
+		cli_error(example, "--%s takes no value", f->name);
 		return CLI_USAGE;
 	}
-	if (!f->set(&r->opt, value)) {
-		cli_error(f->example, "--%s: \"%s\" is not %s", f->name, value, f->arg);
+	if (!f->set)
+		hand_on(r, f, value);
+	else if (!f->set(&r->opt, value)) {
+		cli_error(example, "--%s: \"%s\" is not %s", f->name, value, f->arg);
 		return CLI_USAGE;
 	}
 	if (w->n_given < RS_ARRAY_SIZE(w->given))
@@ -208,8 +228,9 @@ static int take_short(struct walk *w, struct cli_run *r)
 static int unknown_verb(const char *name)
 {
 	const char *near = cli_command_nearest(name);
-	rs_autofree char *hint = near ? rs_asprintf("did you mean %s?", near)
-				      : rs_strdup("ripstop help lists the verbs");
+	rs_autofree char *hint =
+		near ? rs_asprintf("did you mean %s?", near)
+		     : rs_asprintf("%sripstop help lists the verbs", cli_self.before);
 
 	cli_error(hint, "unknown verb %s", name);
 	return CLI_USAGE;
@@ -223,7 +244,8 @@ static int check(const struct walk *w, const struct cli_run *r)
 
 	if (!r->cmd || r->opt.help)
 		return 0;
-	usage = rs_asprintf("usage: ripstop %s %s", r->cmd->name, r->cmd->operands);
+	usage = rs_asprintf("usage: %sripstop %s %s", cli_self.before, r->cmd->name,
+			    r->cmd->operands);
 	for (i = 0; i < w->n_given; i++)
 		if (!(w->given[i]->group & (r->cmd->flags | CLI_F_COMMON))) {
 			cli_error(usage, "--%s means nothing to %s", w->given[i]->name,
@@ -264,6 +286,8 @@ int cli_parse(int argc, char **argv, struct cli_run *r)
 	int rc = 0;
 
 	r->operands = rs_new0(char *, (size_t)argc + 1);
+	r->named = rs_new0(bool, (size_t)argc + 1);
+	r->flags = rs_new0(char *, (size_t)argc + 1);
 	for (; w.i < argc && rc == 0; w.i++) {
 		char *arg = argv[w.i];
 

@@ -65,11 +65,15 @@ static unsigned int steering(const unsigned char *p, size_t *len)
 
 void cli_put_json(struct cli_run *r, struct json_object *o)
 {
-	const char *s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-								  JSON_C_TO_STRING_SPACED |
-								  JSON_C_TO_STRING_NOSLASHESCAPE);
-	const unsigned char *p = (const unsigned char *)s;
+	const unsigned char *p;
 
+	if (r->list) {
+		json_object_array_add(r->list, json_object_get(o));
+		return;
+	}
+	p = (const unsigned char *)json_object_to_json_string_ext(
+		o,
+		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
 	while (p && *p) {
 		size_t len;
 		unsigned int cp = steering(p, &len);

@@ -19,7 +19,9 @@ $(foreach r,$(ROOMS),$(eval $(call unit_room,$(r))))
 -include tests/golden.mk
 -include tests/replay.mk
 -include tests/netns.mk
+-include tests/source.mk
 -include tests/kernels.mk
+-include tests/cluster.mk
 -include tests/prove.mk
 
 .PHONY: tests-build
@@ -43,7 +45,7 @@ build/fuzz/libripstop.a: $(FUZZ_OBJS)
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libripstop.a
 	@$(if $(V),,echo "  FUZZ  $@")
-	$(Q)clang-14 $(CPPFLAGS) $(FUZZ_FLAGS) -o $@ $^ -lyaml -ljson-c -lnl-route-3 -lnl-3
+	$(Q)clang-14 $(CPPFLAGS) $(FUZZ_FLAGS) -o $@ $^ -lcurl -lyaml -ljson-c -lnl-route-3 -lnl-3
 
 .PHONY: fuzz-build
 fuzz-build: $(FUZZ_BINS)

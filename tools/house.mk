@@ -2,7 +2,7 @@
 # Targets around the build: deps, demo, check, install, formatting, house rules.
 
 APT_BUILD := gcc make pkg-config libc6-dev linux-libc-dev libnl-3-dev libnl-route-3-dev libnftnl-dev \
-	libmnl-dev libjson-c-dev libyaml-dev libevent-dev uthash-dev libsmartcols-dev \
+	libmnl-dev libjson-c-dev libyaml-dev libevent-dev uthash-dev libsmartcols-dev libcurl4-openssl-dev \
 	iproute2 nftables procps python3-minimal libpython3-stdlib
 APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux iputils-ping \
 	iptables
@@ -30,7 +30,7 @@ demo: ## policy enforced on real packets, in network namespaces (root)
 	@python3 tools/demo.py --build $(BUILD)
 
 .PHONY: check
-check: ## every circle of tests: house rules, unit, golden, replay, netns, fuzz smoke
+check: ## every circle of tests: house rules, unit, golden, replay, source, netns, fuzz smoke
 	@tests/check --jobs $(JOBS)
 
 .PHONY: mutants
@@ -57,6 +57,7 @@ install: all ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, U
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop-cni $(DESTDIR)$(CNIBINDIR)/ripstop
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop-agent
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop
+	install -D $(STRIP) -m 0755 $(BUILD)/kubectl-ripstop $(DESTDIR)$(PREFIX)/bin/kubectl-ripstop
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/ripstop/manifests.d
 	@# A configuration that an operator has edited is never overwritten.
 	test -e $(DESTDIR)$(SYSCONFDIR)/ripstop/ripstop.conf || \
@@ -67,9 +68,14 @@ install: all ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, U
 	sed 's|@BINDIR@|$(PREFIX)/bin|' tools/ripstop-agent.service > $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 	chmod 0644 $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 
+.PHONY: image
+image: all ## OCI archive of agent, plugin and command line, from no base image: build/rel/ripstop-image.tar
+	@tools/mkimage.py --build $(BUILD)
+
 .PHONY: uninstall
 uninstall: ## remove what install put there (configuration that was edited stays)
 	rm -f $(DESTDIR)$(CNIBINDIR)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop
+	rm -f $(DESTDIR)$(PREFIX)/bin/kubectl-ripstop
 	rm -f $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 	cmp -s tools/05-ripstop.conflist $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist && \
 		rm -f $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist || true

@@ -214,8 +214,9 @@ struct rs_node {
 	struct rs_meta meta;
 	struct rs_cidr *pod_cidrs;
 	size_t n_pod_cidrs;
-	struct rs_addr *addrs; /* status.addresses of type InternalIP and ExternalIP */
+	struct rs_addr *addrs; /* status.addresses of type InternalIP, then those of ExternalIP */
 	size_t n_addrs;
+	size_t n_internal;
 };
 
 void rs_policy_free(struct rs_policy *p);

@@ -73,7 +73,8 @@ struct rs_packet {
 	uint8_t ip_words; /* IPv4: length of its header in 4-byte words; 0 means 5, no options */
 	uint16_t sport;	  /* TCP, UDP, SCTP: host order */
 	uint16_t dport;
-	uint8_t tcp_flags; /* byte 13 of the TCP header */
+	uint8_t tcp_flags;  /* byte 13 of the TCP header */
+	uint8_t sctp_chunk; /* type of the first SCTP chunk: 1 is INIT */
 	uint8_t icmp_type; /* ICMP and ICMPv6 */
 	uint8_t icmp_code;
 	uint8_t src_mac[6]; /* of its Ethernet header, zero when has_mac is false */

@@ -11,8 +11,8 @@
  *	rc = src->ops->dispatch(src, &changed, &err);	// first call reads everything
  *	store = src->ops->store(src);
  *
- * Failure keeps the last good state: dispatch() returns the error, `changed` stays false, store()
- * still answers with what was good before (an empty, unsynced store if there never was any).
+ * Failure keeps the last good state: dispatch() returns the error, store() still answers with what
+ * was good before (an empty, unsynced store if there never was any).
  */
 #ifndef RIPSTOP_SOURCE_H
 #define RIPSTOP_SOURCE_H
@@ -25,8 +25,38 @@
 struct rs_source;
 
 struct rs_source_config {
-	const char *path;     /* folder: the directory */
-	int debounce_ms;      /* folder: quiet time before a reload; 0 means 200 */
+	const char *path; /* folder: the directory */
+	int debounce_ms;  /* folder: quiet time before a reload; 0 means 200 */
+
+	/* api: who we are and where the server is. NULL: the pod's service account, and the
+	 * server that KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT name. */
+	const char *kubeconfig;
+	const char *api_server; /* "https://host:port" in place of either; NULL: none */
+	const char *sa_dir; /* the service account's token and ca.crt; NULL: where pods have it */
+	/* api: policies that were deleted while their namespace is being deleted are kept in
+	 * held/ there, over a restart; NULL: only in memory. */
+	const char *state_dir;
+	/* api: pods of this node are those that such a deletion could open; NULL: all are. */
+	const char *node_name;
+	/* api: 0 means the value in brackets. */
+	int page_size;	    /* objects a page of a list (500) */
+	int backoff_ms;	    /* first wait after a failure (800); doubles, with jitter */
+	int backoff_max_ms; /* its bound (30000) */
+	int watch_s;	    /* the server is asked to end a watch then (random 300 to 600) */
+	int idle_ms;	    /* a watch without a byte for so long is opened anew (120000) */
+	int answer_ms;	    /* a list without a byte for so long has failed (15000) */
+	int ask_ms;	    /* a policy's end waits so long to hear of its namespace (1000) */
+};
+
+/* How one kind stands; for status and metrics. */
+struct rs_source_kind {
+	bool synced;
+	int64_t age_s; /* since the last sign of life: an event, a bookmark, a list; -1: never */
+	uint64_t lists, watches, events; /* begun, begun, taken */
+	uint64_t failures;		 /* requests that ended otherwise than they should */
+	uint64_t unreadable;		 /* objects that could not be decoded, and were left out */
+	const char *error;		 /* why it is not as it should be; NULL: it is. Borrowed
+					  * until the next dispatch() */
 };
 
 struct rs_source_ops {
@@ -43,7 +73,8 @@ struct rs_source_ops {
 	/* Milliseconds until dispatch() wants to be called anyway; -1 for never. */
 	int (*timeout_ms)(const struct rs_source *src);
 
-	/* Take what is there; never blocks. *changed (not NULL) tells whether store() differs. */
+	/* Take what is there; never blocks. *changed (not NULL) tells whether store() differs. A
+	 * source that asks for each kind on its own can have a failure and a change at once. */
 	int (*dispatch)(struct rs_source *src, bool *changed, struct rs_err *err);
 
 	/* The last good state; valid until the next dispatch(). Never NULL. */
@@ -53,6 +84,25 @@ struct rs_source_ops {
 	int64_t (*age_s)(const struct rs_source *src);
 
 	void (*close)(struct rs_source *src); /* NULL is legal */
+
+	/* The rest only an API has; NULL elsewhere. */
+
+	void (*kind)(const struct rs_source *src, enum rs_kind kind, struct rs_source_kind *out);
+
+	/* List every kind anew, at once; the state stays until the lists are there. */
+	void (*resync)(struct rs_source *src);
+
+	/*
+	 * Fresh read: what existed when it began is in store() when it is done, however far behind
+	 * the watches are. It reads one pod and the policies of its namespace by consistent LIST.
+	 * fresh() begins one and returns its number, or a negative errno. fresh_state() returns
+	 * -EINPROGRESS until it is over, then 0, or why not (-ENOENT: there is no such pod);
+	 * over, the number is forgotten. dispatch() moves it on. fresh_drop() forgets it early.
+	 */
+	int64_t (*fresh)(struct rs_source *src, const char *ns, const char *pod,
+			 struct rs_err *err);
+	int (*fresh_state)(struct rs_source *src, int64_t number, struct rs_err *err);
+	void (*fresh_drop)(struct rs_source *src, int64_t number);
 };
 
 /* Every implementation starts with this member. */
@@ -63,5 +113,12 @@ struct rs_source {
 /* A folder of *.yaml, *.yml and *.json (not recursive; names that begin with a dot are skipped, so
  * a ConfigMap's ..data symlink swap is one reload). */
 extern const struct rs_source_ops rs_source_folder;
+
+/*
+ * A Kubernetes API server: list and watch of Pods (without finished ones), Namespaces,
+ * NetworkPolicies and Nodes, over HTTPS. docs/source.md tells how it behaves when the server does
+ * not. `changed` is told only once every kind has been seen whole.
+ */
+extern const struct rs_source_ops rs_source_api;
 
 #endif

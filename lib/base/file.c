@@ -86,8 +86,8 @@ static int write_all(int fd, const char *name, const char *data, size_t len, str
 static int publish(int dirfd, const char *tmp, const char *name, enum rs_file_mode mode,
 		   struct rs_err *err)
 {
-	int rc = mode == RS_FILE_CREATE ? linkat(dirfd, tmp, dirfd, name, 0) :
-					  renameat(dirfd, tmp, dirfd, name);
+	int rc = mode == RS_FILE_CREATE ? linkat(dirfd, tmp, dirfd, name, 0)
+					: renameat(dirfd, tmp, dirfd, name);
 
 	if (rc < 0)
 		return rs_err_sys(err, errno, "create %s", name);
@@ -96,6 +96,12 @@ static int publish(int dirfd, const char *tmp, const char *name, enum rs_file_mo
 
 int rs_file_write_at(int dirfd, const char *name, const void *data, size_t len,
 		     enum rs_file_mode mode, struct rs_err *err)
+{
+	return rs_file_write_perm_at(dirfd, name, data, len, mode, 0600, err);
+}
+
+int rs_file_write_perm_at(int dirfd, const char *name, const void *data, size_t len,
+			  enum rs_file_mode mode, mode_t perm, struct rs_err *err)
 {
 	rs_autofree char *tmp = NULL;
 	rs_autoclose int fd = -1;
@@ -110,7 +116,10 @@ int rs_file_write_at(int dirfd, const char *name, const void *data, size_t len,
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return rs_err_sys(err, errno, "create a temporary file for %s", name);
-	rc = write_all(fd, name, data, len, err);
+	/* Before the sync, so that it is on disk with the data; the umask has no say in it. */
+	rc = perm == 0600 || fchmod(fd, perm) == 0 ? 0 : rs_err_sys(err, errno, "chmod %s", name);
+	if (rc == 0)
+		rc = write_all(fd, name, data, len, err);
 	if (rc == 0)
 		rc = publish(dirfd, tmp, name, mode, err);
 	if (rc < 0 || mode == RS_FILE_CREATE)

@@ -33,6 +33,10 @@ enum rs_file_mode {
 int rs_file_write_at(int dirfd, const char *name, const void *data, size_t len,
 		     enum rs_file_mode mode, struct rs_err *err);
 
+/* The same with permissions of the caller's choice. */
+int rs_file_write_perm_at(int dirfd, const char *name, const void *data, size_t len,
+			  enum rs_file_mode mode, mode_t perm, struct rs_err *err);
+
 /* Create path and its missing parents with mode (each); an existing directory is fine. */
 int rs_mkdir_p(const char *path, mode_t mode, struct rs_err *err);
 

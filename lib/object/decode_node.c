@@ -41,6 +41,16 @@ static int pod_cidrs(struct rs_dec *d, const struct rs_at *spec, struct rs_node 
 	return 0;
 }
 
+/* InternalIPs in front, each kind in its order. */
+static void insert_address(struct rs_node *n, const struct rs_addr *a, bool internal)
+{
+	size_t at = internal ? n->n_internal++ : n->n_addrs;
+
+	memmove(&n->addrs[at + 1], &n->addrs[at], (n->n_addrs - at) * sizeof(*a));
+	n->addrs[at] = *a;
+	n->n_addrs++;
+}
+
 static int add_address(struct rs_dec *d, const struct rs_at *at, struct rs_node *n)
 {
 	struct rs_at address = rs_at_field(at, "address");
@@ -55,7 +65,7 @@ static int add_address(struct rs_dec *d, const struct rs_at *at, struct rs_node 
 		return -EINVAL;
 	if (rs_addr_parse(text, &a, NULL) < 0)
 		return rs_dec_fail(d, &address, "\"%.64s\" is not an IP address", text);
-	n->addrs[n->n_addrs++] = a;
+	insert_address(n, &a, !strcmp(type, "InternalIP"));
 	return 0;
 }
 

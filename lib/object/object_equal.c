@@ -130,5 +130,6 @@ bool rs_node_equal(const struct rs_node *a, const struct rs_node *b)
 {
 	return meta_equal(&a->meta, &b->meta) &&
 	       cidrs_equal(a->pod_cidrs, a->n_pod_cidrs, b->pod_cidrs, b->n_pod_cidrs) &&
-	       addrs_equal(a->addrs, a->n_addrs, b->addrs, b->n_addrs);
+	       addrs_equal(a->addrs, a->n_addrs, b->addrs, b->n_addrs) &&
+	       a->n_internal == b->n_internal;
 }

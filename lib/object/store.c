@@ -15,6 +15,7 @@
 
 struct entry {
 	UT_hash_handle hh;
+	uint32_t mark;		/* of the list that last held it; see rs_store_sweep() */
 	char *key;		/* "namespace/name"; neither can hold a slash */
 	struct rs_meta *object; /* every kind begins with its metadata */
 };
@@ -210,6 +211,66 @@ bool rs_store_del(struct rs_store *s, enum rs_kind kind, const char *ns, const c
 	return true;
 }
 
+/* ---- a new list in place of the old ---------------------------------------------------------- */
+
+bool rs_store_mark(struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
+		   uint32_t mark)
+{
+	struct entry *e = find(s, kind, ns, name);
+
+	if (e)
+		e->mark = mark;
+	return e != NULL;
+}
+
+bool rs_store_marked(const struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
+		     uint32_t mark)
+{
+	const struct entry *e = find(s, kind, ns, name);
+
+	return e && e->mark == mark;
+}
+
+static void warn_safe(struct rs_store *s, const char *safe);
+
+bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind, uint32_t mark)
+{
+	struct entry *e, *next;
+	bool changed = false;
+	size_t i;
+
+	HASH_ITER(hh, from->objects[kind], e, next) {
+		struct rs_meta *o = e->object;
+
+		HASH_DEL(from->objects[kind], e);
+		changed |= rs_store_put(s, kind, o);
+		rs_store_mark(s, kind, o->ns, o->name, mark);
+		free(e->key);
+		free(e);
+	}
+	from->views[kind].fresh = false;
+	for (i = 0; i < from->warnings.n; i++)
+		warn_safe(s, from->warnings.v[i]);
+	return changed;
+}
+
+bool rs_store_sweep(struct rs_store *s, enum rs_kind kind, uint32_t mark)
+{
+	struct entry *e, *next;
+	bool changed = false;
+
+	HASH_ITER(hh, s->objects[kind], e, next) {
+		if (e->mark == mark)
+			continue;
+		HASH_DEL(s->objects[kind], e);
+		entry_free(kind, e);
+		s->views[kind].fresh = false;
+		s->revision++;
+		changed = true;
+	}
+	return changed;
+}
+
 const struct rs_meta *rs_store_find(const struct rs_store *s, enum rs_kind kind, const char *ns,
 				    const char *name)
 {
@@ -331,21 +392,25 @@ const char *rs_store_file(struct rs_store *s, const char *name)
 
 /* ---- warnings -------------------------------------------------------------------------------- */
 
-static void warn_text(struct rs_store *s, const char *text)
+static void warn_safe(struct rs_store *s, const char *safe)
 {
-	rs_auto_strbuf safe = { 0 };
 	size_t i;
 
 	if (s->warnings.n > MAX_WARNINGS)
 		return;
-	rs_strbuf_puts_safe(&safe, text);
 	for (i = 0; i < s->warnings.n; i++)
-		if (!strcmp(s->warnings.v[i], rs_strbuf_str(&safe)))
+		if (!strcmp(s->warnings.v[i], safe))
 			return;
-	if (s->warnings.n == MAX_WARNINGS)
-		*rs_vec_push(&s->warnings) = rs_strdup("further warnings are not shown");
-	else
-		*rs_vec_push(&s->warnings) = rs_strbuf_steal(&safe);
+	*rs_vec_push(&s->warnings) =
+		rs_strdup(s->warnings.n == MAX_WARNINGS ? "further warnings are not shown" : safe);
+}
+
+static void warn_text(struct rs_store *s, const char *text)
+{
+	rs_auto_strbuf safe = { 0 };
+
+	rs_strbuf_puts_safe(&safe, text);
+	warn_safe(s, rs_strbuf_str(&safe));
 }
 
 void rs_store_warn(struct rs_store *s, const char *fmt, ...)

@@ -24,6 +24,19 @@ void rs_store_skip(struct rs_store *s, const char *kind, const char *api_version
 /* Whether all that Ripstop reads is the same in both (warnings included, positions not). */
 bool rs_store_equal(const struct rs_store *a, const struct rs_store *b);
 
+/*
+ * A new list of a kind replaces the old one in one step: put a mark on what the list repeats
+ * unchanged, move what is new or differs out of a scratch store (which keeps nothing of that kind;
+ * what is moved gets the mark), then sweep what has another mark. move and sweep return whether
+ * anything that Ripstop reads changed; mark returns whether the object is there.
+ */
+bool rs_store_mark(struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
+		   uint32_t mark);
+bool rs_store_marked(const struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
+		     uint32_t mark);
+bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind, uint32_t mark);
+bool rs_store_sweep(struct rs_store *s, enum rs_kind kind, uint32_t mark);
+
 /* Let s count on from an older store which it replaces. */
 void rs_store_follow(struct rs_store *s, const struct rs_store *older, bool changed);
 

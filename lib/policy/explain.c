@@ -45,8 +45,9 @@ static int find_pod(const struct rs_world *w, struct end *e, struct rs_err *err)
 	e->n_ips = l ? l->n_ips : p->n_ips;
 	if (!e->n_ips)
 		return rs_err_set(err, EADDRNOTAVAIL, "pod %s has no address yet", e->text);
-	if (p && rs_pod_finished(p))
-		e->odd = "has finished: as a peer it has lost its address";
+	if (p ? rs_pod_finished(p) : w->complete)
+		e->odd = p ? "has finished: as a peer it has lost its address"
+			   : "is finished or gone from the API: as a peer it has lost its address";
 	else if (!l && p->host_network)
 		e->odd = "uses the host's network: selectors do not match it, its address is the "
 			 "node's";

@@ -332,7 +332,8 @@ static bool inside_any(const struct rs_cidr *blocks, size_t n, const struct rs_a
 }
 
 /* Ours: a podIP is believed only inside the podCIDRs of its pod's node; where those are not known,
- * inside the cluster's pod ranges, if any are. */
+ * inside the cluster's pod ranges, if any are. An API server's node that is not there yet holds no
+ * pod. */
 static bool pod_ip_counts(const struct rs_world *w, const struct rs_pod *pod,
 			  const struct rs_addr *a)
 {
@@ -340,6 +341,8 @@ static bool pod_ip_counts(const struct rs_world *w, const struct rs_pod *pod,
 
 	if (node && node->n_pod_cidrs)
 		return inside_any(node->pod_cidrs, node->n_pod_cidrs, a);
+	if (w->complete && !node)
+		return false;
 	return !w->n_pod_ranges || inside_any(w->pod_ranges, w->n_pod_ranges, a);
 }
 
@@ -362,8 +365,8 @@ static bool end_is(const struct rs_flow_end *end, const char *ns, const char *na
 	return same_text(end->name, name) && same_text(end->ns, ns);
 }
 
-/* Ours: a pod of this node is what its record says it is; if the API calls it finished it is
- * still a subject until its link goes, but no longer anybody's peer. */
+/* Ours: a pod of this node is what its record says it is; if the API calls it finished, or no
+ * longer has it, it is still a subject until its link goes, but no longer anybody's peer. */
 static void add_local(const struct rs_world *w, const struct rs_local_pod *l, struct parties *out)
 {
 	const struct rs_pod *pod = rs_store_pod(w->store, l->ns, l->name);
@@ -376,7 +379,7 @@ static void add_local(const struct rs_world *w, const struct rs_local_pod *l, st
 		.n_ports = l->n_ports,
 		.identity = l,
 		.closed = l->closed,
-		.known_peer = !l->closed && !(pod && rs_pod_finished(pod)),
+		.known_peer = !l->closed && (pod ? !rs_pod_finished(pod) : !w->complete),
 	};
 }
 

@@ -47,6 +47,10 @@ struct rs_world {
 	size_t n_pod_ranges;
 	const struct rs_cidr *node_ranges; /* of this node */
 	size_t n_node_ranges;
+	/* The store is an API server's: what it does not hold does not exist, and finished pods are
+	 * not in it. So a pod of a Node that is not known has no address yet, and a pod of this
+	 * node without an object has finished. A folder may leave both out. */
+	bool complete;
 	uint32_t max_cells_per_group; /* 0: RS_MAX_CELLS_PER_GROUP */
 };
 

@@ -27,7 +27,8 @@ const struct rs_labels *rs_world_ns_labels(const struct rs_world *w, const char 
 void rs_view_local(const struct rs_world *w, const struct rs_local_pod *p, struct rs_view *out)
 {
 	const struct rs_pod *stored = rs_store_pod(w->store, p->ns, p->name);
-	bool peer = !p->closed && !(stored && rs_pod_finished(stored));
+	bool finished = stored ? rs_pod_finished(stored) : w->complete;
+	bool peer = !p->closed && !finished;
 
 	*out = (struct rs_view){
 		.ns = p->ns,
@@ -63,6 +64,8 @@ bool rs_pod_ip_counts(const struct rs_world *w, const struct rs_pod *p, const st
 		return false;
 	if (node && node->n_pod_cidrs)
 		return inside(node->pod_cidrs, node->n_pod_cidrs, ip);
+	if (!node && w->complete)
+		return false;
 	return !w->n_pod_ranges || inside(w->pod_ranges, w->n_pod_ranges, ip);
 }
 

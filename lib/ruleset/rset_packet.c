@@ -256,10 +256,12 @@ static void make_trans(struct rset_image *im, const struct rs_packet *p)
 {
 	uint16_t ports[2] = { htobe16(p->sport), htobe16(p->dport) };
 
+	if (p->proto == IPPROTO_TCP)
+		put(im->trans, &im->trans_known, 13, &p->tcp_flags, 1);
+	if (p->proto == IPPROTO_SCTP)
+		put(im->trans, &im->trans_known, 12, &p->sctp_chunk, 1);
 	switch (p->proto) {
 	case IPPROTO_TCP:
-		put(im->trans, &im->trans_known, 13, &p->tcp_flags, 1);
-		/* fall through */
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
 	case IPPROTO_DCCP:

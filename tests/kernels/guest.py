@@ -35,6 +35,14 @@ def end_group(p):
             continue
 
 
+def last_words(name, status):
+    """A program that a signal ended says nothing; the kernel may know why."""
+    say("%s|ended by signal %d; the kernel's last lines:" % (name, -status))
+    log = subprocess.run(["dmesg"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace")
+    for line in log.stdout.splitlines()[-8:]:
+        say("%s|  %s" % (name, line))
+
+
 def run(name, seconds, argv):
     begin = time.monotonic()
     try:
@@ -50,6 +58,8 @@ def run(name, seconds, argv):
         say("%s|%s" % (name, line.rstrip("\n")))
     status = p.wait()
     timer.cancel()
+    if status < 0:
+        last_words(name, status)
     say("%s>%d %d" % (name, status, time.monotonic() - begin))
 
 

@@ -31,6 +31,7 @@ static struct rs_packet first(enum bed_place from, enum bed_place to, int family
 			       .dport = port,
 			       .sport = 40000,
 			       .tcp_flags = 2,
+			       .sctp_chunk = 1,
 			       .ct_state = RS_CT_NEW };
 
 	rs_addr_parse(bed_addr(from, family), &p.src, NULL);
@@ -173,6 +174,13 @@ static void check_without_flow(void)
 	p = first(POD_A, POD_B, 4, 6, 8080);
 	p.tcp_flags = 0x10;
 	check(!walk(&p, POD_B, &w) && !strcmp(w.chain, "invalid_to"), "TCP in mid-stream");
+	p = first(POD_A, POD_B, 4, 132, 8080);
+	p.sctp_chunk = 4;
+	check(!walk(&p, POD_B, &w) && !strcmp(w.chain, "invalid_to"),
+	      "an SCTP heartbeat without a flow");
+	p = first(POD_A, WORLD, 4, 132, 8080);
+	p.sctp_chunk = 4;
+	check(walk(&p, WORLD, &w), "  between free ends");
 }
 
 static void check_size(struct rs_dp *dp)

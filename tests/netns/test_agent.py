@@ -54,7 +54,7 @@ def expect(cond, *what):
 def sh(*cmd, check=True, **kw):
     p = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * SLOW, text=True, **kw)
     if check and p.returncode:
-        raise AssertionError("%s: %s" % (" ".join(cmd), p.stderr))
+        raise AssertionError("%s: exit %d: %s" % (" ".join(cmd), p.returncode, p.stderr))
     return p
 
 
@@ -583,7 +583,7 @@ def options(bed):
         return sh(agent, *args, check=False, env=dict({"PATH": os.environ["PATH"]}, **env))
     q = run("--manifest", "x")
     expect(q.returncode == 2 and "--manifests?" in q.stderr, q)
-    for args, word in ((("install",), "no command"), (("--mtu", "70000"), "flag --mtu"), (("--mtu",), "needs a value"),
+    for args, word in ((("instal",), "no command"), (("--mtu", "70000"), "flag --mtu"), (("--mtu",), "needs a value"),
                        ((), "nowhere to take policies"), (("--ct-mark-mask", "0xff"), "16 bits"),
                        (("--node-ranges", "10.0.0.0/8,10.1.0.0/16"), "overlaps"),
                        (("--manifests", "/", "--dataplane", "null"), "enforces nothing"),

@@ -15,6 +15,7 @@ import harness  # noqa: E402
 from attackbed import Bed  # noqa: E402
 from attacks_door import f8, f9, f10  # noqa: E402
 from attacks_flow import f1, f2, f3, f4  # noqa: E402
+from attacks_sctp import f4_sctp  # noqa: E402
 from attacks_state import f5, f6, f7  # noqa: E402
 from harness import HarnessError  # noqa: E402
 
@@ -39,6 +40,7 @@ class Result:
 
 ATTACKS = [("F1", "a flow from before a pod had the address", f1), ("F2", "packets without a flow", f2),
            ("F3", "forged ICMP errors", f3), ("F4", "TCP picked up in mid-stream", f4),
+           ("F4s", "SCTP picked up by a heartbeat", f4_sctp),
            ("F5", "a missing element", f5), ("F6", "numbers reused in a batch", f6),
            ("F7", "stamps that outlive the table", f7), ("F8", "the hooks: Services and local origin", f8),
            ("F9", "forged identities", f9), ("F10", "what the guard lets through", f10)]

@@ -14,7 +14,8 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
-from golden import Case, case_folders  # noqa: E402
+from apibed import ApiBed  # noqa: E402
+from golden import Case, case_folders, load_objects  # noqa: E402
 from harness import CtlError, HarnessError, Lab  # noqa: E402
 from probe import Flow, families, probe  # noqa: E402
 from wire import flush_conntrack  # noqa: E402
@@ -26,20 +27,27 @@ class Bed:
     def __init__(self, lab, case):
         self.lab, self.case = lab, case
         w = case.world
-        self.node = lab.node("node", ips=w.node_ips, ranges=w.node_ranges, cluster=w.pod_ranges)
+        self.node = lab.node(w.node_name, ips=w.node_ips, ranges=w.node_ranges, cluster=w.pod_ranges)
         self.ends = {"node": (self.node, w.node_ips)}
         for name, ips in w.hosts.items():
             lab.world.add(*ips)
             self.ends[name] = (lab.world, ips)
 
-    def enter_state(self, state):
-        """Put the objects in force, then attach what is new."""
+    def put(self, state):
+        """Put the objects in force."""
         with open(state.objects_path, encoding="utf-8") as f:
             self.node.write_manifest("objects.yaml", f.read())
         if self.node.agent is None:
             self.node.start_agent()
         else:
             self.node.sync()
+
+    def close(self):
+        pass
+
+    def enter_state(self, state):
+        """Put the objects in force, then attach what is new."""
+        self.put(state)
         for p in state.pods:
             key = "%s/%s" % (p.namespace, p.name)
             if not p.local:
@@ -56,6 +64,34 @@ class Bed:
         if name not in self.ends:
             raise HarnessError("a flow names '%s', which is nowhere" % name)
         return self.ends[name]
+
+
+class ApiCase(Bed):
+    """A case whose objects are all there are: its agent asks an API server."""
+
+    def __init__(self, lab, case):
+        super().__init__(lab, case)
+        self.api = ApiBed(lab, start=False, namespaces=())
+        self.node.source = ["--kubeconfig", self.api.kubeconfig(os.path.join(self.node.dir, "kubeconfig"))]
+        self.node.agent_options += ["--masquerade", "off", "--node-routes", "off"]
+
+    def put(self, state):
+        objects = {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]): o
+                   for o in load_objects(self.lab, state.objects_path)}
+        liar = self.api.liar
+        for kind, held in liar.objects.items():
+            for ns, name in [k for k in held if (kind, *k) not in objects]:
+                liar.delete(kind, name, ns)
+        for (kind, ns, name), o in objects.items():
+            liar.put(kind, name, ns, labels=o["metadata"].get("labels") or {},
+                     **{k: v for k, v in o.items() if k not in ("kind", "apiVersion", "metadata")})
+        if self.node.agent is None:
+            self.node.start_agent()
+        else:
+            self.api.settle(self.node)
+
+    def close(self):
+        self.api.close()
 
 
 def expand(bed, state):
@@ -138,7 +174,15 @@ def play(lab, folder, ms):
     case = Case(lab, folder)
     if case.world.closed:
         return None
-    bed, lines = Bed(lab, case), []
+    bed, lines = (ApiCase if case.world.complete else Bed)(lab, case), []
+    try:
+        play_states(bed, case, ms, lines)
+    finally:
+        bed.close()
+    return lines
+
+
+def play_states(bed, case, ms, lines):
     for n, state in enumerate(case.states, 1):
         bed.enter_state(state)
         flows = expand(bed, state)
@@ -147,7 +191,6 @@ def play(lab, folder, ms):
             bad = check_flow(bed, g, flow, *fates[ident])
             if bad:
                 lines.append(bad if len(case.states) == 1 else "state %d: %s" % (n, bad))
-    return lines
 
 
 def run_case(build, folder, ms):

@@ -5,7 +5,8 @@
     test_sctp.py [--build DIR] [NAME...]
 
 The golden cases with SCTP flows use the kernel's associations too where it has them (test_golden.py); here is
-what they cannot show: messages both ways, an association that is cut and heals, and one with several paths.
+what they cannot show: messages both ways, an association that is cut and heals, one that a heartbeat would revive,
+and one with several paths.
 """
 import argparse
 import ctypes
@@ -20,6 +21,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
 from harness import HarnessError, Lab, patience, silence  # noqa: E402
+from wire import flush_conntrack  # noqa: E402
 
 SCTP = 132  # the protocol, and the level of its socket options
 BINDX_ADD, GET_PEER_ADDR_INFO = 100, 15
@@ -227,35 +229,57 @@ def F7_F9_an_association_is_cut_and_heals(bed):
             expect(a.up(15) and a.down(15), "loosened: it does not heal")
 
 
+def paths_of(a):
+    """{address of the server: what the client thinks of it}, when nothing is pending any more."""
+    for ip in a.dst.ips:
+        a.path_becomes(ip, "active")
+    return {ip: a.path(ip) for ip in a.dst.ips}
+
+
 @test
 def C30_every_path_is_a_flow_of_its_own(bed):
-    with Association(bed.a, bed.b, paths=2) as a:
+    with Association(bed.c, bed.d, paths=2) as a:
         expect(a.connect() and a.up() and a.down(), "an association with two paths")
-        for ip in bed.b.ips:
-            expect(a.path_becomes(ip, "active"), "both ends may use", ip, "but it is", a.path(ip))
-    bed.allow(from_block(bed.a.ip4()))
-    before = bed.drops("policy-ingress")
-    with Association(bed.a, bed.b, paths=2) as a:
-        expect(a.connect() and a.up() and a.down(), "an association through the path that is allowed")
-        end = time.monotonic() + patience(20)
-        while bed.drops("policy-ingress") < before + 3 and time.monotonic() < end:
-            time.sleep(0.1)
-        expect(bed.drops("policy-ingress") >= before + 3, "its heartbeats on the other path are dropped")
-        expect(a.path(bed.b.ip6()) != "active", "a path that no rule allows is", a.path(bed.b.ip6()))
-        expect(a.path(bed.b.ip4()) == "active" and a.up() and a.down(), "the allowed one goes on")
+        expect(set(paths_of(a).values()) == {"active"}, "free pods use both paths:", paths_of(a))
+        bed.node.sh("nft 'add table inet other; add chain inet other c { type filter hook forward priority 0; }; "
+                    "add rule inet other c meta nfproto ipv4 meta l4proto sctp drop'")
+        try:
+            expect(a.up(30) and a.down(30), "without the first path messages take the other")
+        finally:
+            bed.node.sh("nft delete table inet other")
 
 
 @test
-def C30_one_path_is_cut_and_the_other_takes_over(bed):
+def C30_a_heartbeat_opens_no_path_of_an_isolated_pod(bed):
+    before = bed.drops("invalid")
     with Association(bed.a, bed.b, paths=2) as a:
-        expect(a.connect(), "an association")
-        for ip in bed.b.ips:
-            expect(a.path_becomes(ip, "active"), ip, a.path(ip))
+        expect(a.connect() and a.up() and a.down(), "an association by the path that its INIT opened")
+        end = time.monotonic() + patience(20)
+        while bed.drops("invalid") < before + 3 and time.monotonic() < end:
+            time.sleep(0.1)
+        expect(bed.drops("invalid") >= before + 3, "heartbeats on the other path are dropped")
+        expect(a.path(bed.b.ip6()) != "active", "the other path is", a.path(bed.b.ip6()))
+        expect(a.path(bed.b.ip4()) == "active" and a.up() and a.down(), "the first one goes on")
         bed.allow(from_block(bed.a.ip6()))
-        expect(a.up(30) and a.down(30), "messages move to the path that is still allowed")
-        expect(a.path_becomes(bed.b.ip4(), "inactive", "failing"), "the one that is cut is", a.path(bed.b.ip4()))
-        bed.allow(from_block("192.0.2.99"))
-        expect(not a.up(3) and not a.down(3), "both are cut")
+        expect(not a.up(3) and not a.down(3), "its path is cut, and the other takes over")
+        bed.allow(from_block(bed.a.ip4()))
+        expect(a.up(15) and a.down(15), "loosened: it does not heal")
+
+
+@test
+def F8_C29_a_heartbeat_revives_no_association_that_was_cut(bed):
+    one_way = POLICY.replace("[Ingress, Egress]", "[Ingress]")
+    for six in (False, True):
+        bed.node.apply("b.yaml", one_way % FROM_A)
+        with Association(bed.a, bed.b, six=six) as a, Association(bed.c, bed.d, six=six) as other:
+            expect(a.connect() and other.connect() and a.up() and a.down() and other.up(), "established")
+            bed.node.apply("b.yaml", one_way % FROM_C)
+            expect(not a.up(2), "tightened: the client's messages still arrive")
+            flush_conntrack(bed.node)
+            before = bed.drops("invalid")
+            expect(not a.up(4) and not a.down(4), "the server's heartbeat made a flow of its own")
+            expect(bed.drops("invalid") > before, "control: there were heartbeats")
+            expect(other.up(15) and other.down(15), "control: free pods' association goes on by its heartbeats")
 
 
 def no_sctp():

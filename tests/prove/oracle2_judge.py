@@ -38,6 +38,7 @@ class World:
                       for n in world["nodes"]}
         self.hosts = {h["name"]: [address(a) for a in h["addresses"]] for h in world["hosts"]}
         self.pod_ranges = [cidr(r) for r in world["podRanges"]]
+        self.complete, self.left = world.get("complete", False), set(world.get("left", ()))
         self.ranges_said = {}
         self.namespaces, self.leaving, self.pods, policies = {}, set(), {}, {}
         for o in unrolled(case["objects"]):
@@ -84,7 +85,10 @@ class World:
             self.namespaces[name] = Labels(labels)
 
     def _counts(self, pod, addr):
-        """A podIP counts only inside the ranges of the pod's node; of the cluster, where those are not known."""
+        """A podIP counts only inside the ranges of the pod's node; of the cluster, where those are not known. In a
+        world that is complete a Node that is not there holds no pod."""
+        if self.complete and pod.node not in self.ranges_said:
+            return False
         ranges = self.ranges_said.get(pod.node) or self.pod_ranges
         return not ranges or any(r.holds(*addr) for r in ranges)
 
@@ -156,7 +160,9 @@ class World:
         if out is None:
             pods = self.records(end) if kind == "pod" and what.node == node else self.holders.get(addr)
             hosts, gone = self.of_hosts.get(addr, ()), self.gone.get(addr, ())
-            out = self.whos[key] = [Who(addr, p, hosts, gone) for p in pods or [None]]
+            # Of a pod that left only its node knows, as a subject.
+            out = self.whos[key] = [Who(addr, None, hosts, (*gone, p)) if p and f"{p.ns}/{p.name}" in self.left
+                                    else Who(addr, p, hosts, gone) for p in pods or [None]]
         return out
 
     def records(self, end):

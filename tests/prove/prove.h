@@ -117,8 +117,8 @@ struct pv_verdicts {
 	size_t n;			       /* flows */
 	int8_t v[PV_READERS][PV_MAX_FLOWS];    /* 1 allow, 0 deny, -1 not asked */
 	char *hits[PV_MAX_FLOWS];	       /* of oracle2.py: "A1 B3 D2"; NULL when not asked */
-	/* Of PV_RULESET: another packet of the flow (answer, stale stamp, ICMP error, mid-stream TCP,
-	 * through a Service) whose fate does not follow from the verdict; NULL when all do. */
+	/* Of PV_RULESET: another packet of the flow (answer, stale stamp, ICMP error, TCP or SCTP in
+	 * mid-stream, through a Service) whose fate does not follow from the verdict; NULL when all do. */
 	char *broken[PV_MAX_FLOWS];
 };
 

@@ -8,6 +8,7 @@ A golden case is one node's view: objects and world become a case of prove.h, wi
 """
 import argparse
 import glob
+import ipaddress
 import json
 import os
 import subprocess
@@ -57,7 +58,7 @@ def read_world(folder):
         said.setdefault(word, []).append(rest)
     w = {**DEFAULTS, **said}
     name = w.get("node-name", [["node"]])[0][0]
-    return {"lenient": "lenient" in w, "podRanges": [r[0] for r in w["pod-range"]],
+    return {"lenient": "lenient" in w, "complete": "complete" in w, "podRanges": [r[0] for r in w["pod-range"]],
             "nodes": [{"name": name, "ranges": [r[0] for r in w["node-range"]], "addresses": w["node"][0]}],
             "hosts": [{"name": h[0], "addresses": h[1:]} for h in w["host"]]}
 
@@ -71,6 +72,14 @@ def read_objects(build, path):
 def addresses_of(pod):
     status = pod.get("status") or {}
     return [i["ip"] for i in status.get("podIPs") or []]
+
+
+def node_ranges(objects):
+    """Node -> whether addresses count on it."""
+    def counts(cidrs):
+        nets = [ipaddress.ip_network(c) for c in cidrs]
+        return lambda addrs: not nets or all(any(ipaddress.ip_address(a) in n for n in nets) for a in addrs)
+    return {o["metadata"]["name"]: counts(o["spec"].get("podCIDRs") or []) for o in objects if o["kind"] == "Node"}
 
 
 class Golden:
@@ -94,13 +103,13 @@ class Golden:
     def _case(self, objects, flows):
         pods = {f"{o['metadata'].get('namespace', 'default')}/{o['metadata']['name']}": o
                 for o in objects if o["kind"] == "Pod"}
-        for name, pod in self.locals.items():
-            if name not in pods:
-                objects.append(pod)
+        left = [name for name in self.locals if name not in pods]
+        objects += [self.locals[name] for name in left]
         self.locals.update({n: p for n, p in pods.items() if self._local(p)})
         pods = {**self.locals, **pods}
         world = json.loads(json.dumps(self.world))
-        self._nobodies(world, pods)
+        world["left"] = left if world["complete"] else []
+        self._nobodies(world, pods, node_ranges(objects) if world["complete"] else None)
         case, expected = {"objects": objects, "world": world, "flows": []}, []
         for words in fields(flows):
             for flow in self._flows(world, pods, words[1:]):
@@ -117,10 +126,12 @@ class Golden:
         return any(a.startswith(s) for a in addresses_of(pod) for s in starts) and not pod["spec"].get("hostNetwork")
 
     @staticmethod
-    def _nobodies(world, pods):
+    def _nobodies(world, pods, known):
         """Addresses of finished pods, and of pods that claim what is not theirs: plain hosts in a case."""
         for name, pod in pods.items():
-            if pod["status"].get("phase") in ("Succeeded", "Failed") or pod["metadata"]["name"] == "liar":
+            counts = (known or {}).get(pod["spec"].get("nodeName"), lambda _: False)
+            if pod["status"].get("phase") in ("Succeeded", "Failed") or pod["metadata"]["name"] == "liar" or \
+                    known is not None and not counts(addresses_of(pod)):
                 world["hosts"].append({"name": name, "addresses": addresses_of(pod)})
 
     def _flows(self, world, pods, words):

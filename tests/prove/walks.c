@@ -9,6 +9,8 @@
 
 #define SYN 0x02
 #define ACK 0x10
+#define INIT 1
+#define HEARTBEAT 4
 #define CLIENT_PORT 40001
 #define PING_ID 80 /* as a port number it would be one that policies name */
 #define FOREIGN_BITS 0x1234u
@@ -107,6 +109,8 @@ static void fill_header(struct rs_packet *p, const struct pv_flow *f, const stru
 	}
 	if (f->proto == IPPROTO_TCP)
 		p->tcp_flags = k->flags;
+	if (f->proto == IPPROTO_SCTP)
+		p->sctp_chunk = k->flags == SYN ? INIT : HEARTBEAT;
 	if (is_ping(f->proto))
 		p->icmp_type = six ? (k->reply ? 129 : 128) : (k->reply ? 0 : 8);
 }
@@ -263,9 +267,9 @@ static int expect_followers(struct test *t)
 /* Who opened such a flow is not known: an isolated pod has no part in it. */
 static int expect_mid_stream(struct test *t)
 {
-	const struct kind k = { "mid-stream TCP", false, false, false, RS_CT_NEW, ACK, 0 };
+	const struct kind k = { "a packet in mid-stream", false, false, false, RS_CT_NEW, ACK, 0 };
 
-	if (t->f->proto != IPPROTO_TCP)
+	if (t->f->proto != IPPROTO_TCP && t->f->proto != IPPROTO_SCTP)
 		return 0;
 	return expect(t, &k,
 		      !isolated(t->w->scene, &t->f->src, t->node) &&

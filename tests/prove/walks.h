@@ -23,7 +23,7 @@ int pv_walks_begin(struct pv_walks *w, struct rs_err *err);
 /*
  * The verdict of the first packet. *broken (the caller frees) is NULL, or says which other packet of the
  * same flow has a fate that does not follow from it: the answer, the cached path, a packet with a
- * stale stamp, an ICMP error about the flow, the way through a Service, mid-stream TCP.
+ * stale stamp, an ICMP error about the flow, the way through a Service, TCP or SCTP in mid-stream.
  */
 int pv_walks_flow(struct pv_walks *w, const struct pv_flow *f, bool *allow, char **broken,
 		  struct rs_err *err);

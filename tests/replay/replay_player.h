@@ -38,6 +38,16 @@ int play_put_pods(struct player *p);
 int play_as_from_scratch(struct player *p);
 int play_addresses(struct player *p);
 
+/* replay_fresh.c: a server that can be asked. */
+int play_fresh_reads(struct player *p);
+int play_server_put(struct player *p);
+int play_server_delete(struct player *p);
+int play_answer_reads(struct player *p);
+int play_fail_reads(struct player *p);
+int play_refuse_reads(struct player *p);
+int play_reads(struct player *p);
+int play_reads_waiting(struct player *p);
+
 /* replay_random.c */
 int play_random(struct player *p);
 

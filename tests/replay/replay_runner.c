@@ -293,6 +293,16 @@ static int want_answer(struct player *p)
 	return 0;
 }
 
+/* answers CID N: so many, whatever they say. */
+static int want_answers(struct player *p)
+{
+	long n = strtol(p->words[2], NULL, 10), is = 0;
+
+	for (size_t i = 0; i < p->s.n_answers; i++)
+		is += !strcmp(p->s.answers[i].container_id, p->words[1]);
+	return is == n ? 0 : play_fail(p, "%ld answers", is);
+}
+
 static int want_no_answer(struct player *p)
 {
 	for (size_t i = 0; i < p->s.n_answers; i++)
@@ -454,6 +464,7 @@ static const struct command {
 	{ "node-has", 2, do_node_has },
 	{ "answer", 3, want_answer },
 	{ "no-answer", 2, want_no_answer },
+	{ "answers", 3, want_answers },
 	{ "commits", 2, want_commits },
 	{ "generation", 2, want_generation },
 	{ "allow", 4, want_verdict },
@@ -475,6 +486,14 @@ static const struct command {
 	{ "put-pods", 4, play_put_pods },
 	{ "as-from-scratch", 1, play_as_from_scratch },
 	{ "addresses", 2, play_addresses },
+	{ "fresh-reads", 2, play_fresh_reads },
+	{ "server-put", 1, play_server_put },
+	{ "server-delete", 3, play_server_delete },
+	{ "answer-reads", 1, play_answer_reads },
+	{ "fail-reads", 2, play_fail_reads },
+	{ "refuse-reads", 2, play_refuse_reads },
+	{ "reads", 2, play_reads },
+	{ "reads-waiting", 2, play_reads_waiting },
 	{ "random", 3, play_random },
 };
 

@@ -36,6 +36,15 @@ static const struct rs_source_ops script_ops = {
 	.store = script_store,
 };
 
+static const struct rs_source_ops fresh_ops = {
+	.name = "scripted",
+	.dispatch = script_dispatch,
+	.store = script_store,
+	.fresh = stage_fresh,
+	.fresh_state = stage_fresh_state,
+	.fresh_drop = stage_fresh_drop,
+};
+
 int stage_objects(struct stage *s, const char *text, struct rs_err *err)
 {
 	struct rs_store *fresh = rs_store_new();
@@ -209,7 +218,6 @@ int stage_open(struct stage *s, struct rs_err *err)
 	s->boot = "boot-1";
 	s->now_ms = 1000;
 	s->host = (struct rs_host){ fake_link, fake_own_addr, fake_release, s };
-	script.base.ops = &script_ops;
 	script.store = rs_store_new();
 	rs_dp_config_default(&cfg);
 	counted = rs_dp_null;
@@ -238,6 +246,7 @@ int stage_start(struct stage *s, struct rs_err *err)
 	struct rs_cidr range;
 	int rc = rs_cidr_parse("10.7.1.0/24", &range, NULL, err);
 
+	script.base.ops = s->fresh_reads ? &fresh_ops : &script_ops;
 	s->reg = rs_registry_new(&reg);
 	cfg.reg = s->reg;
 	if (rc == 0)
@@ -285,6 +294,7 @@ void stage_close(struct stage *s)
 	rs_store_free(script.store);
 	free(script.error);
 	memset(&script, 0, sizeof(script));
+	stage_fresh_clear();
 	for (size_t i = 0; i < s->n_answers; i++) {
 		free(s->answers[i].container_id);
 		free(s->answers[i].message);

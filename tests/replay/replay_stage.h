@@ -42,6 +42,7 @@ struct stage {
 	bool commit_fails;
 	bool unsynced;	      /* a kind is not known (random events) */
 	bool labels_from_api; /* from the next start on */
+	bool fresh_reads;     /* the same */
 };
 
 int stage_open(struct stage *s, struct rs_err *err);
@@ -62,6 +63,12 @@ bool stage_delete(struct stage *s, enum rs_kind kind, const char *ns, const char
 /* The whole list of a kind: what is not in it is deleted, and the kind is known then. */
 int stage_list(struct stage *s, enum rs_kind kind, const char *text, struct rs_err *err);
 void stage_synced(struct stage *s, enum rs_kind kind, bool synced);
+
+/* replay_fresh.c: the source asks a server of its own. */
+int64_t stage_fresh(struct rs_source *src, const char *ns, const char *pod, struct rs_err *err);
+int stage_fresh_state(struct rs_source *src, int64_t number, struct rs_err *err);
+void stage_fresh_drop(struct rs_source *src, int64_t number);
+void stage_fresh_clear(void);
 
 struct stage_link *stage_link(struct stage *s, const char *name);
 rs_done_fn stage_done;

@@ -70,6 +70,10 @@ static int world_line(struct golden_world *w, char **f, size_t n, struct rs_err 
 		w->lenient = true;
 		return 0;
 	}
+	if (strcmp(f[0], "complete") == 0 && n == 1) {
+		w->complete = true;
+		return 0;
+	}
 	if (strcmp(f[0], "node-name") == 0 && n == 2 && !w->node_name) {
 		w->node_name = rs_strdup(f[1]);
 		return 0;

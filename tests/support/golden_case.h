@@ -19,6 +19,7 @@ struct golden_host {
 
 struct golden_world {
 	bool lenient;	 /* objects with their faults, as an API server hands them out */
+	bool complete;	 /* and all there are */
 	char *node_name; /* a pod whose spec.nodeName is another one is remote; NULL: not asked */
 	struct rs_vec(struct rs_cidr) pod_ranges;
 	struct rs_vec(struct rs_cidr) node_ranges;

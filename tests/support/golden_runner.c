@@ -325,6 +325,7 @@ static int run_state(struct golden *g, const char *suffix, struct rs_err *err)
 		.n_pod_ranges = g->world.pod_ranges.n,
 		.node_ranges = g->world.node_ranges.v,
 		.n_node_ranges = g->world.node_ranges.n,
+		.complete = g->world.complete,
 	};
 	int rc;
 

@@ -80,16 +80,29 @@ static void accepted(struct watch *w, uint32_t events)
 	l->open = true;
 }
 
+/*
+ * An SCTP server on every address offers all of them to the client as paths, and a policy may allow
+ * to one what it forbids to another: so it has the one that is asked for. A virtual address is none
+ * of its own.
+ */
+static bool bind_server(const struct flow *f, int fd, int proto)
+{
+	union address any = { .sa.sa_family = f->dst.sa.sa_family };
+
+	if (proto == IPPROTO_SCTP && !bind(fd, &f->dst.sa, addr_len(&f->dst)))
+		return true;
+	addr_set_port(&any, f->port);
+	return !bind(fd, &any.sa, addr_len(&any));
+}
+
 void conn_start(struct flow *f, int proto)
 {
 	struct live *l = live_of(f);
 	int family = f->dst.sa.sa_family;
 	int s = ns_socket(f->dst_ns, family, SOCK_STREAM, proto);
 	int c = ns_socket(f->src_ns, family, SOCK_STREAM, proto);
-	union address any = { .sa.sa_family = (sa_family_t)family };
 
-	addr_set_port(&any, f->port);
-	if (bind(s, &any.sa, addr_len(&any)) || listen(s, 8) ||
+	if (!bind_server(f, s, proto) || listen(s, 8) ||
 	    (!f->any_src && bind(c, &f->src.sa, addr_len(&f->src))))
 		die("flow %s: bind and listen: %s", f->id, strerror(errno));
 	watch_add(&l->listener, s, EPOLLIN, accepted);

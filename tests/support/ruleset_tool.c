@@ -99,6 +99,7 @@ static bool set_number(struct rs_packet *p, const char *k, const char *v)
 		{ "sport", &p->sport, 2 },
 		{ "dport", &p->dport, 2 },
 		{ "flags", &p->tcp_flags, 1 },
+		{ "chunk", &p->sctp_chunk, 1 },
 		{ "type", &p->icmp_type, 1 },
 		{ "code", &p->icmp_code, 1 },
 		{ "iif", &p->iif, 4 },

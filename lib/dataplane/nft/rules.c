@@ -84,7 +84,7 @@ static int note_text(const struct nftnl_udata *attr, void *arg)
 	return 0;
 }
 
-static char *rule_text(struct nftnl_rule *rule)
+char *rs_nft_rule_text(struct nftnl_rule *rule)
 {
 	struct rs_strbuf b = { 0 };
 	const void *notes;
@@ -100,7 +100,7 @@ static char *rule_text(struct nftnl_rule *rule)
 static char *our_text(const struct rs_nft_rule *r)
 {
 	struct nftnl_rule *rule = rs_nft_rule_encode(r, RS_NFT_TABLE);
-	char *text = rule_text(rule);
+	char *text = rs_nft_rule_text(rule);
 
 	nftnl_rule_free(rule);
 	return text;
@@ -154,7 +154,7 @@ int rs_nft_rules_take(const struct nlmsghdr *h, void *arg)
 	s = rs_vec_push(&r->v);
 	s->chain = chain_index(r, nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN), guess);
 	s->handle = nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE);
-	s->text = rule_text(rule);
+	s->text = rs_nft_rule_text(rule);
 	s->match.hi = 65535;
 	nftnl_expr_foreach(rule, read_port, s);
 	nftnl_rule_free(rule);

@@ -7,6 +7,7 @@
 
 #include "dataplane/nft/readback.h"
 
+struct nftnl_rule;
 struct rs_nft_rules;
 
 struct rs_nft_rules *rs_nft_rules_new(void);
@@ -24,5 +25,8 @@ int rs_nft_rules_take(const struct nlmsghdr *h, void *arg);
  */
 char *rs_nft_rules_check(struct rs_nft_rules *r, const struct rs_dp_config *cfg, bool cache,
 			 struct rs_nft_kernel *k);
+
+/* What a rule does, as libnftnl prints it: the same text, the same rule. Caller frees. */
+char *rs_nft_rule_text(struct nftnl_rule *rule);
 
 #endif

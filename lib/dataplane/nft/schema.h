@@ -23,7 +23,9 @@
 #include <ripstop/dataplane.h>
 
 #define RS_NFT_TABLE "ripstop"
-#define RS_NFT_LAYOUT 2
+#ifndef RS_NFT_LAYOUT /* a test of upgrades builds the same tree with another number */
+#define RS_NFT_LAYOUT 3
+#endif
 #define RS_NFT_LOG_FORMAT "rs1 %d %c"
 #define RS_NFT_NAME_LEN 24
 

@@ -312,19 +312,29 @@ static void make_related(struct maker *m)
 	note(r, "error about somebody else's flow");
 }
 
+/*
+ * An entry that a packet in mid-stream made may stand the wrong way round: its client is whoever
+ * sent that packet. TCP's data do that, and SCTP's heartbeats, of either end. Conntrack takes no
+ * INIT that has another chunk beside it, so the first chunk says all.
+ */
 static void make_midstream(struct maker *m)
 {
-	uint8_t mask = 0x17, zero = 0, syn = 0x02;
-	struct rs_nft_rule *r = rule(m, "fresh");
+	uint8_t mask = 0x17, zero = 0, syn = 0x02, init = 1;
 
-	rs_m_state(r, STATE_NEW | STATE_RELATED, "new,related");
-	rs_m_l4(r, IPPROTO_TCP, NFT_CMP_EQ, "tcp");
-	rs_x_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, 0);
-	rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
-	rs_x_cmp(r, 0, NFT_CMP_NEQ, &syn, 1);
-	rs_rule_say(r, "tcp flags & (fin|syn|rst|ack) != syn");
-	rs_v_jump(r, "isolated_end");
-	note(r, "taken up in mid-stream: who opened it is not known");
+	for (int sctp = 0; sctp < 2; sctp++) {
+		struct rs_nft_rule *r = rule(m, "fresh");
+
+		rs_m_state(r, STATE_NEW | STATE_RELATED, "new,related");
+		rs_m_l4(r, sctp ? IPPROTO_SCTP : IPPROTO_TCP, NFT_CMP_EQ, sctp ? "sctp" : "tcp");
+		rs_x_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, sctp ? 12 : 13, 1, 0);
+		if (!sctp)
+			rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
+		rs_x_cmp(r, 0, NFT_CMP_NEQ, sctp ? &init : &syn, 1);
+		rs_rule_say(r, sctp ? "first chunk != init"
+				    : "tcp flags & (fin|syn|rst|ack) != syn");
+		rs_v_jump(r, "isolated_end");
+		note(r, "taken up in mid-stream: who opened it is not known");
+	}
 }
 
 /* What neither half knows: an end on a pod link without a group, or traffic that is not ours. */

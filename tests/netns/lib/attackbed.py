@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """attackbed.py - the node that the attack tests play on, and how an attack and its control are told apart.
 
-Pods of namespace t: a and e may reach b (TCP and UDP 8080); b is isolated for ingress; c is denied everything both
+Pods of namespace t: a and e may reach b (TCP, UDP and SCTP 8080); b is isolated for ingress; c is denied everything both
 ways; d and f are selected by no policy, so b and c refuse them. The world holds an outside host.
 
 An attack is a function that returns what got through, as a list of words; empty is good. Its control shows that the
@@ -25,7 +25,7 @@ spec:
   ingress:
     - from:
 %s
-      ports: [{protocol: TCP, port: 8080}, {protocol: UDP, port: 8080}]
+      ports: [{protocol: TCP, port: 8080}, {protocol: UDP, port: 8080}, {protocol: SCTP, port: 8080}]
 """
 DENY = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

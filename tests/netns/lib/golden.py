@@ -44,6 +44,8 @@ class CaseWorld:
         self.node_ips = [a for w in lines if w[0] == "node" for a in w[1:]]
         self.hosts = {w[1]: w[2:] for w in lines if w[0] == "host"}
         self.closed = [w[1] for w in lines if w[0] == "closed"]
+        self.complete = ["complete"] in lines
+        self.node_name = next((w[1] for w in lines if w[0] == "node-name"), "node")
 
     def is_local(self, ip):
         a = ipaddress.ip_address(ip)
@@ -123,7 +125,8 @@ class Case:
 def is_lenient(folder):
     """Objects with faults, which no folder takes: not for an agent that reads one (the README says so)."""
     path = os.path.join(folder, "world")
-    return os.path.exists(path) and ["lenient"] in [w for _, w in fields(_read(path))]
+    words = [w for _, w in fields(_read(path))] if os.path.exists(path) else []
+    return ["lenient"] in words and ["complete"] not in words
 
 
 def case_folders(root, names=()):

@@ -213,6 +213,7 @@ class Node(NetNs):
         self.socket_path = os.path.join(self.dir, "agent.sock")
         self.log_path = os.path.join(self.dir, "agent.log")
         self.agent = None
+        self.source = ["--manifests", self.manifests]
         self.agent_options = []  # for every start of the agent
         self.marker = 0
         os.makedirs(self.manifests)
@@ -261,7 +262,7 @@ class Node(NetNs):
     # -- the agent
 
     def agent_argv(self, *extra):
-        return [self.lab.program("ripstop-agent"), "--manifests", self.manifests, "--state-dir", self.state,
+        return [self.lab.program("ripstop-agent"), *self.source, "--state-dir", self.state,
                 "--socket", self.socket_path, "--node-name", self.short, "--node-ranges",
                 ",".join(self.ranges), "--cluster-cidr", ",".join(self.cluster),
                 "--metrics-address", ""] + self.agent_options + list(extra)

@@ -74,7 +74,7 @@ static struct rs_ir *small_ir(void)
 }
 
 static const char small_text[] =
-	"table inet ripstop  # fixed rules: layout 2\n"
+	"table inet ripstop  # fixed rules: layout 3\n"
 	"map cls4 {\n\t10.0.0.9 : 300  # shop/we?b\n}\n"
 	"map cls6 {\n\tfd00::9 : 300\n}\n"
 	"map rng4 {\n\t10.1.0.0-10.1.0.76 : 2\n\t255.0.0.0-255.255.255.255 : 2\n}\n"

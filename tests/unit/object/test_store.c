@@ -220,9 +220,38 @@ static void stores_compare_whole(void **state)
 	rs_store_free(b);
 }
 
+static void a_list_takes_the_place_of_a_list_F16(void **state)
+{
+	struct rs_store *s = rs_store_new(), *staged = rs_store_new();
+
+	(void)state;
+	rs_store_put_pod(s, new_pod("a", "kept"));
+	rs_store_put_pod(s, new_pod("a", "gone"));
+	rs_store_put_pod(staged, new_pod("a", "new"));
+	rs_store_warn(staged, "w\\");
+	assert_true(rs_store_mark(s, RS_KIND_POD, "a", "kept", 7));
+	assert_false(rs_store_mark(s, RS_KIND_POD, "a", "new", 7));
+	assert_true(rs_store_move(s, staged, RS_KIND_POD, 7));
+	assert_null(rs_store_pod(staged, "a", "new"));
+	assert_true(has_warning(s, "w\\\\"));
+	assert_non_null(rs_store_pod(s, "a", "gone"));
+	assert_true(rs_store_sweep(s, RS_KIND_POD, 7));
+	assert_null(rs_store_pod(s, "a", "gone"));
+	assert_non_null(rs_store_pod(s, "a", "kept"));
+	assert_non_null(rs_store_pod(s, "a", "new"));
+	/* The same again changes nothing. */
+	rs_store_put_pod(staged, new_pod("a", "new"));
+	rs_store_mark(s, RS_KIND_POD, "a", "kept", 8);
+	assert_false(rs_store_move(s, staged, RS_KIND_POD, 8));
+	assert_false(rs_store_sweep(s, RS_KIND_POD, 8));
+	rs_store_free(s);
+	rs_store_free(staged);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_list_takes_the_place_of_a_list_F16),
 		cmocka_unit_test(a_change_is_what_ripstop_reads),
 		cmocka_unit_test(a_change_of_any_part_of_a_policy),
 		cmocka_unit_test(an_equal_object_brings_its_position),

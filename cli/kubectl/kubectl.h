@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kubectl.h - inside cli/kubectl/: what the files of `kubectl ripstop` share.
+ *
+ * kubectl.c is the front door. All that is known of a cluster comes from `kubectl get`, all that is
+ * known of policy from `ripstop VERB -o json` in the agents' containers, by `kubectl exec`: both
+ * are texts of others, parsed before they are believed, and rendered by the commands of cli/ here.
+ */
+#ifndef RIPSTOP_CLI_KUBECTL_H
+#define RIPSTOP_CLI_KUBECTL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cli/cli.h"
+
+/* Asked at once: the answers are kept until they are rendered. */
+#define KUBE_AT_ONCE 8
+#define KUBE_MAX_GET (64 * RS_MIB)
+#define KUBE_MAX_ANSWER (16 * RS_MIB)
+
+/* ---- spawn.c: run kubectl -------------------------------------------------------------------- */
+
+struct kube_words rs_vec(char *);
+
+struct kube_child {
+	struct kube_words argv; /* ends with a NULL once it runs */
+	const char *node;	/* stands before what it says on stderr; NULL: nothing does */
+	size_t max_out;
+	/* What became of it: the exit code, or a negative errno: it was not started (ENOENT),
+	 * was stopped (EMSGSIZE, ETIMEDOUT), or a signal ended it (EINTR). */
+	int status;
+	struct rs_strbuf out;
+	struct rs_strbuf told; /* lines of stderr that say why it failed; the others are shown */
+	/* spawn.c's own */
+	pid_t pid;
+	int pidfd, fd[2];
+	bool stopped, midline;
+	struct rs_strbuf line;
+};
+
+void kube_word(struct kube_child *c, const char *word);
+void kube_words(struct kube_child *c, const char *const *words); /* up to a NULL */
+void kube_child_clear(struct kube_child *c);
+
+/* Run all of them side by side until they have ended, or until deadline (rs_mono_ms(); 0: none).
+ * stdin is theirs: a credential plugin may ask. */
+void kube_spawn(struct kube_child *v, size_t n, int64_t deadline);
+
+/* ---- refusals.c: why kubectl failed ---------------------------------------------------------- */
+
+/* An answer, or the exit code, the cause and what to do about it. */
+struct kube_answer {
+	int code;
+	struct json_object *o;
+	char *cause, *hint;
+};
+
+void kube_answer_clear(struct kube_answer *a);
+void kube_refuse(struct kube_answer *a, int code, char *cause, const char *hint);
+
+/* The answer of a child that has ended, an object of that kind. An empty answer is code 0 and no
+ * object where `maybe` says so. remote: exit codes are those of the ripstop in the container. */
+void kube_read(const struct kube_child *c, const char *kind, bool remote, bool maybe,
+	       struct kube_answer *a);
+
+/* Tell it. Returns its code. */
+int kube_tell(const struct kube_answer *a, const char *node);
+
+/* ---- agents.c: what kubectl get knows -------------------------------------------------------- */
+
+#define KUBE_LABELS "app.kubernetes.io/name=ripstop,app.kubernetes.io/component=agent"
+
+struct kube_agent {
+	char *pod, *node;
+	char *trouble; /* why nothing can be run in it; NULL: nothing is known to be amiss */
+	bool leaving;
+};
+
+struct kube_agents rs_vec(struct kube_agent);
+
+struct kube_pod {
+	char *ns, *name, *node;
+	bool host_network;
+};
+
+const char *kube_agent_namespace(const struct cli_run *r);
+
+/* The agents, one a node and by the node's name; of one node when it is not NULL. None is an error:
+ * *a then says why, and its code is returned. */
+int kube_find_agents(struct cli_run *r, const char *node, struct kube_agents *out,
+		     struct kube_answer *a);
+void kube_agents_clear(struct kube_agents *v);
+
+/* A pod by [NAMESPACE/]NAME; without a namespace kubectl takes its own. */
+int kube_find_pod(struct cli_run *r, const char *operand, struct kube_pod *out,
+		  struct kube_answer *a);
+void kube_pod_clear(struct kube_pod *p);
+
+/* ---- kubeask.c: ask agents ------------------------------------------------------------------- */
+
+/* A run of `kubectl ripstop`. */
+struct kube {
+	int64_t deadline;
+	struct kube_agents agents;
+	/* Over many nodes: the agent whose turn it is, and the answers of those from `asked`. */
+	size_t turn, asked, n_answers;
+	struct kube_answer answers[KUBE_AT_ONCE];
+	struct kube_answer none; /* code: there is no agent, and why */
+};
+
+/* kubectl, and the flags that go to it. */
+void kube_begin(const struct cli_run *r, struct kube_child *c, const char *verb);
+
+/* Ask these agents, at most KUBE_AT_ONCE, the question of a request (ctl.h). */
+void kube_ask(struct cli_run *r, const struct kube_agent *v, size_t n, const char *op,
+	      const char *kind, struct json_object *request, struct kube_answer *answers);
+
+/* Ask the agent of a node. */
+void kube_ask_node(struct cli_run *r, const char *node, const char *op, const char *kind,
+		   struct json_object *request, struct kube_answer *a);
+
+/* ---- ends.c: rules and explain --------------------------------------------------------------- */
+
+void kube_rules(struct cli_run *r, struct json_object *request, struct kube_answer *a);
+void kube_explain(struct cli_run *r, struct json_object *request, struct kube_answer *a);
+
+#endif

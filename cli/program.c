@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/* program.c - a run from argv to exit code, the same for both programs. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool want_color(int color)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (color >= 0)
+		return color;
+	return isatty(STDOUT_FILENO) && !(no && *no) && !(term && !strcmp(term, "dumb"));
+}
+
+static int run(struct cli_run *r)
+{
+	if (r->opt.version) {
+		cli_putf(r, "%s " RIPSTOP_VERSION "\n", cli_self.name);
+		return CLI_YES;
+	}
+	if (r->opt.help || !r->cmd || r->cmd->run == cli_cmd_help)
+		return cli_cmd_help(r);
+	return cli_self.run(r);
+}
+
+/* What has been made goes out at once; a full disk or a closed pipe is told. */
+static int flush(const struct cli_run *r, int code)
+{
+	if (r->out.len && fwrite(r->out.s, 1, r->out.len, stdout) != r->out.len)
+		errno = errno ? errno : EIO;
+	else if (fflush(stdout) == 0)
+		return code;
+	cli_error(NULL, "write the answer: %s", strerror(errno));
+	return CLI_NO_AGENT;
+}
+
+int cli_main(int argc, char **argv)
+{
+	struct cli_run r = { .opt = { .color = -1 } };
+	int code;
+
+	setlocale(LC_CTYPE, "");
+	code = cli_parse(argc, argv, &r);
+	if (code == 0 && argc < 2) {
+		rs_autofree char *hint =
+			rs_asprintf("%sripstop help lists the verbs", cli_self.before);
+
+		cli_error(hint, "no verb");
+		code = CLI_USAGE;
+	} else if (code == 0) {
+		r.colored = want_color(r.opt.color);
+		code = run(&r);
+	}
+	code = flush(&r, code);
+	rs_strbuf_free(&r.out);
+	free(r.operands);
+	free(r.named);
+	while (r.n_flags)
+		free(r.flags[--r.n_flags]);
+	free(r.flags);
+	return code;
+}
