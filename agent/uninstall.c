@@ -126,12 +126,25 @@ static int remove_one(const char *dir, const char *name, struct rs_err *err)
 	return rc;
 }
 
+/* Their records may be gone: an uninstall that was cut short has removed them. */
+static size_t count_pod_links(const struct rs_agent *a)
+{
+	rs_autofree struct rs_link *v = NULL;
+	size_t n = 0, found = 0;
+
+	if (rs_link_list(rs_host_netlink(a->host_real), &v, &n, NULL) < 0)
+		return 1; /* not known: then there may be some */
+	for (size_t i = 0; i < n; i++)
+		found += v[i].group == a->opt.link_group;
+	return found;
+}
+
 /* Pods that are still attached need the plugin to go: then it stays. */
 static int remove_plugin(struct rs_agent *a, size_t n_pods, struct rs_err *err)
 {
 	if (!a->opt.install_conflist)
 		return 0;
-	if (!n_pods)
+	if (!n_pods && !count_pod_links(a))
 		return remove_one(a->opt.cni_bin_dir, RS_PLUGIN_NAME, err);
 	printf("stays, for the pods that are attached: %s/%s\n", a->opt.cni_bin_dir,
 	       RS_PLUGIN_NAME);
