@@ -80,6 +80,19 @@ static void accepted(struct watch *w, uint32_t events)
 	l->open = true;
 }
 
+/* Whether an address is one of the namespace's own: asked of UDP, which only says so. */
+static bool is_own(int ns, const union address *a)
+{
+	union address probe = *a;
+	int fd = ns_socket(ns, a->sa.sa_family, SOCK_DGRAM, IPPROTO_UDP);
+	bool own;
+
+	addr_set_port(&probe, 0);
+	own = !bind(fd, &probe.sa, addr_len(&probe));
+	close(fd);
+	return own;
+}
+
 /*
  * An SCTP server on every address offers all of them to the client as paths, and a policy may allow
  * to one what it forbids to another: so it has the one that is asked for. A virtual address is none
@@ -89,8 +102,8 @@ static bool bind_server(const struct flow *f, int fd, int proto)
 {
 	union address any = { .sa.sa_family = f->dst.sa.sa_family };
 
-	if (proto == IPPROTO_SCTP && !bind(fd, &f->dst.sa, addr_len(&f->dst)))
-		return true;
+	if (proto == IPPROTO_SCTP && is_own(f->dst_ns, &f->dst))
+		any = f->dst;
 	addr_set_port(&any, f->port);
 	return !bind(fd, &any.sa, addr_len(&any));
 }
