@@ -80,13 +80,16 @@ static void accepted(struct watch *w, uint32_t events)
 	l->open = true;
 }
 
-/* Whether an address is one of the namespace's own: asked of UDP, which only says so. */
+/* Whether an address is one of the namespace's own; ns_socket() lets bind() take any. */
 static bool is_own(int ns, const union address *a)
 {
 	union address probe = *a;
-	int fd = ns_socket(ns, a->sa.sa_family, SOCK_DGRAM, IPPROTO_UDP);
+	int fd = ns_socket(ns, a->sa.sa_family, SOCK_DGRAM, IPPROTO_UDP), off = 0;
 	bool own;
 
+	setsockopt(fd, SOL_IP, IP_FREEBIND, &off, sizeof(off));
+	if (a->sa.sa_family == AF_INET6)
+		setsockopt(fd, SOL_IPV6, IPV6_FREEBIND, &off, sizeof(off));
 	addr_set_port(&probe, 0);
 	own = !bind(fd, &probe.sa, addr_len(&probe));
 	close(fd);
