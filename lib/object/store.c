@@ -349,6 +349,11 @@ const struct rs_node *const *rs_store_nodes(const struct rs_store *s, size_t *n)
 	return (const struct rs_node *const *)view(s, RS_KIND_NODE, n);
 }
 
+const struct rs_meta *const *rs_store_metas(const struct rs_store *s, enum rs_kind kind, size_t *n)
+{
+	return (const struct rs_meta *const *)view(s, kind, n);
+}
+
 /* ---- state ----------------------------------------------------------------------------------- */
 
 void rs_store_set_synced(struct rs_store *s, enum rs_kind kind, bool synced)

@@ -15,6 +15,9 @@ bool rs_store_put(struct rs_store *s, enum rs_kind kind, void *o);
 const struct rs_meta *rs_store_find(const struct rs_store *s, enum rs_kind kind, const char *ns,
 				    const char *name);
 
+/* What every object of a kind has, sorted by (namespace, name); valid until the next change. */
+const struct rs_meta *const *rs_store_metas(const struct rs_store *s, enum rs_kind kind, size_t *n);
+
 /* Free an object of that kind; NULL is legal where the kind's own free allows it. */
 void rs_object_free(enum rs_kind kind, void *o);
 

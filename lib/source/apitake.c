@@ -188,26 +188,11 @@ static void add_floor(struct rs_api *api, enum rs_kind kind, const char *ns, con
 	};
 }
 
-/* Objects of a kind that both stores can list. */
-static const struct rs_meta *const *metas(const struct rs_store *s, enum rs_kind kind, size_t *n)
-{
-	switch (kind) {
-	case RS_KIND_NAMESPACE:
-		return (const void *)rs_store_namespaces(s, n);
-	case RS_KIND_POD:
-		return (const void *)rs_store_pods(s, n);
-	case RS_KIND_POLICY:
-		return (const void *)rs_store_policies(s, n);
-	default:
-		return (const void *)rs_store_nodes(s, n);
-	}
-}
-
 /* Copies, because deleting spoils the view. */
 static void covered(const struct rs_store *s, const struct rs_apifloor *f, struct rs_apinames *out)
 {
 	size_t n, i;
-	const struct rs_meta *const *v = metas(s, f->kind, &n);
+	const struct rs_meta *const *v = rs_store_metas(s, f->kind, &n);
 
 	for (i = 0; i < n; i++)
 		if (floor_covers(f, f->kind, v[i]->ns, v[i]->name))
@@ -269,7 +254,7 @@ static bool drop_others(struct rs_apikind *k, const struct rs_store *from,
 static void drop_older(struct rs_apikind *k, struct rs_store *from)
 {
 	size_t n, i;
-	const struct rs_meta *const *v = metas(from, k->kind, &n);
+	const struct rs_meta *const *v = rs_store_metas(from, k->kind, &n);
 	struct rs_apinames old = { 0 };
 
 	for (i = 0; i < n; i++) {

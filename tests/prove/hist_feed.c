@@ -159,18 +159,10 @@ int hist_deliver_all(struct hist *h)
 /* What the store holds of this kind and the list does not is deleted. */
 static void delete_vanished(struct hist *h, enum rs_kind kind)
 {
-	const struct rs_meta *const *v;
 	struct rs_vec(struct hist_news) gone = { 0 };
 	size_t n = 0, i;
+	const struct rs_meta *const *v = rs_store_metas(h->store, kind, &n);
 
-	if (kind == RS_KIND_NAMESPACE)
-		v = (const void *)rs_store_namespaces(h->store, &n);
-	else if (kind == RS_KIND_POD)
-		v = (const void *)rs_store_pods(h->store, &n);
-	else if (kind == RS_KIND_POLICY)
-		v = (const void *)rs_store_policies(h->store, &n);
-	else
-		v = (const void *)rs_store_nodes(h->store, &n);
 	for (i = 0; i < n; i++)
 		if (!hist_find(h, kind, v[i]->ns, v[i]->name))
 			*rs_vec_push(&gone) = (struct hist_news){

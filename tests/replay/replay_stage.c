@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/store.h"
+
 #define GROUP 7u
 
 /* ---- the source ------------------------------------------------------------------------------ */
@@ -106,31 +108,17 @@ bool stage_delete(struct stage *s, enum rs_kind kind, const char *ns, const char
 	return was;
 }
 
-static const struct rs_meta *const *all_of(const struct rs_store *s, enum rs_kind kind, size_t *n)
-{
-	switch (kind) {
-	case RS_KIND_NAMESPACE:
-		return (const void *)rs_store_namespaces(s, n);
-	case RS_KIND_POD:
-		return (const void *)rs_store_pods(s, n);
-	case RS_KIND_POLICY:
-		return (const void *)rs_store_policies(s, n);
-	default:
-		return (const void *)rs_store_nodes(s, n);
-	}
-}
-
 static void delete_all(struct rs_store *s, enum rs_kind kind)
 {
 	const struct rs_meta *const *v;
 	size_t n, left;
 
-	for (v = all_of(s, kind, &n); n; n--) {
+	for (v = rs_store_metas(s, kind, &n); n; n--) {
 		rs_autofree char *ns = v[0]->ns ? rs_strdup(v[0]->ns) : NULL;
 		rs_autofree char *name = rs_strdup(v[0]->name);
 
 		rs_store_del(s, kind, ns, name);
-		v = all_of(s, kind, &left);
+		v = rs_store_metas(s, kind, &left);
 	}
 }
 

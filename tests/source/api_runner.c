@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/jsonio.h"
+#include "object/store.h"
 
 struct run {
 	struct rs_source *src;
@@ -64,13 +65,9 @@ static struct json_object *addresses(const struct rs_pod *p)
 static struct json_object *objects(const struct rs_store *s, enum rs_kind kind)
 {
 	struct json_object *all = json_object_new_object();
-	const struct rs_meta *const *v;
 	size_t n, i;
+	const struct rs_meta *const *v = rs_store_metas(s, kind, &n);
 
-	v = kind == RS_KIND_POD	     ? (const void *)rs_store_pods(s, &n)
-	    : kind == RS_KIND_POLICY ? (const void *)rs_store_policies(s, &n)
-	    : kind == RS_KIND_NODE   ? (const void *)rs_store_nodes(s, &n)
-				     : (const void *)rs_store_namespaces(s, &n);
 	for (i = 0; i < n; i++) {
 		rs_autofree char *key = v[i]->ns ? rs_asprintf("%s/%s", v[i]->ns, v[i]->name)
 						 : rs_strdup(v[i]->name);
