@@ -49,7 +49,7 @@ DEPS_endpoint := endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
 DEPS_agent := source dataplane policy object ctl netlink ipam endpoint base
-DEPS_cli := ctl base
+DEPS_cli := policy object ctl base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
 EXT_source := -lcurl $(EXT_object)
@@ -62,7 +62,7 @@ EXT_endpoint := -ljson-c
 EXT_ctl := -ljson-c
 EXT_plugin := -ljson-c -lnl-route-3 -lnl-3
 EXT_agent := -levent -lm $(EXT_source) $(EXT_dataplane) $(EXT_netlink)
-EXT_cli := -lsmartcols -ljson-c
+EXT_cli := -lsmartcols $(EXT_object)
 
 srcs = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))

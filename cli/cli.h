@@ -30,11 +30,29 @@ enum cli_exit {
 	CLI_TIMEOUT = 124,
 };
 
+/* Forms of an answer; a command's `forms` says which it has. Words of -o in this order. */
 enum cli_output {
 	CLI_TABLE,
 	CLI_WIDE,
 	CLI_JSON,
+	CLI_JSONL,
+	CLI_YAML,
+	CLI_NAME,
+	CLI_CSV,
+	CLI_MD,
+	CLI_DOT,
+	CLI_SVG,
+	CLI_HTML,
+	CLI_SARIF,
+	CLI_JUNIT,
+	CLI_HUBBLE,
+	CLI_OUTPUTS,
 };
+
+#define CLI_FORM(o) (1u << (o))
+#define CLI_FORMS_OBJECT (CLI_FORM(CLI_JSON) | CLI_FORM(CLI_JSONL) | CLI_FORM(CLI_YAML))
+#define CLI_FORMS_TEXT (CLI_FORM(CLI_TABLE) | CLI_FORM(CLI_WIDE))
+#define CLI_FORMS_TABLE (CLI_FORMS_TEXT | CLI_FORM(CLI_CSV) | CLI_FORM(CLI_MD))
 
 enum cli_expect {
 	CLI_EXPECT_ALLOW,
@@ -53,6 +71,11 @@ struct cli_options {
 	int family; /* 0, 4, 6 */
 	bool help;
 	bool version;
+	const char **files; /* -f, as they were given */
+	size_t n_files;
+	bool recursive;
+	const char *cluster_cidr;
+	bool watch;
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
 };
@@ -101,6 +124,7 @@ struct cli_command {
 	const char *example;
 	int min, max;	    /* operands */
 	unsigned int flags; /* CLI_F_* that it takes besides the common ones */
+	unsigned int forms; /* CLI_FORM() of each -o that it has */
 	int (*run)(struct cli_run *r);
 };
 
@@ -125,6 +149,19 @@ int cli_cmd_help(struct cli_run *r);
 #define CLI_F_AGENT 0x10u /* --socket, --timeout */
 #define CLI_F_EXPLAIN 0x20u
 #define CLI_F_COMMON 0x40u
+#define CLI_F_FILES 0x80u /* -f, -R, --cluster-cidr */
+#define CLI_F_MATRIX 0x100u
+#define CLI_F_DIFF 0x200u
+#define CLI_F_MONITOR 0x400u
+#define CLI_F_VERIFY 0x800u
+#define CLI_F_CAPTURE 0x1000u
+#define CLI_F_BUNDLE 0x2000u
+#define CLI_F_WATCH 0x4000u
+#define CLI_F_TEST 0x8000u
+#define CLI_F_LINT 0x10000u
+#define CLI_F_KERNEL 0x20000u
+#define CLI_F_TOP 0x40000u
+#define CLI_F_LOCAL 0x80000u /* doctor, ipam */
 #define CLI_F_LIST (CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT)
 
 struct cli_flag {
@@ -187,6 +224,11 @@ void cli_put_colored(struct cli_run *r, enum cli_color color, const char *text);
 
 /* The object as JSON, unchanged; what could steer a terminal is written as \uXXXX. */
 void cli_put_json(struct cli_run *r, struct json_object *o);
+
+/* Whether -o asks for the object itself; then cli_put_object() writes it as JSON, JSON Lines (the
+ * items of a list one a line) or YAML, as asked. */
+bool cli_wants_object(const struct cli_run *r);
+void cli_put_object(struct cli_run *r, struct json_object *o);
 
 /* Text of a member for a table: escaped, "-" when absent or empty; the caller frees it. */
 char *cli_cell(struct json_object *o, const char *key);

@@ -19,13 +19,17 @@ static bool set_all(struct cli_options *o, const char *v)
 	return o->all_namespaces = true;
 }
 
+static const char *const output_names[CLI_OUTPUTS] = {
+	"table", "wide", "json", "jsonl", "yaml",  "name",  "csv",
+	"md",	 "dot",	 "svg",	 "html",  "sarif", "junit", "hubble",
+};
+
 static bool set_output(struct cli_options *o, const char *v)
 {
-	static const char *const names[] = { "table", "wide", "json" };
 	size_t i;
 
-	for (i = 0; i < RS_ARRAY_SIZE(names); i++)
-		if (!strcmp(v, names[i])) {
+	for (i = 0; i < CLI_OUTPUTS; i++)
+		if (!strcmp(v, output_names[i])) {
 			o->output = (enum cli_output)i;
 			return true;
 		}
@@ -88,6 +92,31 @@ static bool set_family(struct cli_options *o, const char *v)
 	return !strcmp(v, "4") || !strcmp(v, "6");
 }
 
+static bool set_file(struct cli_options *o, const char *v)
+{
+	o->files = rs_reallocarray(o->files, o->n_files + 1, sizeof(*o->files));
+	o->files[o->n_files++] = v;
+	return *v != '\0';
+}
+
+static bool set_recursive(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->recursive = true;
+}
+
+static bool set_cluster_cidr(struct cli_options *o, const char *v)
+{
+	o->cluster_cidr = v;
+	return *v != '\0';
+}
+
+static bool set_watch(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->watch = true;
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -105,10 +134,19 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop pods -n shop", CLI_F_NAMESPACE, set_namespace },
 	{ 'A', "all-namespaces", NULL, "list every namespace (what happens without -n)",
 	  "ripstop pods -A", CLI_F_ALL, set_all },
-	{ 'o', "output", "table|wide|json", "form of the answer", "ripstop status -o json",
-	  CLI_F_OUTPUT, set_output },
+	{ 'o', "output", "FORM", "form of the answer; a verb's help says which it has",
+	  "ripstop status -o json", CLI_F_OUTPUT, set_output },
 	{ 0, "no-headers", NULL, "no line of column names", "ripstop pods --no-headers",
 	  CLI_F_HEADERS, set_no_headers },
+	{ 'f', "filename", "PATH", "ask files instead of an agent: a file, a folder, or - (stdin)",
+	  "ripstop explain -f k8s/ shop/web shop/db 5432", CLI_F_FILES, set_file },
+	{ 'R', "recursive", NULL, "go into the folders of a folder too", "ripstop lint -R -f k8s/",
+	  CLI_F_FILES, set_recursive },
+	{ 0, "cluster-cidr", "CIDR[,CIDR]",
+	  "the cluster's pod ranges, where pods without an address stand (10.244.0.0/16)",
+	  "ripstop matrix -f k8s/ --cluster-cidr 10.0.0.0/8", CLI_F_FILES, set_cluster_cidr },
+	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
+	  CLI_F_WATCH, set_watch },
 	{ 0, "socket", "PATH", "control socket of the agent (/run/ripstop/agent.sock)",
 	  "ripstop status --socket /tmp/n1/agent.sock", CLI_F_AGENT, set_socket },
 	{ 0, "timeout", "SECONDS", "how long to wait for the agent (5; also 500ms)",
@@ -252,6 +290,10 @@ static int check(const struct walk *w, const struct cli_run *r)
 				  r->cmd->name);
 			return CLI_USAGE;
 		}
+	if (r->cmd->forms && !(r->cmd->forms & CLI_FORM(r->opt.output))) {
+		cli_error(usage, "%s has no form -o %s", r->cmd->name, output_names[r->opt.output]);
+		return CLI_USAGE;
+	}
 	if (r->n_operands < r->cmd->min || r->n_operands > r->cmd->max) {
 		cli_error(usage, "%s: too %s operands", r->cmd->name,
 			  r->n_operands < r->cmd->min ? "few" : "many");

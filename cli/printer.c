@@ -87,6 +87,16 @@ void cli_put_json(struct cli_run *r, struct json_object *o)
 	cli_put(r, "\n");
 }
 
+bool cli_wants_object(const struct cli_run *r)
+{
+	return CLI_FORM(r->opt.output) & CLI_FORMS_OBJECT;
+}
+
+void cli_put_object(struct cli_run *r, struct json_object *o)
+{
+	cli_put_json(r, o);
+}
+
 /* ---- cells ----------------------------------------------------------------------------------- */
 
 static char *safe_or_dash(const char *text)

@@ -61,6 +61,7 @@ int cli_main(int argc, char **argv)
 	rs_strbuf_free(&r.out);
 	free(r.operands);
 	free(r.named);
+	free(r.opt.files);
 	while (r.n_flags)
 		free(r.flags[--r.n_flags]);
 	free(r.flags);
