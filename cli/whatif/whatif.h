@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * whatif.h - cli/whatif/ holds the verbs that judge manifests before anybody applies them: diff,
+ * simulate and test.
+ *
+ * What flows in: one or two worlds of cli/world. What flows out: pairs of subjects (workloads, pods
+ * or namespaces, and the outside) with the ports that are open between them, on each side, and the
+ * policy behind a difference.
+ *
+ * Rooms inside: portbook.c (sets of ports as small numbers that both sides share), subjects.c and
+ * outside.c (who is compared), whatif.c (all pairs, folded by key), blame.c (which policy makes the
+ * difference), traffic.c (flow records), overlay.c (a folder put over the live objects), diff.c,
+ * simulate.c and assert.c (the verbs).
+ */
+#ifndef RIPSTOP_CLI_WHATIF_WHATIF_H
+#define RIPSTOP_CLI_WHATIF_WHATIF_H
+
+#include "base/base.h"
+#include "cli/world/cliworld.h"
+#include "policy/intern.h"
+#include "policy/reach.h"
+#include "policy/span.h"
+
+/* A difference has two sides; `simulate` has one, BEFORE. */
+enum side {
+	BEFORE,
+	AFTER,
+	SIDES,
+};
+
+/* Families as indices: IPv4, IPv6. */
+#define FAMILIES 2
+static inline int family_index(int family)
+{
+	return family == RS_AF_IP6;
+}
+
+/* ---- portbook.c: sets of ports --------------------------------------------------------------- */
+
+/*
+ * Equal sets have equal numbers, whichever side they are from. NO_PORTS and ALL_PORTS are fixed.
+ */
+struct portbook;
+
+#define NO_PORTS 0u
+#define ALL_PORTS 1u
+
+struct portbook *portbook_new(void);
+void portbook_free(struct portbook *b); /* NULL is legal */
+uint32_t portbook_put(struct portbook *b, const struct rs_reach *r); /* copies */
+const struct rs_reach *portbook_get(const struct portbook *b, uint32_t number);
+uint32_t portbook_or(struct portbook *b, uint32_t x, uint32_t y);
+uint32_t portbook_and(struct portbook *b, uint32_t x, uint32_t y);
+/* A (protocol, port) that x has and y has not; false when there is none. icmp: the protocol number
+ * that stands for what has no ports. */
+bool portbook_beyond(const struct portbook *b, uint32_t x, uint32_t y, uint8_t icmp,
+		     struct rs_reach_port *out);
+
+/* ---- subjects.c, outside.c: who is compared -------------------------------------------------- */
+
+enum subject_by {
+	BY_WORKLOAD,
+	BY_POD,
+	BY_NAMESPACE,
+};
+
+struct subject {
+	char *text;			 /* "shop/web", "world", "10.0.0.0/8" */
+	const char *ns, *kind, *name;	 /* NULL for the outside; borrowed from a world */
+	struct rs_u32s ends[SIDES];	 /* of the worlds' endpoints */
+	bool outside;
+	struct rs_spans spans;		 /* the outside: its addresses */
+	struct rs_addr addr[FAMILIES];	  /* one of them each; family 0: none */
+	uint32_t fold;
+};
+
+struct subjects {
+	struct subject *v;
+	size_t n, cap;
+	uint32_t *of_end[SIDES]; /* of each endpoint of the worlds */
+};
+
+/* The subjects of one or two worlds (NULL: no such side), sorted: pods by text, then the outside,
+ * of which "world" is the last. Those of two sides that have one name are one. */
+void subjects_collect(struct cli_world *const worlds[SIDES], enum subject_by by,
+		      struct subjects *out);
+void subjects_add_outside(struct cli_world *const worlds[SIDES], struct subjects *out);
+void subjects_free(struct subjects *s);
+/* The outside that holds an address; UINT32_MAX. */
+uint32_t subjects_of_addr(const struct subjects *s, const struct rs_addr *a);
+
+/* ---- whatif.c: all pairs --------------------------------------------------------------------- */
+
+/* Ports of a pair on one side. any: of some pair of its pods; all: of every pair of them. */
+struct ports {
+	uint32_t any[FAMILIES];
+	uint32_t all[FAMILIES];
+	bool shared[FAMILIES]; /* some pair of its pods has addresses of that family */
+};
+
+enum change {
+	CLOSED, /* on both sides */
+	SAME,	/* open, and nothing differs */
+	LOST,
+	GAINED,
+	CHANGED,
+	CHANGES,
+};
+
+struct pair {
+	uint32_t from, to;
+	struct ports ports[SIDES];
+	enum change change;
+};
+
+struct whatif;
+
+/* Borrowed: the worlds. -errno when one cannot be compiled. worlds[AFTER] NULL: one side. */
+int whatif_new(struct cli_world *const worlds[SIDES], enum subject_by by, struct whatif **out,
+	       struct rs_err *err);
+void whatif_free(struct whatif *w); /* NULL is legal */
+
+const struct subjects *whatif_subjects(const struct whatif *w);
+struct portbook *whatif_book(struct whatif *w);
+struct cli_world *whatif_world(const struct whatif *w, enum side side);
+const struct rs_ir *whatif_ir(const struct whatif *w, enum side side);
+/* Whether it is on both sides, so that its pairs are compared. */
+bool whatif_compared(const struct whatif *w, const struct subject *s);
+
+/* How many pairs of each kind there are. */
+void whatif_count(const struct whatif *w, uint64_t counts[CHANGES]);
+
+/* Every pair of a kind whose bit is set in `wanted`, by client, then by server; until each returns
+ * false. */
+void whatif_walk(struct whatif *w, unsigned int wanted,
+		 bool (*each)(void *ctx, const struct pair *p), void *ctx);
+
+/* One pair; false where there is nothing to judge (a bare pod and itself, two outsides, ...). */
+bool whatif_pair(struct whatif *w, uint32_t from, uint32_t to, struct pair *out);
+
+/* The addresses of an end, or of the outside, of one family; family 0 when it has none. */
+struct rs_addr subject_addr(const struct whatif *w, enum side side, const struct subject *s,
+			    size_t i, int family_idx);
+
+#endif
