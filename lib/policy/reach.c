@@ -37,14 +37,8 @@ int rs_reach_key_cmp(const struct rs_reach_key *a, const struct rs_reach_key *b)
 
 /* ---- lists of ports -------------------------------------------------------------------------- */
 
-void rs_reach_put(struct rs_reach *r, size_t *cap, uint8_t proto, uint16_t lo, uint16_t hi)
+static void put(struct rs_reach *r, size_t *cap, uint8_t proto, uint16_t lo, uint16_t hi)
 {
-	struct rs_reach_port *last = r->n ? &r->v[r->n - 1] : NULL;
-
-	if (last && last->proto == proto && last->hi + 1u >= lo) {
-		last->hi = hi > last->hi ? hi : last->hi;
-		return;
-	}
 	if (r->n == *cap) {
 		*cap = *cap ? *cap * 2 : 4;
 		r->v = rs_reallocarray(r->v, *cap, sizeof(*r->v));
@@ -61,7 +55,7 @@ void rs_reach_of_profile(const struct rs_ir *ir, uint32_t profile, struct rs_rea
 	v = rs_ir_profile_ports(ir, profile, &n);
 	for (i = 0; i < n; i++)
 		if (v[i].allow)
-			rs_reach_put(out, &cap, v[i].proto, v[i].lo, v[i].hi);
+			put(out, &cap, v[i].proto, v[i].lo, v[i].hi);
 }
 
 static bool is_any(const struct rs_reach *r)
@@ -76,7 +70,7 @@ static void copy(const struct rs_reach *from, struct rs_reach *to)
 	to->v = from->n ? rs_memdup(from->v, from->n * sizeof(*from->v)) : NULL;
 }
 
-/* Both are sorted: whichever run ends first is left behind. */
+/* Both are sorted and merged, so what they share is too: whichever run ends first is left behind. */
 void rs_reach_both(const struct rs_reach *a, const struct rs_reach *b, struct rs_reach *out)
 {
 	size_t i = 0, j = 0, cap = 0;
@@ -91,7 +85,7 @@ void rs_reach_both(const struct rs_reach *a, const struct rs_reach *b, struct rs
 		uint16_t lo = x->lo > y->lo ? x->lo : y->lo, hi = x->hi < y->hi ? x->hi : y->hi;
 
 		if (x->proto == y->proto && lo <= hi)
-			rs_reach_put(out, &cap, x->proto, lo, hi);
+			put(out, &cap, x->proto, lo, hi);
 		if (x->proto < y->proto || (x->proto == y->proto && x->hi < y->hi))
 			i++;
 		else

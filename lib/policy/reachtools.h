@@ -5,8 +5,6 @@
 
 #include "policy/reach.h"
 
-/* Behind the last range, merged with it where they touch. */
-void rs_reach_put(struct rs_reach *r, size_t *cap, uint8_t proto, uint16_t lo, uint16_t hi);
 void rs_reach_of_profile(const struct rs_ir *ir, uint32_t profile, struct rs_reach *out);
 /* What both allow. out is new. */
 void rs_reach_both(const struct rs_reach *a, const struct rs_reach *b, struct rs_reach *out);
