@@ -70,7 +70,7 @@ static void copy(const struct rs_reach *from, struct rs_reach *to)
 	to->v = from->n ? rs_memdup(from->v, from->n * sizeof(*from->v)) : NULL;
 }
 
-/* Both are sorted and merged, so what they share is too: whichever run ends first is left behind. */
+/* Both are sorted and merged, so what they share is too: the run that ends first is left behind. */
 void rs_reach_both(const struct rs_reach *a, const struct rs_reach *b, struct rs_reach *out)
 {
 	size_t i = 0, j = 0, cap = 0;
