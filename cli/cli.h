@@ -105,6 +105,7 @@ struct cli_run {
 /* ---- program.c: what a program is, and how one runs ------------------------------------------ */
 
 struct cli_flag;
+struct cli_live;
 
 struct cli_program {
 	const char *name;   /* of the binary */
@@ -112,7 +113,8 @@ struct cli_program {
 	const char *about;
 	const char *codes; /* exit codes of its own, a line of help */
 	const struct cli_flag *flags;
-	int (*run)(struct cli_run *r); /* a verb that asks an agent */
+	int (*run)(struct cli_run *r);			      /* a verb that asks an agent */
+	int (*live)(struct cli_run *r, struct cli_live *out); /* world/live.h */
 };
 
 extern const struct cli_program cli_self;

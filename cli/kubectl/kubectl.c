@@ -194,6 +194,7 @@ const struct cli_program cli_self = {
 	.codes = "  5 some nodes did not answer\n",
 	.flags = flags,
 	.run = run,
+	.live = kube_live,
 };
 
 int main(int argc, char **argv)
