@@ -269,6 +269,11 @@ const struct subjects *whatif_subjects(const struct whatif *w)
 	return &w->subjects;
 }
 
+int whatif_sides(const struct whatif *w)
+{
+	return w->sides;
+}
+
 struct portbook *whatif_book(struct whatif *w)
 {
 	return w->book;
@@ -364,16 +369,15 @@ static void half_row(struct whatif *w, struct half *h, uint32_t client_set)
 	}
 }
 
-/* Families that both sides have are compared; where they share none, what each side has. */
 static enum change compare(const struct ports *b, const struct ports *a)
 {
-	bool was = false, is = false, same = true, common = false;
+	const struct pair p = { .ports = { *b, *a } };
+	bool was = false, is = false, same = true, use[FAMILIES];
 	int f;
 
-	for (f = 0; f < FAMILIES; f++)
-		common |= b->shared[f] && a->shared[f];
+	pair_families(&p, SIDES, use);
 	for (f = 0; f < FAMILIES; f++) {
-		if (common && !(b->shared[f] && a->shared[f]))
+		if (!use[f])
 			continue;
 		was |= b->any[f] != NO_PORTS;
 		is |= a->any[f] != NO_PORTS;

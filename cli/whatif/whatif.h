@@ -124,6 +124,7 @@ const struct subjects *whatif_subjects(const struct whatif *w);
 struct portbook *whatif_book(struct whatif *w);
 struct cli_world *whatif_world(const struct whatif *w, enum side side);
 const struct rs_ir *whatif_ir(const struct whatif *w, enum side side);
+int whatif_sides(const struct whatif *w);
 /* Whether it is on both sides, so that its pairs are compared. */
 bool whatif_compared(const struct whatif *w, const struct subject *s);
 
@@ -138,8 +139,29 @@ void whatif_walk(struct whatif *w, unsigned int wanted,
 /* One pair; false where there is nothing to judge (a bare pod and itself, two outsides, ...). */
 bool whatif_pair(struct whatif *w, uint32_t from, uint32_t to, struct pair *out);
 
-/* The addresses of an end, or of the outside, of one family; family 0 when it has none. */
+/* The address of its endpoint i on that side, or of the outside, of one family; family 0 when it
+ * has none. */
 struct rs_addr subject_addr(const struct whatif *w, enum side side, const struct subject *s,
 			    size_t i, int family_idx);
+
+/* ---- pairtext.c, blame.c: what is said of a pair --------------------------------------------- */
+
+/* Families that count for a pair: those that both sides have; where they share none, all. */
+void pair_families(const struct pair *p, int sides, bool use[FAMILIES]);
+
+/* "tcp/80,443", "any", "none"; "tcp/80 (some pods)" where its pods differ, "IPv4 tcp/80; IPv6 none"
+ * where the families do. Allocated. */
+char *pair_ports_text(struct whatif *w, const struct pair *p, enum side side);
+/* ["tcp/80", "tcp/443"] of a number of the book. */
+struct json_object *ports_json(struct whatif *w, uint32_t number);
+
+/* Why a pair differs. */
+struct blame {
+	char *why;    /* "new: shop/default-deny isolates ingress of shop/db"; NULL: not known */
+	char *policy; /* "shop/default-deny" */
+	char *where;  /* "file:line:col"; NULL for objects without a file */
+};
+void blame_pair(struct whatif *w, const struct pair *p, struct blame *out);
+void blame_clear(struct blame *b);
 
 #endif

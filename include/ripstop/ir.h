@@ -209,6 +209,12 @@ struct rs_ir_verdict {
 void rs_ir_eval(const struct rs_ir *ir, const struct rs_addr *client, const struct rs_addr *server,
 		uint8_t proto, uint16_t port, struct rs_ir_verdict *out);
 
+/* The same between two pods that are alike, of which one stands for both: client and server may be
+ * one address, and that is not a pod that reaches itself. */
+void rs_ir_eval_others(const struct rs_ir *ir, const struct rs_addr *client,
+		       const struct rs_addr *server, uint8_t proto, uint16_t port,
+		       struct rs_ir_verdict *out);
+
 /* Exact class of an address (false when it has none), its range class, its groups. */
 bool rs_ir_class_exact(const struct rs_ir *ir, const struct rs_addr *a, uint32_t *cls);
 uint32_t rs_ir_class_range(const struct rs_ir *ir, const struct rs_addr *a);

@@ -61,19 +61,31 @@ static void judge(const struct rs_ir *ir, enum rs_ir_dir dir, uint32_t group,
 	decide(ir, h, g ? g->first_why : 0, g ? g->n_why : 0, proto, port);
 }
 
-void rs_ir_eval(const struct rs_ir *ir, const struct rs_addr *client, const struct rs_addr *server,
-		uint8_t proto, uint16_t port, struct rs_ir_verdict *out)
+static const struct rs_ir_half none = {
+	false, false, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX
+};
+
+void rs_ir_eval_others(const struct rs_ir *ir, const struct rs_addr *client,
+		       const struct rs_addr *server, uint8_t proto, uint16_t port,
+		       struct rs_ir_verdict *out)
 {
-	static const struct rs_ir_half none = { false,	    false,	UINT32_MAX,
-						UINT32_MAX, UINT32_MAX, UINT32_MAX };
 	const struct rs_ir_local *c = rs_ir_local(ir, client), *s = rs_ir_local(ir, server);
 
 	memset(out, 0, sizeof(*out));
 	out->out = out->in = none;
-	out->self = c && !rs_addr_cmp(client, server);
-	if (!out->self && c)
+	if (c)
 		judge(ir, RS_DIR_OUT, c->out_group, server, proto, port, &out->out);
-	if (!out->self && s)
+	if (s)
 		judge(ir, RS_DIR_IN, s->in_group, client, proto, port, &out->in);
 	out->allow = (!out->out.applies || out->out.allow) && (!out->in.applies || out->in.allow);
+}
+
+void rs_ir_eval(const struct rs_ir *ir, const struct rs_addr *client, const struct rs_addr *server,
+		uint8_t proto, uint16_t port, struct rs_ir_verdict *out)
+{
+	if (rs_addr_cmp(client, server) || !rs_ir_local(ir, client)) {
+		rs_ir_eval_others(ir, client, server, proto, port, out);
+		return;
+	}
+	*out = (struct rs_ir_verdict){ .allow = true, .self = true, .out = none, .in = none };
 }
