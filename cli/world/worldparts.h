@@ -2,7 +2,7 @@
 /*
  * worldparts.h - the inside of cli/world: reading files (worldread.c), endpoints (worldends.c) and
  * their addresses (worldaddr.c), Services (worldservices.c), operands (operand.c), and the whole
- * (world.c).
+ * (cliworld.c).
  */
 #ifndef RIPSTOP_CLI_WORLD_WORLDPARTS_H
 #define RIPSTOP_CLI_WORLD_WORLDPARTS_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* world.c - one world of objects to ask, whoever they came from; see cliworld.h. */
+/* cliworld.c - one world of objects to ask, whoever they came from; see cliworld.h. */
 #include <errno.h>
 #include <string.h>
 
