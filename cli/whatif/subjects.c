@@ -20,14 +20,14 @@ static const char *short_kind(const char *kind)
 	return kind;
 }
 
-static struct subject subject_of(const struct cli_endpoint *e, enum subject_by by)
+static struct subject subject_of(const struct cli_endpoint *e, enum cli_by by)
 {
 	struct subject s = { .ns = e->ns, .kind = "Namespace", .name = e->ns };
 
-	if (by == BY_POD) {
+	if (by == CLI_BY_POD) {
 		s.kind = e->is_template ? e->workload_kind : "Pod";
 		s.name = e->name;
-	} else if (by == BY_WORKLOAD) {
+	} else if (by == CLI_BY_WORKLOAD) {
 		s.kind = e->workload_kind;
 		s.name = e->workload ? e->workload : e->name;
 	}
@@ -84,7 +84,7 @@ static void sort(struct subjects *s)
 		qsort(s->v, s->n, sizeof(*s->v), by_text);
 }
 
-void subjects_collect(struct cli_world *const worlds[SIDES], enum subject_by by,
+void subjects_collect(struct cli_world *const worlds[SIDES], enum cli_by by,
 		      struct subjects *out)
 {
 	struct rs_intern known = { 0 };

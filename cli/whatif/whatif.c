@@ -208,30 +208,6 @@ static void make_folds(struct whatif *w)
 	w->row = UINT32_MAX;
 }
 
-int whatif_new(struct cli_world *const worlds[SIDES], enum subject_by by, struct whatif **out,
-	       struct rs_err *err)
-{
-	struct whatif *w = *out = rs_new(struct whatif);
-	int side, rc;
-
-	w->book = portbook_new();
-	for (side = 0; side < SIDES && worlds[side]; side++) {
-		w->half[side].world = worlds[side];
-		rc = cli_world_ir(worlds[side], &w->half[side].ir, err);
-		if (rc < 0)
-			return rc;
-		find_kinds(&w->half[side]);
-		w->sides++;
-	}
-	subjects_collect(worlds, by, &w->subjects);
-	subjects_add_outside(worlds, &w->subjects);
-	make_folds(w);
-	for (side = 0; side < w->sides; side++)
-		make_half(&w->half[side]);
-	count(w);
-	return 0;
-}
-
 static void half_free(struct half *h)
 {
 	int f;
@@ -445,6 +421,30 @@ static void count(struct whatif *w)
 void whatif_count(const struct whatif *w, uint64_t counts[CHANGES])
 {
 	memcpy(counts, w->counts, sizeof(w->counts));
+}
+
+int whatif_new(struct cli_world *const worlds[SIDES], enum cli_by by, struct whatif **out,
+	       struct rs_err *err)
+{
+	struct whatif *w = *out = rs_new(struct whatif);
+	int side, rc;
+
+	w->book = portbook_new();
+	for (side = 0; side < SIDES && worlds[side]; side++) {
+		w->half[side].world = worlds[side];
+		rc = cli_world_ir(worlds[side], &w->half[side].ir, err);
+		if (rc < 0)
+			return rc;
+		find_kinds(&w->half[side]);
+		w->sides++;
+	}
+	subjects_collect(worlds, by, &w->subjects);
+	subjects_add_outside(worlds, &w->subjects);
+	make_folds(w);
+	for (side = 0; side < w->sides; side++)
+		make_half(&w->half[side]);
+	count(w);
+	return 0;
 }
 
 /* ---- pairs ----------------------------------------------------------------------------------- */

@@ -58,12 +58,6 @@ bool portbook_beyond(const struct portbook *b, uint32_t x, uint32_t y, uint8_t i
 
 /* ---- subjects.c, outside.c: who is compared -------------------------------------------------- */
 
-enum subject_by {
-	BY_WORKLOAD,
-	BY_POD,
-	BY_NAMESPACE,
-};
-
 struct subject {
 	char *text;			 /* "shop/web", "world", "10.0.0.0/8" */
 	const char *ns, *kind, *name;	 /* NULL for the outside; borrowed from a world */
@@ -82,7 +76,7 @@ struct subjects {
 
 /* The subjects of one or two worlds (NULL: no such side), sorted: pods by text, then the outside,
  * of which "world" is the last. Those of two sides that have one name are one. */
-void subjects_collect(struct cli_world *const worlds[SIDES], enum subject_by by,
+void subjects_collect(struct cli_world *const worlds[SIDES], enum cli_by by,
 		      struct subjects *out);
 void subjects_add_outside(struct cli_world *const worlds[SIDES], struct subjects *out);
 void subjects_free(struct subjects *s);
@@ -116,7 +110,7 @@ struct pair {
 struct whatif;
 
 /* Borrowed: the worlds. -errno when one cannot be compiled. worlds[AFTER] NULL: one side. */
-int whatif_new(struct cli_world *const worlds[SIDES], enum subject_by by, struct whatif **out,
+int whatif_new(struct cli_world *const worlds[SIDES], enum cli_by by, struct whatif **out,
 	       struct rs_err *err);
 void whatif_free(struct whatif *w); /* NULL is legal */
 
