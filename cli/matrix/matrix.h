@@ -45,14 +45,14 @@ struct mx_share {
 };
 
 struct mx_party {
-	char *ns; /* NULL: the world */
-	char *name; /* "*": all of a namespace */
-	char *text; /* "shop/web", "shop", "world"; not escaped */
-	const char *kind; /* "Deployment", "Namespace", "World" */
+	char *ns;			/* NULL: the world */
+	char *name;			/* "*": all of a namespace */
+	char *text;			/* "shop/web", "shop", "world"; not escaped */
+	const char *kind;		/* "Deployment", "Namespace", "World" */
 	const struct rs_labels *labels; /* of its first end; NULL: has none of its own */
 	size_t first_share, n_shares;
 	size_t n_ends;
-	bool alone; /* one pod that is no template: there is no pair of its own */
+	bool alone;		      /* one pod that is no template: there is no pair of its own */
 	bool isolated[RS_DIRECTIONS]; /* at least one of its ends */
 	uint32_t row;
 };
@@ -83,7 +83,7 @@ struct matrix {
 
 	struct mx_row *rows;
 	size_t n_rows;
-	uint32_t *members; /* of rows: parties */
+	uint32_t *members;	 /* of rows: parties */
 	uint32_t *cells;	 /* [from * n_rows + to] */
 	struct mx_count *counts; /* likewise, with CLI_BY_NS; else NULL */
 };

@@ -84,7 +84,7 @@ void mx_make_rows(struct matrix *m)
 
 /* Which rows hold a unit. */
 struct holders {
-	size_t *first; /* by unit, and one behind */
+	size_t *first;	    /* by unit, and one behind */
 	struct mx_share *v; /* unit: the row */
 };
 

@@ -118,7 +118,8 @@ static bool is_twin(const struct gather *g, const struct end *e)
 	const struct end *from = g->ends.v, *to = from + g->ends.n, *x;
 
 	for (x = e; x > from && !strcmp(x[-1].e->ns, e->e->ns) &&
-		    !strcmp(x[-1].e->workload, e->e->workload); x--)
+		    !strcmp(x[-1].e->workload, e->e->workload);
+	     x--)
 		;
 	for (; x < to && !strcmp(x->e->ns, e->e->ns) && !strcmp(x->e->workload, e->e->workload);
 	     x++)
@@ -137,8 +138,7 @@ static void make_parties(struct gather *g)
 		struct end *e = &g->ends.v[i];
 
 		if (!i || party_order(g->r, m->by, e[-1].e, e->e))
-			add_party_of(m, g->r, e->e,
-				     m->by == CLI_BY_WORKLOAD && is_twin(g, e));
+			add_party_of(m, g->r, e->e, m->by == CLI_BY_WORKLOAD && is_twin(g, e));
 		p = &m->parties.v[m->parties.n - 1];
 		if (!p->n_ends++ && strcmp(p->kind, "Namespace") != 0)
 			p->labels = e->pod->labels;

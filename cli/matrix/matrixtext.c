@@ -22,9 +22,9 @@ static const char *sign(const struct matrix *m, size_t from, size_t to)
 
 static char *put_counts(char *text, const struct mx_count *c)
 {
-	char *with = rs_asprintf("%s (%llu/%llu/%llu)", text, (unsigned long long)c->n[MX_ALL],
-				 (unsigned long long)c->n[MX_SOME],
-				 (unsigned long long)c->n[MX_NONE]);
+	char *with =
+		rs_asprintf("%s (%llu/%llu/%llu)", text, (unsigned long long)c->n[MX_ALL],
+			    (unsigned long long)c->n[MX_SOME], (unsigned long long)c->n[MX_NONE]);
 
 	free(text);
 	return with;
@@ -90,13 +90,16 @@ static void put_legend(struct cli_run *r, const struct matrix *m)
 	if (r->opt.no_headers || (r->opt.output != CLI_TABLE && r->opt.output != CLI_WIDE))
 		return;
 	if (r->opt.output == CLI_TABLE)
-		cli_putf(r, "# allowed   * allowed because not isolated   . denied   ~ some %s   "
-			    "- itself\n",
+		cli_putf(r,
+			 "# allowed   * allowed because not isolated   . denied   ~ some %s   "
+			 "- itself\n",
 			 m->q.text && m->by == CLI_BY_POD ? "of its ports" : "ports or pairs");
 	if (r->opt.output == CLI_WIDE && m->counts)
 		cli_put(r, "(a/s/d): pairs with every port allowed, with some, with none\n");
 	cli_putf(r, "%s by %s, ", m->q.text ? m->q.text : "every port",
-		 m->by == CLI_BY_NS ? "namespace" : m->by == CLI_BY_POD ? "pod" : "workload");
+		 m->by == CLI_BY_NS    ? "namespace"
+		 : m->by == CLI_BY_POD ? "pod"
+				       : "workload");
 	cli_putf(r, "IPv%d, from ", m->family);
 	cli_put_safe(r, m->cw->from);
 	{
@@ -130,8 +133,7 @@ void mx_put_table(struct cli_run *r, const struct matrix *m)
 			cells[k + 1] = cell(r, m, &m->parties.v[i], &m->parties.v[k]);
 		cli_table_row(t, cells);
 		for (k = 0; k < n; k++)
-			cli_table_color(t, k + 1,
-					color_of(m, &m->parties.v[i], &m->parties.v[k]));
+			cli_table_color(t, k + 1, color_of(m, &m->parties.v[i], &m->parties.v[k]));
 	}
 	cli_table_end(r, t, "", !r->opt.no_headers);
 	put_legend(r, m);
