@@ -59,6 +59,13 @@ enum cli_expect {
 	CLI_EXPECT_DENY,
 };
 
+/* What a row of a matrix stands for. */
+enum cli_by {
+	CLI_BY_WORKLOAD,
+	CLI_BY_POD,
+	CLI_BY_NS,
+};
+
 struct cli_options {
 	const char *namespace;
 	bool all_namespaces;
@@ -75,6 +82,8 @@ struct cli_options {
 	size_t n_files;
 	bool recursive;
 	const char *cluster_cidr;
+	enum cli_by by;
+	const char *port; /* NULL: every port */
 	bool watch;
 	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
@@ -143,6 +152,7 @@ int cli_cmd_pods(struct cli_run *r);
 int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
+int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 
