@@ -158,4 +158,50 @@ struct blame {
 void blame_pair(struct whatif *w, const struct pair *p, struct blame *out);
 void blame_clear(struct blame *b);
 
+/* ---- overlay.c: both worlds of a difference -------------------------------------------------- */
+
+/*
+ * Read both sides as r's flags say: -f is AFTER; BEFORE is the folder of --against, or what is
+ * live, and then AFTER is what -f holds put over it. A pod or workload without an address of its
+ * own has the same one on both sides. 0, or an exit code after the error was told. The caller frees
+ * both, also when it fails.
+ */
+int overlay_open(struct cli_run *r, struct cli_world *worlds[SIDES]);
+
+/* ---- traffic.c: flow records ----------------------------------------------------------------- */
+
+/* An end of a record: a pod by name, or an address. */
+struct record_end {
+	const char *ns, *pod;		       /* NULL: no pod */
+	const char *workload_kind, *workload; /* NULL: not told */
+	struct rs_addr addr;		       /* family 0: none */
+};
+
+struct record {
+	struct record_end from, to;
+	uint8_t proto;
+	uint16_t port;
+	bool dropped;
+	uint64_t n; /* packets or connections that it stands for */
+	size_t line;
+};
+
+struct record_counts {
+	size_t read;
+	size_t other; /* no flow, a reply, without ports that we know */
+};
+
+/* Call each() for every record of a file of JSON Lines ("-": standard input) that is a flow. Text
+ * in a record is borrowed until each() returns. */
+int traffic_read(const char *path, void (*each)(void *ctx, const struct record *r), void *ctx,
+		 struct record_counts *counts, struct rs_err *err);
+
+/* Who the ends of records are, in one world. */
+struct lookup;
+
+struct lookup *lookup_new(const struct cli_world *cw);
+void lookup_free(struct lookup *l); /* NULL is legal */
+/* *end: index of an endpoint; UINT32_MAX when it is an address outside. False when it is neither. */
+bool lookup_end(const struct lookup *l, const struct record_end *e, uint32_t *end);
+
 #endif
