@@ -52,6 +52,7 @@ enum cli_output {
 #define CLI_FORM(o) (1u << (o))
 #define CLI_FORMS_OBJECT (CLI_FORM(CLI_JSON) | CLI_FORM(CLI_JSONL) | CLI_FORM(CLI_YAML))
 #define CLI_FORMS_TEXT (CLI_FORM(CLI_TABLE) | CLI_FORM(CLI_WIDE))
+#define CLI_FORMS_WATCHED (CLI_FORMS_TEXT | CLI_FORMS_OBJECT)
 #define CLI_FORMS_TABLE (CLI_FORMS_TEXT | CLI_FORM(CLI_CSV) | CLI_FORM(CLI_MD))
 
 enum cli_expect {
@@ -64,6 +65,12 @@ enum cli_by {
 	CLI_BY_WORKLOAD,
 	CLI_BY_POD,
 	CLI_BY_NS,
+};
+
+enum cli_progress {
+	CLI_PROGRESS_AUTO,
+	CLI_PROGRESS_PLAIN,
+	CLI_PROGRESS_NONE,
 };
 
 struct cli_options {
@@ -85,6 +92,9 @@ struct cli_options {
 	enum cli_by by;
 	const char *port; /* NULL: every port */
 	bool watch;
+	int interval_ms; /* of -w; 0: not given */
+	enum cli_progress progress;
+	bool ascii;
 	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
@@ -102,6 +112,8 @@ struct cli_run {
 	char **flags; /* as they go to kubectl: "--context=prod" */
 	size_t n_flags;
 	bool colored;
+	bool watching;
+	size_t width;		  /* of the terminal; 0: lines are as long as they are */
 	bool many;		  /* run once for each of several nodes */
 	const char *at_node;	  /* of many, the one whose turn it is */
 	size_t n_tables;	  /* written so far */
@@ -179,8 +191,9 @@ int cli_cmd_help(struct cli_run *r);
 #define CLI_F_TOP 0x40000u
 #define CLI_F_LOCAL 0x80000u /* doctor, ipam */
 #define CLI_F_SORT 0x100000u
-#define CLI_F_LIST \
-	(CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT)
+#define CLI_F_LIST                                                                               \
+	(CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | \
+	 CLI_F_WATCH)
 
 struct cli_flag {
 	char letter; /* 0: none */
@@ -216,6 +229,9 @@ int cli_call(struct cli_run *r, struct json_object *request, const char *op, con
 /* "ripstop: MESSAGE" and, on a line of its own, the hint. Escaped. */
 void cli_error(const char *hint, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What is said goes there instead of to stderr; NULL: to stderr. Borrowed. */
+void cli_say_into(struct rs_strbuf *b);
+
 /* What follows is about that node; NULL: about none. Borrowed. */
 void cli_speak_of(const char *node);
 
@@ -228,6 +244,19 @@ char *cli_qualified(const struct cli_run *r, const char *operand);
 /* Keep only the items of -n's namespace that an operand names ([NS/]NAME), all of them when there
  * is no operand; the first operand that names none goes to *missing, unless another node may. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
+
+/* ---- progress.c: what takes longer than half a second ---------------------------------------- */
+
+/*
+ * A bar on stderr when that is a terminal and --progress is not none; with --progress plain a line
+ * at most every 5 s, wherever stderr goes. `what` is a few words ("reading files"), borrowed until
+ * the end; total 0: nobody knows of how many. A step says how many are done; it costs some 30 ns,
+ * so call it in every round. One progress at a time; the first half second is silent.
+ */
+void cli_progress_begin(const struct cli_run *r, const char *what, size_t total);
+void cli_progress_step(size_t done);
+void cli_progress_end(void);
+void cli_progress_hide(void); /* before anything else is written to the terminal */
 
 /* ---- printer.c: text into r->out ------------------------------------------------------------- */
 
@@ -265,8 +294,8 @@ void cli_put_object(struct cli_run *r, struct json_object *o);
 
 /* ---- put_table.c: tables into r->out --------------------------------------------------------- */
 
-/* Whether -o asks for tables and nothing around them (CSV, Markdown): then a command writes no other
- * text, and one table. */
+/* Whether -o asks for tables and nothing around them (CSV, Markdown): then a command writes no
+ * other text, and one table. */
 bool cli_only_tables(const struct cli_run *r);
 
 struct cli_table;
@@ -283,8 +312,8 @@ struct cli_table *cli_table_new(const struct cli_column *columns, size_t n, size
 void cli_table_row(struct cli_table *t, char **cells);
 /* Colour a cell of the last row. */
 void cli_table_color(struct cli_table *t, size_t column, enum cli_color color);
-/* Print it into r->out as -o says, sorted as --sort-by says, every line for people after indent;
- * and free it. */
+/* Print it into r->out as -o and --sort-by say, every line for people after indent, and free it. On
+ * a terminal that is too narrow long cells go on below; nothing is ever cut off. */
 void cli_table_end(struct cli_run *r, struct cli_table *t, const char *indent, bool headers);
 
 #endif

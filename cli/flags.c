@@ -66,7 +66,7 @@ static bool set_socket(struct cli_options *o, const char *v)
 }
 
 /* Seconds, or with a unit: 5, 5s, 500ms. */
-static bool set_timeout(struct cli_options *o, const char *v)
+static bool set_ms(int *ms, const char *v)
 {
 	char *end;
 	long n;
@@ -80,8 +80,37 @@ static bool set_timeout(struct cli_options *o, const char *v)
 			return false;
 		n *= 1000;
 	}
-	o->timeout_ms = (int)n;
+	*ms = (int)n;
 	return true;
+}
+
+static bool set_timeout(struct cli_options *o, const char *v)
+{
+	return set_ms(&o->timeout_ms, v);
+}
+
+static bool set_interval(struct cli_options *o, const char *v)
+{
+	return set_ms(&o->interval_ms, v) && o->interval_ms >= 100;
+}
+
+static bool set_progress(struct cli_options *o, const char *v)
+{
+	static const char *const words[] = { "auto", "plain", "none" };
+	size_t i;
+
+	for (i = 0; i < RS_ARRAY_SIZE(words); i++)
+		if (!strcmp(v, words[i])) {
+			o->progress = (enum cli_progress)i;
+			return true;
+		}
+	return false;
+}
+
+static bool set_ascii(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->ascii = true;
 }
 
 static bool set_color(struct cli_options *o, const char *v)
@@ -189,6 +218,8 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
+	{ 0, "interval", "SECONDS", "with -w: how long from one answer to the next (2; also 500ms)",
+	  "ripstop pods -w --interval 10", CLI_F_WATCH, set_interval },
 	{ 0, "socket", "PATH", "control socket of the agent (/run/ripstop/agent.sock)",
 	  "ripstop status --socket /tmp/n1/agent.sock", CLI_F_AGENT, set_socket },
 	{ 0, "timeout", "SECONDS", "how long to wait for the agent (5; also 500ms)",
@@ -198,8 +229,14 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "family", "4|6", "the addresses to judge where an end has both",
 	  "ripstop explain shop/web shop/db 5432 --family 6", CLI_F_EXPLAIN | CLI_F_MATRIX,
 	  set_family },
-	{ 0, "color", "auto|always|never", "colours (auto: on a terminal, without NO_COLOR)",
+	{ 0, "color", "auto|always|never",
+	  "colours (auto: on a terminal or with CLICOLOR_FORCE, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },
+	{ 0, "progress", "auto|plain|none",
+	  "what long work says on stderr (auto: a bar, on a terminal; plain: a line every 5 s)",
+	  "ripstop pods --progress none", CLI_F_COMMON, set_progress },
+	{ 0, "ascii", NULL, "no letters but those of ASCII, as where the locale is not UTF-8",
+	  "ripstop status --ascii", CLI_F_COMMON, set_ascii },
 	{ 'h', "help", NULL, "help for ripstop or for a verb", "ripstop explain --help",
 	  CLI_F_COMMON, set_help },
 	{ 0, "version", NULL, "version of this program", "ripstop --version", CLI_F_COMMON,
@@ -365,6 +402,15 @@ static int check(const struct walk *w, const struct cli_run *r)
 			cli_error(usage, "%s: operand %zu is empty", r->cmd->name, i + 1);
 			return CLI_USAGE;
 		}
+	if (r->opt.watch && !(CLI_FORM(r->opt.output) & CLI_FORMS_WATCHED)) {
+		cli_error("-w has: table, wide, json, jsonl, yaml", "-w shows no -o %s",
+			  output_names[r->opt.output]);
+		return CLI_USAGE;
+	}
+	if (r->opt.interval_ms && !r->opt.watch) {
+		cli_error(NULL, "--interval is about -w, and there is no -w");
+		return CLI_USAGE;
+	}
 	if (r->opt.namespace && r->opt.all_namespaces) {
 		cli_error(usage, "-n and -A contradict each other");
 		return CLI_USAGE;

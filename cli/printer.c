@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* printer.c - text of objects: escapes, colours, cells. put_table.c makes tables of cells, put_object.c
- * writes whole objects. */
+/* printer.c - text of objects: escapes, colours, cells. put_table.c makes tables of cells,
+ * put_object.c writes whole objects. */
 #include "cli/cli.h"
 
 #include <stdio.h>

@@ -58,6 +58,14 @@ static void put_json(struct cli_run *r, struct json_object *o)
 	cli_put(r, "\n");
 }
 
+/* Several documents follow each other with -w. */
+static void put_document(struct cli_run *r, struct json_object *o)
+{
+	if (r->watching)
+		cli_put(r, "---\n");
+	cli_put_yaml(&r->out, o);
+}
+
 /* ---- item by item ---------------------------------------------------------------------------- */
 
 static void put_line(struct cli_run *r, struct json_object *o)
@@ -132,7 +140,9 @@ void cli_put_object(struct cli_run *r, struct json_object *o)
 	else if (r->opt.output == CLI_NAME)
 		each_item(r, o, NULL, put_name);
 	else if (r->opt.output == CLI_YAML)
-		cli_put_yaml(&r->out, o);
+		put_document(r, o);
+	else if (r->watching)
+		put_line(r, o);
 	else
 		put_json(r, o);
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cli/term.h"
+
 struct row {
 	char **cells;
 	enum cli_color *colors;
@@ -41,7 +43,7 @@ void cli_table_row(struct cli_table *t, char **cells)
 	row->cells = rs_new0(char *, t->n);
 	row->colors = rs_new0(enum cli_color, t->n);
 	for (i = 0; i < t->n; i++)
-		row->cells[i] = cells[i] ? cells[i] : rs_strdup("-");
+		row->cells[i] = cells[i] ? cli_term_text(cells[i]) : rs_strdup("-");
 }
 
 void cli_table_color(struct cli_table *t, size_t column, enum cli_color color)
@@ -212,6 +214,54 @@ bool cli_only_tables(const struct cli_run *r)
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
+/* A column is not made narrower than this, so that its words stay whole. */
+#define NARROW 12
+#define GAP 2
+
+static size_t *natural_widths(const struct cli_table *t)
+{
+	size_t *w = rs_new0(size_t, t->n), i, k;
+
+	for (i = t->first; i < t->last; i++) {
+		w[i] = strlen(t->columns[i].name);
+		for (k = 0; k < t->rows.n; k++) {
+			size_t n = cli_term_width(t->rows.v[k].cells[i]);
+
+			w[i] = n > w[i] ? n : w[i];
+		}
+	}
+	return w;
+}
+
+static size_t narrowest(const struct cli_column *c)
+{
+	size_t n = strlen(c->name);
+
+	return n > NARROW ? n : NARROW;
+}
+
+/* Take columns from the widest until all fit; where that is not to be had they stay as they are. */
+static void fit(const struct cli_table *t, size_t *w, size_t room)
+{
+	rs_autofree size_t *try = rs_new0(size_t, t->n);
+	size_t sum = 0, i, widest;
+
+	memcpy(try, w, t->n * sizeof(*w));
+	for (i = t->first; i < t->last; i++)
+		sum += w[i] + (i > t->first ? GAP : 0);
+	for (; sum > room; sum--) {
+		widest = t->n;
+		for (i = t->first; i < t->last; i++)
+			if (!t->columns[i].right && try[i] > narrowest(&t->columns[i]) &&
+			    (widest == t->n || try[i] > try[widest]))
+				widest = i;
+		if (widest == t->n)
+			return;
+		try[widest]--;
+	}
+	memcpy(w, try, t->n * sizeof(*w));
+}
+
 static struct libscols_table *new_view(const struct cli_table *t)
 {
 	struct libscols_table *tb = scols_new_table();
@@ -231,31 +281,51 @@ static struct libscols_table *new_view(const struct cli_table *t)
 	return tb;
 }
 
-static void add_line(struct libscols_table *tb, const struct cli_table *t, const struct row *row)
+static void set_cell(struct libscols_line *line, size_t i, char *text, enum cli_color color)
 {
 	static const char *const colors[] = { NULL, "green", "red", "brown" };
-	struct libscols_line *line = scols_table_new_line(tb, NULL);
+
+	if (scols_line_refer_data(line, i, text ? text : rs_strdup("")))
+		rs_oom();
+	if (color)
+		scols_cell_set_color(scols_line_get_cell(line, i), colors[color]);
+}
+
+/* A row, as many lines high as its highest cell. */
+static void add_row(struct libscols_table *tb, const struct cli_table *t, const struct row *row,
+		    const size_t *widths)
+{
+	rs_autofree const char **rest = rs_new0(const char *, t->n);
+	bool more = true;
 	size_t i;
 
-	if (!line)
-		rs_oom();
-	for (i = t->first; i < t->last; i++) {
-		if (scols_line_set_data(line, i - t->first, row->cells[i]))
+	for (i = t->first; i < t->last; i++)
+		rest[i] = row->cells[i];
+	while (more) {
+		struct libscols_line *line = scols_table_new_line(tb, NULL);
+
+		if (!line)
 			rs_oom();
-		if (row->colors[i])
-			scols_cell_set_color(scols_line_get_cell(line, i - t->first),
-					     colors[row->colors[i]]);
+		more = false;
+		for (i = t->first; i < t->last; i++) {
+			set_cell(line, i - t->first, cli_term_cut(&rest[i], widths[i]),
+				 row->colors[i]);
+			more |= *rest[i] != '\0';
+		}
 	}
 }
 
 static void put_view(struct cli_run *r, const struct cli_table *t, const char *indent, bool headers)
 {
 	struct libscols_table *tb = new_view(t);
+	rs_autofree size_t *widths = natural_widths(t);
 	char *text = NULL, *line, *save = NULL;
 	size_t i;
 
+	if (r->width)
+		fit(t, widths, r->width - (r->width > strlen(indent) ? strlen(indent) : 0));
 	for (i = 0; i < t->rows.n; i++)
-		add_line(tb, t, &t->rows.v[i]);
+		add_row(tb, t, &t->rows.v[i], widths);
 	scols_table_enable_noheadings(tb, !headers);
 	scols_table_enable_colors(tb, r->colored);
 	if (scols_print_table_to_string(tb, &text))

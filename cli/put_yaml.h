@@ -2,8 +2,8 @@
 /*
  * put_yaml.h - inside cli/: an object as YAML, and the text of JSON that a terminal does not obey.
  *
- * What is written means the same to a reader of YAML 1.1 and of 1.2: a string that either would take
- * for a number, a time, a truth or nothing stands in quotes, with the escapes of JSON.
+ * What is written means the same to a reader of YAML 1.1 and of 1.2: a string that either would
+ * take for a number, a time, a truth or nothing stands in quotes, with the escapes of JSON.
  */
 #ifndef RIPSTOP_CLI_PUT_YAML_H
 #define RIPSTOP_CLI_PUT_YAML_H
