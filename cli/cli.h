@@ -91,6 +91,9 @@ struct cli_options {
 	const char *cluster_cidr;
 	enum cli_by by;
 	const char *port; /* NULL: every port */
+	const char *against; /* of diff: a folder, "live", or NULL */
+	const char *traffic; /* a file of flow records */
+	bool show_all;
 	bool watch;
 	int interval_ms; /* of -w; 0: not given */
 	enum cli_progress progress;
@@ -165,6 +168,9 @@ int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_matrix(struct cli_run *r);
+int cli_cmd_diff(struct cli_run *r);
+int cli_cmd_simulate(struct cli_run *r);
+int cli_cmd_test(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 
@@ -191,6 +197,7 @@ int cli_cmd_help(struct cli_run *r);
 #define CLI_F_TOP 0x40000u
 #define CLI_F_LOCAL 0x80000u /* doctor, ipam */
 #define CLI_F_SORT 0x100000u
+#define CLI_F_WHATIF 0x200000u /* --traffic, --all */
 #define CLI_F_LIST                                                                               \
 	(CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | \
 	 CLI_F_WATCH)

@@ -38,6 +38,15 @@ const struct cli_command cli_commands[] = {
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_DOT) | CLI_FORM(CLI_SVG) |
 		  CLI_FORM(CLI_HTML),
 	  cli_cmd_matrix },
+	{ "diff", "", "what a change of manifests opens and closes, before it is applied",
+	  "-f is put over what is live, or compared as it stands with --against FOLDER. A pair is\n"
+	  "lost, gained or changed; with --traffic those that are in use come first. Pods and\n"
+	  "workloads that are on one side only are listed apart.\n"
+	  "Exit code 0 when nothing differs, 1 when something does.",
+	  "ripstop diff -f new/ --against k8s/", 0, 0,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES | CLI_F_DIFF |
+		  CLI_F_WHATIF,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_diff },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,

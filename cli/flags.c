@@ -176,6 +176,24 @@ static bool set_port(struct cli_options *o, const char *v)
 	return *v != '\0';
 }
 
+static bool set_against(struct cli_options *o, const char *v)
+{
+	o->against = v;
+	return *v != '\0';
+}
+
+static bool set_traffic(struct cli_options *o, const char *v)
+{
+	o->traffic = v;
+	return *v != '\0';
+}
+
+static bool set_show_all(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->show_all = true;
+}
+
 static bool set_watch(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -212,8 +230,14 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "cluster-cidr", "CIDR[,CIDR]",
 	  "the cluster's pod ranges, where pods without an address stand (10.244.0.0/16)",
 	  "ripstop matrix -f k8s/ --cluster-cidr 10.0.0.0/8", CLI_F_FILES, set_cluster_cidr },
-	{ 0, "by", "pod|workload|ns", "what a row and a column stand for (workload)",
-	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX, set_by },
+	{ 0, "by", "pod|workload|ns", "what is put together as one (workload)",
+	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX | CLI_F_WHATIF, set_by },
+	{ 0, "against", "live|PATH", "what -f is compared with (live: what the agent or cluster has)",
+	  "ripstop diff -f new/ --against k8s/", CLI_F_DIFF, set_against },
+	{ 0, "traffic", "FILE", "flow records as JSON Lines (Hubble's field names): what is in use",
+	  "ripstop diff -f new/ --traffic flows.jsonl", CLI_F_WHATIF, set_traffic },
+	{ 0, "all", NULL, "every pair, not only the first of a section",
+	  "ripstop diff -f new/ --against k8s/ --all", CLI_F_WHATIF, set_show_all },
 	{ 0, "port", "PORT", "judge this port only: 5432, tcp/5432, udp/53, http, tcp/1-1024, icmp",
 	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",

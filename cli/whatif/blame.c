@@ -154,7 +154,8 @@ static void blame_isolation(const struct witness *x, const struct rs_ir_group *g
 /* A rule that allows it on the open side only. */
 static void blame_rule(const struct witness *x, const struct rs_ir_rule *r, struct blame *out)
 {
-	static const char *const lost[] = { "%s/%s %s[%u] allowed it", "gone: %s/%s %s[%u] allowed it",
+	static const char *const lost[] = { "%s/%s %s[%u] allowed it",
+					    "gone: %s/%s %s[%u] allowed it",
 					    "changed: %s/%s, whose %s[%u] allowed it",
 					    "%s/%s %s[%u] no longer matches: labels differ" };
 	static const char *const gained[] = { "new: %s/%s %s[%u] allows it",
@@ -189,8 +190,7 @@ static void blame_half(const struct witness *x, enum rs_ir_dir dir, const struct
 		blame_rule(x, &ir->rules[open->rule], out);
 		return;
 	}
-	end = rs_asprintf("%s of %s", dir == RS_DIR_IN ? "ingress" : "egress",
-			  s->v[subject].text);
+	end = rs_asprintf("%s of %s", dir == RS_DIR_IN ? "ingress" : "egress", s->v[subject].text);
 	g = rs_ir_group(whatif_ir(x->w, x->closed), dir, closed->group);
 	if (g)
 		blame_isolation(x, g, end, out);

@@ -179,8 +179,7 @@ static char *ranges_text(const struct cli_world *cw)
 	size_t i;
 
 	for (i = 0; i < cw->w.n_pod_ranges; i++)
-		rs_strbuf_printf(&b, "%s%s", i ? "," : "",
-				 rs_cidr_str(&cw->w.pod_ranges[i], text));
+		rs_strbuf_printf(&b, "%s%s", i ? "," : "", rs_cidr_str(&cw->w.pod_ranges[i], text));
 	return b.len ? rs_strbuf_steal(&b) : NULL;
 }
 
@@ -207,6 +206,8 @@ static int put_over(const struct cli_world_paths *paths, const struct cli_world 
 	if (rc < 0)
 		return rc;
 	(*out)->n_files = n_files;
+	(*out)->from = paths->n == 1 ? rs_strdup(paths->v[0])
+				     : rs_asprintf("%s and %zu more", paths->v[0], paths->n - 1);
 	settle_labels(*out);
 	return 0;
 }

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* pairtext.c - the ports of a pair in words and in JSON. */
+/* pairtext.c - the ports of a pair in words. */
 #include "cli/whatif/whatif.h"
-
-#include <string.h>
-
-#include "base/jsonio.h"
-#include "policy/words.h"
 
 void pair_families(const struct pair *p, int sides, bool use[FAMILIES])
 {
@@ -54,19 +49,4 @@ char *pair_ports_text(struct whatif *w, const struct pair *p, enum side side)
 		rs_strbuf_printf(&b, "%s%s %s", b.len ? "; " : "", names[f], text);
 	}
 	return rs_strbuf_steal(&b);
-}
-
-struct json_object *ports_json(struct whatif *w, uint32_t number)
-{
-	const struct rs_reach *r = portbook_get(whatif_book(w), number);
-	struct json_object *list = json_object_new_array();
-	size_t i;
-
-	for (i = 0; i < r->n; i++) {
-		rs_auto_strbuf b = { 0 };
-
-		rs_put_port_range(&b, r->v[i].proto, r->v[i].lo, r->v[i].hi);
-		json_object_array_add(list, json_object_new_string(rs_strbuf_str(&b)));
-	}
-	return list;
 }

@@ -73,8 +73,8 @@ static void tell_apart(struct subjects *s)
 		if (!same[i])
 			continue;
 		free(s->v[i].text);
-		s->v[i].text = rs_asprintf("%s/%s/%s", short_kind(s->v[i].kind), s->v[i].ns,
-					   s->v[i].name);
+		s->v[i].text =
+			rs_asprintf("%s/%s/%s", short_kind(s->v[i].kind), s->v[i].ns, s->v[i].name);
 	}
 }
 
@@ -84,8 +84,7 @@ static void sort(struct subjects *s)
 		qsort(s->v, s->n, sizeof(*s->v), by_text);
 }
 
-void subjects_collect(struct cli_world *const worlds[SIDES], enum cli_by by,
-		      struct subjects *out)
+void subjects_collect(struct cli_world *const worlds[SIDES], enum cli_by by, struct subjects *out)
 {
 	struct rs_intern known = { 0 };
 	size_t i, k;
@@ -93,7 +92,8 @@ void subjects_collect(struct cli_world *const worlds[SIDES], enum cli_by by,
 
 	for (side = 0; side < SIDES; side++)
 		for (i = 0; worlds[side] && i < worlds[side]->n_ends; i++) {
-			uint32_t n = find_or_add(out, &known, subject_of(&worlds[side]->ends[i], by));
+			uint32_t n =
+				find_or_add(out, &known, subject_of(&worlds[side]->ends[i], by));
 
 			*rs_vec_push(&out->v[n].ends[side]) = (uint32_t)i;
 		}

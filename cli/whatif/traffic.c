@@ -13,6 +13,19 @@
 #define MAX_LINE (256 * 1024)
 #define MAX_DEPTH 32
 
+int traffic_check(const struct cli_run *r)
+{
+	size_t i;
+
+	for (i = 0; r->opt.traffic && i < r->opt.n_files; i++)
+		if (!strcmp(r->opt.traffic, "-") && !strcmp(r->opt.files[i], "-")) {
+			cli_error("give one of them a file",
+				  "-f - and --traffic - both read standard input");
+			return CLI_USAGE;
+		}
+	return 0;
+}
+
 /* ---- one record ------------------------------------------------------------------------------ */
 
 static const char *text_or_null(struct json_object *o, const char *key)

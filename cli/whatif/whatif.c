@@ -34,7 +34,7 @@ struct half {
 	const struct rs_ir *ir;
 	struct rs_intern keys, kinds, sets;
 	struct rs_reach_table *table;
-	uint32_t *of_end; /* kind of each endpoint */
+	uint32_t *of_end;    /* kind of each endpoint */
 	struct rs_u32s book; /* a number of the table to one of the book */
 	/* of the row at hand */
 	uint32_t *row[FAMILIES]; /* by key */
@@ -52,8 +52,8 @@ struct whatif {
 	struct portbook *book;
 	struct half half[SIDES];
 	int sides;
-	struct rs_intern folds;	  /* struct fold */
-	struct rs_u32s members;	  /* of each fold: how many compared subjects */
+	struct rs_intern folds; /* struct fold */
+	struct rs_u32s members; /* of each fold: how many compared subjects */
 	uint64_t counts[CHANGES];
 	uint8_t *found;	 /* by fold: bits of the changes that it has as a client */
 	uint32_t row;	 /* the client fold of the row at hand */
@@ -148,9 +148,8 @@ static uint32_t set_of(struct whatif *w, enum side side, const struct subject *s
 	for (i = 0; i < s->ends[side].n; i++) {
 		uint32_t end = s->ends[side].v[i];
 
-		*rs_vec_push(&v) = (struct member){
-			h->of_end[end], is_lone(&h->world->ends[end], s, s->ends[side].n)
-		};
+		*rs_vec_push(&v) = (struct member){ h->of_end[end], is_lone(&h->world->ends[end], s,
+									    s->ends[side].n) };
 	}
 	if (v.n > 1)
 		qsort(v.v, v.n, sizeof(*v.v), member_cmp);
@@ -166,8 +165,7 @@ static uint32_t set_of(struct whatif *w, enum side side, const struct subject *s
 
 static void make_half(struct half *h)
 {
-	rs_autofree struct rs_reach_key *keys =
-		rs_new0(struct rs_reach_key, h->keys.by_id.n + 1);
+	rs_autofree struct rs_reach_key *keys = rs_new0(struct rs_reach_key, h->keys.by_id.n + 1);
 	size_t i, len, n = h->keys.by_id.n;
 	int f;
 
@@ -393,7 +391,7 @@ static void make_row(struct whatif *w, uint32_t client)
 		w->change[i] = c.outside && s.outside
 				       ? CLOSED
 				       : compare(&w->half[BEFORE].ports[s.set[BEFORE]],
-						   &last->ports[s.set[w->sides - 1]]);
+						 &last->ports[s.set[w->sides - 1]]);
 	}
 	w->self = c.outside ? CLOSED : compare(&w->half[BEFORE].self, &last->self);
 }
@@ -457,8 +455,8 @@ static void pair_of_row(const struct whatif *w, uint32_t from, uint32_t to, stru
 	*out = (struct pair){ .from = from, .to = to };
 	out->change = from == to ? w->self : w->change[w->subjects.v[to].fold];
 	for (side = 0; side < w->sides; side++)
-		out->ports[side] = from == to ? w->half[side].self
-					      : w->half[side].ports[s.set[side]];
+		out->ports[side] =
+			from == to ? w->half[side].self : w->half[side].ports[s.set[side]];
 }
 
 void whatif_walk(struct whatif *w, unsigned int wanted,

@@ -146,8 +146,8 @@ void pair_families(const struct pair *p, int sides, bool use[FAMILIES]);
 /* "tcp/80,443", "any", "none"; "tcp/80 (some pods)" where its pods differ, "IPv4 tcp/80; IPv6 none"
  * where the families do. Allocated. */
 char *pair_ports_text(struct whatif *w, const struct pair *p, enum side side);
-/* ["tcp/80", "tcp/443"] of a number of the book. */
-struct json_object *ports_json(struct whatif *w, uint32_t number);
+/* {"text", "kind", "namespace", "name"}, of the outside "ranges". */
+struct json_object *subject_json(const struct subject *s);
 
 /* Why a pair differs. */
 struct blame {
@@ -195,6 +195,9 @@ struct record_counts {
  * in a record is borrowed until each() returns. */
 int traffic_read(const char *path, void (*each)(void *ctx, const struct record *r), void *ctx,
 		 struct record_counts *counts, struct rs_err *err);
+
+/* Standard input cannot be records and manifests at once: 0, or an exit code after it was told. */
+int traffic_check(const struct cli_run *r);
 
 /* Who the ends of records are, in one world. */
 struct lookup;
