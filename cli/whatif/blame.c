@@ -47,7 +47,8 @@ static size_t looked_at(const struct subject *s, enum side side)
 	return n < MAX_LOOK ? n : MAX_LOOK;
 }
 
-static bool find_ends(struct witness *x, enum side side)
+/* Some two ends of that side. */
+static bool find_any(struct witness *x, enum side side)
 {
 	const struct subjects *s = whatif_subjects(x->w);
 	size_t i, k;
@@ -57,6 +58,44 @@ static bool find_ends(struct witness *x, enum side side)
 			if (judge(x, side, i, k))
 				return true;
 	return false;
+}
+
+/* The place of an endpoint of the closed side among those of the open side; SIZE_MAX: none. */
+static size_t same_end(const struct witness *x, const struct subject *s, size_t i)
+{
+	const struct cli_world *from = whatif_world(x->w, x->closed);
+	const struct cli_world *to = whatif_world(x->w, x->open);
+	const struct cli_endpoint *e, *found;
+	size_t k;
+
+	if (s->outside)
+		return i;
+	e = &from->ends[s->ends[x->closed].v[i]];
+	found = cli_world_endpoint(to, e->ns, e->name);
+	for (k = 0; found && k < s->ends[x->open].n; k++)
+		if (s->ends[x->open].v[k] == (size_t)(found - to->ends))
+			return k;
+	return SIZE_MAX;
+}
+
+/* Two ends that are the same on both sides and of which the difference is true. */
+static bool find_same(struct witness *x)
+{
+	const struct subjects *s = whatif_subjects(x->w);
+	const struct subject *c = &s->v[x->pair->from], *d = &s->v[x->pair->to];
+	size_t i, k;
+
+	for (i = 0; i < looked_at(c, x->closed); i++)
+		for (k = 0; k < looked_at(d, x->closed); k++)
+			if (judge(x, x->closed, i, k) &&
+			    judge(x, x->open, same_end(x, c, i), same_end(x, d, k)))
+				return true;
+	return false;
+}
+
+static bool find_ends(struct witness *x)
+{
+	return find_same(x) || (find_any(x, x->open) && find_any(x, x->closed));
 }
 
 /* ---- policies on both sides ------------------------------------------------------------------ */
@@ -210,7 +249,7 @@ static bool find_port(struct witness *x)
 
 		if (use[f] && (portbook_beyond(book, o->any[f], c->any[f], icmp, &x->port) ||
 			       portbook_beyond(book, o->all[f], c->all[f], icmp, &x->port)))
-			return find_ends(x, x->open) && find_ends(x, x->closed);
+			return find_ends(x);
 	}
 	return false;
 }

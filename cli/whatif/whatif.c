@@ -34,7 +34,9 @@ struct half {
 	const struct rs_ir *ir;
 	struct rs_intern keys, kinds, sets;
 	struct rs_reach_table *table;
-	uint32_t *of_end;    /* kind of each endpoint */
+	uint32_t *of_end; /* kind of each endpoint */
+	struct kind *all_kinds;
+	struct set *all_sets;
 	struct rs_u32s book; /* a number of the table to one of the book */
 	/* of the row at hand */
 	uint32_t *row[FAMILIES]; /* by key */
@@ -53,6 +55,7 @@ struct whatif {
 	struct half half[SIDES];
 	int sides;
 	struct rs_intern folds; /* struct fold */
+	struct fold *all_folds;
 	struct rs_u32s members; /* of each fold: how many compared subjects */
 	uint64_t counts[CHANGES];
 	uint8_t *found;	 /* by fold: bits of the changes that it has as a client */
@@ -171,6 +174,15 @@ static void make_half(struct half *h)
 
 	for (i = 0; i < n; i++)
 		memcpy(&keys[i], rs_intern_key(&h->keys, (uint32_t)i, &len), sizeof(keys[i]));
+	h->all_kinds = rs_new0(struct kind, h->kinds.by_id.n + 1);
+	for (i = 0; i < h->kinds.by_id.n; i++)
+		memcpy(&h->all_kinds[i], rs_intern_key(&h->kinds, (uint32_t)i, &len),
+		       sizeof(struct kind));
+	h->all_sets = rs_new0(struct set, h->sets.by_id.n + 1);
+	for (i = 0; i < h->sets.by_id.n; i++) {
+		h->all_sets[i].v = rs_intern_key(&h->sets, (uint32_t)i, &len);
+		h->all_sets[i].n = len / sizeof(struct member);
+	}
 	h->table = rs_reach_table_new(h->ir, keys, n);
 	for (f = 0; f < FAMILIES; f++)
 		h->row[f] = rs_new0(uint32_t, n + 1);
@@ -201,6 +213,13 @@ static void make_folds(struct whatif *w)
 			rs_vec_push(&w->members);
 		w->members.v[s->fold]++;
 	}
+	w->all_folds = rs_new0(struct fold, w->members.n + 1);
+	for (i = 0; i < w->members.n; i++) {
+		size_t len;
+
+		memcpy(&w->all_folds[i], rs_intern_key(&w->folds, (uint32_t)i, &len),
+		       sizeof(struct fold));
+	}
 	w->found = rs_new0(uint8_t, w->members.n + 1);
 	w->change = rs_new0(uint8_t, w->members.n + 1);
 	w->row = UINT32_MAX;
@@ -216,6 +235,8 @@ static void half_free(struct half *h)
 	rs_reach_table_free(h->table);
 	rs_vec_free(&h->book);
 	free(h->of_end);
+	free(h->all_kinds);
+	free(h->all_sets);
 	free(h->ports);
 	for (f = 0; f < FAMILIES; f++)
 		free(h->row[f]);
@@ -233,6 +254,7 @@ void whatif_free(struct whatif *w)
 	portbook_free(w->book);
 	rs_intern_free(&w->folds);
 	rs_vec_free(&w->members);
+	free(w->all_folds);
 	free(w->found);
 	free(w->change);
 	free(w);
@@ -289,31 +311,16 @@ static inline void add_ports(struct whatif *w, struct ports *p, int f, uint32_t 
 	}
 }
 
-static inline const struct kind *kind_at(const struct half *h, uint32_t kind)
-{
-	size_t len;
-
-	return rs_intern_key(&h->kinds, kind, &len);
-}
-
-static struct set set_at(const struct half *h, uint32_t set)
-{
-	size_t len;
-	const struct member *v = rs_intern_key(&h->sets, set, &len);
-
-	return (struct set){ v, len / sizeof(*v) };
-}
-
 /* One client kind of the row against the members of a set. not_self: leave its lone self out. */
 static void add_set(struct whatif *w, struct half *h, const struct member *client, struct set set,
 		    bool not_self, struct ports *p)
 {
-	const struct kind *c = kind_at(h, client->kind);
+	const struct kind *c = &h->all_kinds[client->kind];
 	size_t i;
 	int f;
 
 	for (i = 0; i < set.n; i++) {
-		const struct kind *s = kind_at(h, set.v[i].kind);
+		const struct kind *s = &h->all_kinds[set.v[i].kind];
 
 		if (not_self && client->lone && client->kind == set.v[i].kind)
 			continue;
@@ -325,20 +332,20 @@ static void add_set(struct whatif *w, struct half *h, const struct member *clien
 
 static void half_row(struct whatif *w, struct half *h, uint32_t client_set)
 {
-	struct set clients = set_at(h, client_set);
+	struct set clients = h->all_sets[client_set];
 	size_t i, k, n = h->sets.by_id.n;
 	int f;
 
 	memset(h->ports, 0, n * sizeof(*h->ports));
 	memset(&h->self, 0, sizeof(h->self));
 	for (i = 0; i < clients.n; i++) {
-		const struct kind *c = kind_at(h, clients.v[i].kind);
+		const struct kind *c = &h->all_kinds[clients.v[i].kind];
 
 		for (f = 0; f < FAMILIES; f++)
 			if (c->key[f] != NO_KEY)
 				fill_row(w, h, c->key[f], h->row[f]);
 		for (k = 0; k < n; k++)
-			add_set(w, h, &clients.v[i], set_at(h, (uint32_t)k), false, &h->ports[k]);
+			add_set(w, h, &clients.v[i], h->all_sets[k], false, &h->ports[k]);
 		add_set(w, h, &clients.v[i], clients, true, &h->self);
 	}
 }
@@ -364,19 +371,10 @@ static enum change compare(const struct ports *b, const struct ports *a)
 	return !is ? LOST : !was ? GAINED : CHANGED;
 }
 
-static struct fold fold_at(const struct whatif *w, uint32_t fold)
-{
-	struct fold f;
-	size_t len;
-
-	memcpy(&f, rs_intern_key(&w->folds, fold, &len), sizeof(f));
-	return f;
-}
-
 static void make_row(struct whatif *w, uint32_t client)
 {
 	const struct half *last = &w->half[w->sides - 1];
-	struct fold c = fold_at(w, client);
+	struct fold c = w->all_folds[client];
 	uint32_t i;
 	int side;
 
@@ -386,7 +384,7 @@ static void make_row(struct whatif *w, uint32_t client)
 	for (side = 0; side < w->sides; side++)
 		half_row(w, &w->half[side], c.set[side]);
 	for (i = 0; i < w->members.n; i++) {
-		struct fold s = fold_at(w, i);
+		struct fold s = w->all_folds[i];
 
 		w->change[i] = c.outside && s.outside
 				       ? CLOSED
@@ -449,7 +447,7 @@ int whatif_new(struct cli_world *const worlds[SIDES], enum cli_by by, struct wha
 
 static void pair_of_row(const struct whatif *w, uint32_t from, uint32_t to, struct pair *out)
 {
-	struct fold s = fold_at(w, w->subjects.v[to].fold);
+	struct fold s = w->all_folds[w->subjects.v[to].fold];
 	int side;
 
 	*out = (struct pair){ .from = from, .to = to };
