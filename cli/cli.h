@@ -76,6 +76,7 @@ struct cli_options {
 	bool recursive;
 	const char *cluster_cidr;
 	bool watch;
+	const char *root; /* doctor's */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
 };
@@ -139,6 +140,7 @@ int cli_cmd_pods(struct cli_run *r);
 int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
+int cli_cmd_doctor(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 

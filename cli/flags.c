@@ -117,6 +117,12 @@ static bool set_watch(struct cli_options *o, const char *v)
 	return o->watch = true;
 }
 
+static bool set_root(struct cli_options *o, const char *v)
+{
+	o->root = v;
+	return *v != '\0';
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -147,6 +153,8 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop matrix -f k8s/ --cluster-cidr 10.0.0.0/8", CLI_F_FILES, set_cluster_cidr },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
+	{ 0, "root", "DIR", "look at the machine whose files lie there, not at this one",
+	  "ripstop doctor --root /mnt", CLI_F_LOCAL, set_root },
 	{ 0, "socket", "PATH", "control socket of the agent (/run/ripstop/agent.sock)",
 	  "ripstop status --socket /tmp/n1/agent.sock", CLI_F_AGENT, set_socket },
 	{ 0, "timeout", "SECONDS", "how long to wait for the agent (5; also 500ms)",

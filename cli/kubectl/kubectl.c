@@ -155,6 +155,11 @@ static int run_verb(struct cli_run *r)
 
 	if (is_about_a_pod(r->cmd))
 		return r->cmd->run(r);
+	if (r->cmd->run == cli_cmd_doctor) {
+		cli_error("run `ripstop doctor` on the node itself: a container does not see it",
+			  "doctor looks at the machine that it runs on");
+		return CLI_USAGE;
+	}
 	if (kube_find_agents(r, r->opt.node, &k->agents, &k->none) == 0)
 		kube_answer_clear(&k->none);
 	if (!k->none.code && !r->opt.node)
