@@ -16,8 +16,6 @@ rs_op_fn rs_op_objects;							       /* ops_objects.c */
 
 /* {"apiVersion", "kind", "metadata": {...}} of every object that the command line prints. */
 struct json_object *rs_op_object(struct rs_agent *a, const char *kind);
-/* ["a", "b"] */
-struct json_object *rs_op_strings(char *const *v, size_t n);
 /* "pod operand": [NS/]NAME or pod/NS/NAME; ns defaults to def. Fills copies. */
 int rs_operand_pod(const char *text, const char *def, char **ns, char **name, struct rs_err *err);
 /* -ENOENT with the namespaces in which a pod of that name is, as the hint. */
