@@ -84,7 +84,7 @@ struct cli_options {
 	const char *cluster_cidr;
 	bool watch;
 	const char *root; /* doctor's */
-	int interval_ms; /* of -w; 0: not given */
+	int interval_ms;  /* of -w; 0: not given */
 	enum cli_progress progress;
 	bool ascii;
 	const char *sort_by;	     /* a column's name */
