@@ -66,6 +66,13 @@ enum cli_progress {
 	CLI_PROGRESS_NONE,
 };
 
+/* What a row of a matrix stands for. */
+enum cli_by {
+	CLI_BY_WORKLOAD,
+	CLI_BY_POD,
+	CLI_BY_NS,
+};
+
 struct cli_options {
 	const char *namespace;
 	bool all_namespaces;
@@ -82,6 +89,8 @@ struct cli_options {
 	size_t n_files;
 	bool recursive;
 	const char *cluster_cidr;
+	enum cli_by by;
+	const char *port; /* NULL: every port */
 	bool watch;
 	const char *root; /* doctor's */
 	int interval_ms;  /* of -w; 0: not given */
@@ -157,6 +166,7 @@ int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_doctor(struct cli_run *r);
+int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 
