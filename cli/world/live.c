@@ -50,9 +50,14 @@ static int take_items(struct reading *g, struct json_object *page)
 	rs_auto_err err = { 0 };
 
 	for (size_t i = 0; i < cli_count(page, "items"); i++) {
+		uint64_t before = rs_store_revision(g->out->store);
+
 		if (rs_decode_encoded(g->out->store, "agent", json_object_array_get_idx(items, i),
 				      &err) < 0)
 			return unusable(rs_err_str(&err));
+		/* A world that lacks an object would be another one. */
+		if (rs_store_revision(g->out->store) == before)
+			return unusable("an object cannot be read");
 	}
 	g->n_closed += cli_count(page, "closed");
 	return 0;
