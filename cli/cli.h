@@ -95,7 +95,8 @@ struct cli_options {
 	const char *traffic; /* a file of flow records */
 	bool show_all;
 	bool watch;
-	int interval_ms; /* of -w; 0: not given */
+	const char *root; /* doctor's */
+	int interval_ms;  /* of -w; 0: not given */
 	enum cli_progress progress;
 	bool ascii;
 	const char *sort_by;	     /* a column's name */
@@ -167,6 +168,7 @@ int cli_cmd_pods(struct cli_run *r);
 int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
+int cli_cmd_doctor(struct cli_run *r);
 int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_diff(struct cli_run *r);
 int cli_cmd_simulate(struct cli_run *r);

@@ -27,6 +27,14 @@ const struct cli_command cli_commands[] = {
 	  "ripstop explain shop/web shop/db-0 5432", 3, 3,
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_WATCH,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_explain },
+	{ "doctor", "",
+	  "is this machine as Ripstop needs it: kernel, CNI, sysctls, other rules, agent",
+	  "Reads only, runs no program and needs no agent. Each line says what was found; one "
+	  "that\n"
+	  "is not ok says why it matters and what to do. -o wide gives the reason of every line.\n"
+	  "Exit code 0 when nothing must be mended, 1 when a line says fail.",
+	  "ripstop doctor", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_LOCAL,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_doctor },
 	{ "matrix", "", "who reaches whom: all against all, and from and to the world outside",
 	  "Rows are clients, columns servers. Without --port a cell says whether all ports are\n"
 	  "open, some or none; -o wide says which. With -n NAMESPACE the others are one row each.\n"

@@ -200,6 +200,12 @@ static bool set_watch(struct cli_options *o, const char *v)
 	return o->watch = true;
 }
 
+static bool set_root(struct cli_options *o, const char *v)
+{
+	o->root = v;
+	return *v != '\0';
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -242,6 +248,8 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
+	{ 0, "root", "DIR", "look at the machine whose files lie there, not at this one",
+	  "ripstop doctor --root /mnt", CLI_F_LOCAL, set_root },
 	{ 0, "interval", "SECONDS", "with -w: how long from one answer to the next (2; also 500ms)",
 	  "ripstop pods -w --interval 10", CLI_F_WATCH, set_interval },
 	{ 0, "socket", "PATH", "control socket of the agent (/run/ripstop/agent.sock)",

@@ -37,17 +37,11 @@ static const struct {
 			  "the backends of Services but by their selectors" },
 };
 
-struct taker {
-	struct cli_live *out;
-	enum part part;
-	struct json_object *list; /* of a kind that the store does not hold */
-};
-
 static int take(void *arg, enum rs_split_part part, const char *text, size_t len,
 		struct rs_err *err)
 {
 	rs_autojson struct json_object *o = NULL;
-	struct taker *t = arg;
+	struct cli_live *out = arg;
 	int rc;
 
 	if (part == RS_SPLIT_REST)
@@ -55,16 +49,12 @@ static int take(void *arg, enum rs_split_part part, const char *text, size_t len
 	rc = rs_json_parse(text, len, MAX_DEPTH, &o, err);
 	if (rc < 0)
 		return rc;
-	t->out->n_objects++;
-	if (!t->list)
-		return rs_decode_json(t->out->store, "kubectl", o, RS_ADMIT_LENIENT, err);
-	json_object_array_add(t->list, rs_steal_ptr(&o));
-	return 0;
+	return rs_decode_json_with(out->store, out->x, "kubectl", o, RS_ADMIT_LENIENT, err);
 }
 
-static int split(struct taker *t, const struct rs_strbuf *text, struct rs_err *err)
+static int split(struct cli_live *out, const struct rs_strbuf *text, struct rs_err *err)
 {
-	struct rs_split *s = rs_split_new(RS_SPLIT_LIST, take, t);
+	struct rs_split *s = rs_split_new(RS_SPLIT_LIST, take, out);
 	int rc = rs_split_feed(s, rs_strbuf_str(text), text->len, err);
 
 	if (rc == 0)
@@ -76,14 +66,11 @@ static int split(struct taker *t, const struct rs_strbuf *text, struct rs_err *e
 /* What kubectl said of one kind. Without a right to Services or Nodes the rest still tells much. */
 static int take_part(struct cli_live *out, enum part part, const struct kube_child *c)
 {
-	struct taker t = { .out = out, .part = part };
 	struct kube_answer a = { 0 };
 	rs_auto_err err = { 0 };
 	int code;
 
-	if (part == PART_SERVICES || part == PART_SLICES)
-		t.list = json_object_new_array();
-	if (!kube_failed(c, false, &a) && split(&t, &c->out, &err) < 0)
+	if (!kube_failed(c, false, &a) && split(out, &c->out, &err) < 0)
 		kube_refuse(&a, CLI_NO_AGENT,
 			    rs_asprintf("kubectl's %s cannot be used: %s", parts[part].resource,
 					rs_err_str(&err)),
@@ -95,11 +82,8 @@ static int take_part(struct cli_live *out, enum part part, const struct kube_chi
 	} else if (code) {
 		kube_tell(&a, NULL);
 	} else if (part == PART_SERVICES) {
-		out->services = rs_steal_ptr(&t.list);
-	} else if (part == PART_SLICES) {
-		out->slices = rs_steal_ptr(&t.list);
+		out->knows_services = true;
 	}
-	json_object_put(t.list);
 	kube_answer_clear(&a);
 	return code;
 }
@@ -111,17 +95,6 @@ static void question(const struct cli_run *r, enum part part, struct kube_child 
 	if (parts[part].in_namespaces)
 		kube_word(c, "-A");
 	c->max_out = MAX_KIND;
-}
-
-/* Of all Nodes, as the agents read it. */
-static void take_ranges(struct cli_live *out)
-{
-	size_t n;
-	const struct rs_node *const *v = rs_store_nodes(out->store, &n);
-
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < v[i]->n_pod_cidrs; k++)
-			*rs_vec_push(&out->pod_ranges) = v[i]->pod_cidrs[k];
 }
 
 static char *name_of_cluster(const struct cli_run *r)
@@ -143,6 +116,7 @@ int kube_live(struct cli_run *r, struct cli_live *out)
 	kube_spawn(c, PARTS, r->kube->deadline);
 	out->origin = "kubectl";
 	out->store = rs_store_new();
+	out->x = rs_extras_new();
 	for (int p = 0; p < PARTS; p++) {
 		if (code == 0)
 			code = take_part(out, (enum part)p, &c[p]);
@@ -150,7 +124,6 @@ int kube_live(struct cli_run *r, struct cli_live *out)
 	}
 	for (int k = 0; k < RS_KINDS; k++)
 		rs_store_set_synced(out->store, (enum rs_kind)k, true);
-	take_ranges(out);
 	out->from = name_of_cluster(r);
 	return code;
 }

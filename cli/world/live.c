@@ -8,14 +8,14 @@
 
 /* How often it is begun again because something changed between two pages. */
 #define TRIES 10
+#define MAX_RANGES 500
 
 void cli_live_clear(struct cli_live *l)
 {
 	free(l->from);
 	rs_store_free(l->store);
-	rs_vec_free(&l->pod_ranges);
-	json_object_put(l->services);
-	json_object_put(l->slices);
+	rs_extras_free(l->x);
+	free(l->pod_ranges);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -50,10 +50,14 @@ static int take_items(struct reading *g, struct json_object *page)
 	rs_auto_err err = { 0 };
 
 	for (size_t i = 0; i < cli_count(page, "items"); i++) {
+		uint64_t before = rs_store_revision(g->out->store);
+
 		if (rs_decode_encoded(g->out->store, "agent", json_object_array_get_idx(items, i),
 				      &err) < 0)
 			return unusable(rs_err_str(&err));
-		g->out->n_objects++;
+		/* A world that lacks an object would be another one. */
+		if (rs_store_revision(g->out->store) == before)
+			return unusable("an object cannot be read");
 	}
 	g->n_closed += cli_count(page, "closed");
 	return 0;
@@ -75,19 +79,19 @@ static int take_page(struct reading *g, struct json_object *page, char **after)
 	return g->stale ? 0 : take_items(g, page);
 }
 
-static int take_ranges(struct cli_live *l, struct json_object *page)
+/* More of them than --cluster-cidr takes are those of Nodes anyway. */
+static void take_ranges(struct cli_live *l, struct json_object *page)
 {
 	struct json_object *list = rs_json_get(page, "podRanges");
+	size_t n = cli_count(page, "podRanges");
+	rs_auto_strbuf b = { 0 };
 
-	for (size_t i = 0; !l->pod_ranges.n && i < cli_count(page, "podRanges"); i++) {
+	for (size_t i = 0; i < n && n < MAX_RANGES; i++) {
 		const char *text = json_object_get_string(json_object_array_get_idx(list, i));
-		struct rs_cidr c;
 
-		if (!text || rs_cidr_parse(text, &c, NULL, NULL) < 0)
-			return unusable("a pod range is no CIDR");
-		*rs_vec_push(&l->pod_ranges) = c;
+		rs_strbuf_printf(&b, "%s%s", b.len ? "," : "", text ? text : "?");
 	}
-	return 0;
+	l->pod_ranges = b.len ? rs_strbuf_steal(&b) : NULL;
 }
 
 /* Where the objects are a folder's, the namespaces that it only uses exist too. */
@@ -116,9 +120,8 @@ static int read_kind(struct reading *g, enum rs_kind kind)
 		if (code == 0)
 			code = take_page(g, page, &after);
 		if (code == 0 && !g->stale && kind == RS_KIND_NODE && !after) {
-			code = take_ranges(g->out, page);
-			if (code == 0)
-				finish(g->out, page);
+			take_ranges(g->out, page);
+			finish(g->out, page);
 		}
 	} while (code == 0 && after && !g->stale);
 	return code;
@@ -133,6 +136,7 @@ static int read_all(struct reading *g)
 
 	g->out->origin = "agent";
 	g->out->store = rs_store_new();
+	g->out->x = rs_extras_new();
 	for (size_t i = 0; i < RS_ARRAY_SIZE(order) && code == 0 && !g->stale; i++)
 		code = read_kind(g, order[i]);
 	return code;

@@ -3,26 +3,23 @@
  * live.h - the live halves of cli_world_open(): the objects as somebody holds them now.
  *
  * `ripstop` reads them from the agent of this node (live.c), `kubectl ripstop` from the cluster by
- * kubectl (kubectl/kubelive.c); cli_self.live says which. Both give a store as if it had been read
- * from files, and what no agent knows: Services and EndpointSlices.
+ * kubectl (kubectl/kubelive.c); cli_self.live says which. Both give what files give: a store and,
+ * where somebody could tell, Services and EndpointSlices.
  */
 #ifndef RIPSTOP_CLI_WORLD_LIVE_H
 #define RIPSTOP_CLI_WORLD_LIVE_H
 
-#include <ripstop/object.h>
+#include <ripstop/workload.h>
 
 #include "cli/cli.h"
-
-struct cli_ranges rs_vec(struct rs_cidr);
 
 struct cli_live {
 	const char *origin; /* "agent", "kubectl" */
 	char *from;	    /* for people: "the agent of worker-1, generation 412" */
 	struct rs_store *store;
-	struct cli_ranges pod_ranges; /* of the cluster; none: not known */
-	struct json_object *services; /* array of Service objects; NULL: nobody could tell */
-	struct json_object *slices;   /* array of EndpointSlices; NULL likewise */
-	size_t n_objects;
+	struct rs_extras *x;
+	char *pod_ranges; /* of the cluster, "10.0.0.0/8,fd00::/48"; NULL: those of the Nodes */
+	bool knows_services;
 };
 
 /* 0, or an exit code after the error was told. Free with cli_live_clear() either way. */
