@@ -55,6 +55,14 @@ const struct cli_command cli_commands[] = {
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES | CLI_F_DIFF |
 		  CLI_F_WHATIF,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_diff },
+	{ "simulate", "", "who reaches whom by these manifests, without a cluster",
+	  "Clients that may open the same at a server, by the same rules, share a line. With\n"
+	  "--traffic the flows of a file of records are judged instead.\n"
+	  "Exit code 1 when one of those flows is denied.",
+	  "ripstop simulate -f k8s/", 0, 0,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES |
+		  CLI_F_WHATIF,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_simulate },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,
