@@ -63,6 +63,13 @@ const struct cli_command cli_commands[] = {
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES |
 		  CLI_F_WHATIF,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_simulate },
+	{ "test", "", "assertions about who reaches whom: allow or deny, each ok or FAIL",
+	  "-f names files of kind NetworkPolicyTest, and the manifests that they are about (or\n"
+	  "the file lists them under manifests:); without manifests it asks what is live.\n"
+	  "Exit code 0 when all pass, 1 when one fails, 6 when a file cannot be read.",
+	  "ripstop test -f tests.yaml -f k8s/", 0, 0,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES | CLI_F_TEST,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_JUNIT), cli_cmd_test },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,
