@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* simflows.c - flow records, each judged by one world. */
-#include "cli/whatif/judge.h"
+#include "cli/whatif/judgeflow.h"
 #include "cli/whatif/simulate.h"
 
 #include <string.h>

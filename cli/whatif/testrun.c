@@ -2,7 +2,7 @@
 /* testrun.c - assertions judged: every pair of pods that the operands mean, every port, every
  * family. */
 #include "cli/whatif/assert.h"
-#include "cli/whatif/judge.h"
+#include "cli/whatif/judgeflow.h"
 
 #include <errno.h>
 #include <string.h>

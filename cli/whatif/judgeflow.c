@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* judge.c - one flow in one world: the verdict, and why in a line. */
-#include "cli/whatif/judge.h"
+/* judgeflow.c - one flow in one world: the verdict, and why in a line. */
+#include "cli/whatif/judgeflow.h"
 
 #include <errno.h>
 #include <string.h>

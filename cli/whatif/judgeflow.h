@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* judge.h - one flow in one world: the verdict, and why in a line. For simulate --traffic and
+/* judgeflow.h - one flow in one world: the verdict, and why in a line. For simulate --traffic and
  * test. */
-#ifndef RIPSTOP_CLI_WHATIF_JUDGE_H
-#define RIPSTOP_CLI_WHATIF_JUDGE_H
+#ifndef RIPSTOP_CLI_WHATIF_JUDGEFLOW_H
+#define RIPSTOP_CLI_WHATIF_JUDGEFLOW_H
 
 #include "cli/whatif/whatif.h"
 
