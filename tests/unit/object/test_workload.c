@@ -151,9 +151,8 @@ static void faults_are_told_with_their_place(void **state)
 	    "f:4:44: Deployment default/a: spec.template.metadata.labels[app]: \"{{ x }}\" is "
 	    "template text: render it first (helm template)");
 	bad(APPS("StatefulSet", "A_b") "spec: {" TEMPLATE "}\n",
-	    "f:3:18: StatefulSet: metadata.name: \"A_b\" is not a DNS subdomain (lower case "
-	    "letters, "
-	    "digits, '-' and '.', at most 253)");
+	    "f:3:18: StatefulSet: metadata.name: \"A_b\" is not a DNS name (lower-case "
+	    "letters, digits, '-' and '.' inside)");
 	bad("apiVersion: apps/v1beta2\nkind: Deployment\nmetadata: {name: a}\n",
 	    "f:1:13: document: apiVersion: \"apps/v1beta2\" is not the apiVersion of a Deployment "
 	    "(apps/v1)");
@@ -220,9 +219,8 @@ static void service_faults(void **state)
 	bad(SVC("ports: [{port: 0}]"),
 	    "f:4:23: Service default/a: spec.ports[0].port: 0 is not a port (1..65535)");
 	bad(SVC("ports: [{port: 1, targetPort: 'A B'}]"),
-	    "f:4:38: Service default/a: spec.ports[0].targetPort: \"A B\" is not a port name (at "
-	    "most "
-	    "15 lower case letters, digits and '-', one letter at least)");
+	    "f:4:38: Service default/a: spec.ports[0].targetPort: \"A B\" is not a port name "
+	    "(lower-case letters, digits, single '-' inside)");
 	bad(SVC("ports: [null]"),
 	    "f:4:16: Service default/a: spec.ports[0]: null where a port is expected");
 }
