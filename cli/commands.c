@@ -34,6 +34,25 @@ const struct cli_command cli_commands[] = {
 	  "ripstop explain shop/web shop/db-0 5432", 3, 3,
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_WATCH | CLI_F_FILES,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_explain },
+	{ "doctor", "",
+	  "is this machine as Ripstop needs it: kernel, CNI, sysctls, other rules, agent",
+	  "Reads only, runs no program and needs no agent. Each line says what was found; one "
+	  "that\n"
+	  "is not ok says why it matters and what to do. -o wide gives the reason of every line.\n"
+	  "Exit code 0 when nothing must be mended, 1 when a line says fail.",
+	  "ripstop doctor", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_LOCAL,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_doctor },
+	{ "matrix", "", "who reaches whom: all against all, and from and to the world outside",
+	  "Rows are clients, columns servers. Without --port a cell says whether all ports are\n"
+	  "open, some or none; -o wide says which. With -n NAMESPACE the others are one row each.\n"
+	  "-o html makes one page that needs no network: look, filter, click a cell for its "
+	  "reason.",
+	  "ripstop matrix -f k8s/ -o html > reach.html", 0, 0,
+	  CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES |
+		  CLI_F_MATRIX,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_DOT) | CLI_FORM(CLI_SVG) |
+		  CLI_FORM(CLI_HTML),
+	  cli_cmd_matrix },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,

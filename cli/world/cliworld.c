@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/world/live.h"
 #include "cli/world/worldparts.h"
 
 RS_DEFINE_CLEANUP(cleanup_world, struct cli_world *, cli_world_free)
@@ -208,6 +209,34 @@ static void tell(const struct cli_world *cw)
 			 cw->n_skipped == 1 ? "" : "s", cw->skipped);
 }
 
+static int failed(int rc, const struct rs_err *err)
+{
+	cli_error(err->hint, "%s", rs_err_str(err));
+	return cli_world_code(rc);
+}
+
+static int open_live(struct cli_run *r, struct cli_world **out)
+{
+	struct cli_live live = { 0 };
+	rs_auto_err err = { 0 };
+	int code = cli_self.live(r, &live), rc;
+
+	if (code) {
+		cli_live_clear(&live);
+		return code;
+	}
+	rc = cli_world_make(rs_steal_ptr(&live.store), rs_steal_ptr(&live.x),
+			    r->opt.cluster_cidr ? r->opt.cluster_cidr : live.pod_ranges,
+			    live.origin, out, &err);
+	if (rc == 0) {
+		(*out)->from = rs_steal_ptr(&live.from);
+		(*out)->knows_services = live.knows_services;
+		tell(*out);
+	}
+	cli_live_clear(&live);
+	return rc < 0 ? failed(rc, &err) : 0;
+}
+
 int cli_world_open(struct cli_run *r, struct cli_world **out)
 {
 	struct cli_world_paths paths = {
@@ -220,16 +249,11 @@ int cli_world_open(struct cli_run *r, struct cli_world **out)
 	rs_auto_err err = { 0 };
 	int rc;
 
-	if (!paths.n) {
-		cli_error("name the manifests: -f FILE, -f FOLDER, or -f - for standard input",
-			  "%s reads files only", r->cmd->name);
-		return CLI_USAGE;
-	}
+	if (!paths.n)
+		return open_live(r, out);
 	rc = cli_world_files(&paths, out, &err);
-	if (rc < 0) {
-		cli_error(err.hint, "%s", rs_err_str(&err));
-		return cli_world_code(rc);
-	}
+	if (rc < 0)
+		return failed(rc, &err);
 	tell(*out);
 	return 0;
 }
