@@ -46,6 +46,15 @@ bool judge_alike(const struct cli_world *cw, const struct judge_end *src,
 	return src->end != UINT32_MAX && src->end == dst->end && cw->ends[src->end].is_template;
 }
 
+char *judge_port_text(uint8_t proto, uint16_t port)
+{
+	bool ports = proto == RS_PROTO_TCP || proto == RS_PROTO_UDP || proto == RS_PROTO_SCTP;
+	rs_auto_strbuf b = { 0 };
+
+	rs_put_port_range(&b, proto, ports ? port : 0, ports ? port : UINT16_MAX);
+	return rs_strbuf_steal(&b);
+}
+
 static struct rs_flow_end flow_end(const struct cli_world *cw, const struct judge_end *e,
 				   int family)
 {
@@ -72,8 +81,10 @@ static void say_allowed(const struct rs_explanation *x, struct judged *out)
 
 	put_rule(&b, x->egress.rule);
 	put_rule(&b, x->ingress.rule);
-	if (!b.len)
+	if (!b.len && x->egress.known && x->ingress.known)
 		rs_strbuf_puts(&b, x->note ? x->note : "no policy isolates either end");
+	if (!b.len)
+		rs_strbuf_puts(&b, x->ingress.known ? x->ingress.reason : x->egress.reason);
 	out->why = rs_strbuf_steal(&b);
 	out->where = rs_strdup(x->ingress.rule ? x->ingress.where : x->egress.where);
 }

@@ -35,6 +35,9 @@ char *judge_text(const struct cli_world *cw, const struct judge_end *e);
 bool judge_alike(const struct cli_world *cw, const struct judge_end *src,
 		 const struct judge_end *dst);
 
+/* "tcp/5432", "icmp". Allocated. */
+char *judge_port_text(uint8_t proto, uint16_t port);
+
 int judge_flow(struct cli_world *cw, const struct judge_flow *q, struct judged *out,
 	       struct rs_err *err);
 void judged_clear(struct judged *j);

@@ -165,7 +165,7 @@ static void find_cover(struct whatif *w, struct sim_row *row, uint32_t to)
 		row->cover = row->from.n > 1 ? COVER_ALL : COVER_LIST;
 	else if (pods)
 		row->cover = row->from.n > 2 ? COVER_PODS : COVER_LIST;
-	else if (gone.n <= FEW && row->from.n > 2 * FEW)
+	else if (gone.n <= FEW && row->from.n > 3 && row->from.n > 2 * gone.n)
 		row->cover = COVER_BUT_FEW;
 	if (row->cover == COVER_BUT_FEW)
 		row->few = gone;

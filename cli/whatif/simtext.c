@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "answer/answer.h"
+#include "cli/whatif/judgeflow.h"
 #include "cli/whatif/simulate.h"
-#include "policy/words.h"
 
 /* Names that one cell holds without --all. */
 #define FEW_NAMES 6
@@ -79,14 +79,6 @@ static void put_rows(struct cli_run *r, const struct sim *s)
 	cli_table_end(r, t, cli_only_tables(r) ? "" : "  ", !r->opt.no_headers);
 }
 
-static char *port_text(const struct sim_flow *f)
-{
-	rs_auto_strbuf b = { 0 };
-
-	rs_put_port_range(&b, f->proto, f->port, f->port);
-	return rs_strbuf_steal(&b);
-}
-
 static void put_flows(struct cli_run *r, const struct sim *s)
 {
 	static const struct cli_column columns[] = {
@@ -104,7 +96,7 @@ static void put_flows(struct cli_run *r, const struct sim *s)
 			rs_asprintf("%llu", (unsigned long long)f->dropped),
 			safe(f->from),
 			safe(f->to),
-			port_text(f),
+			judge_port_text(f->proto, f->port),
 			safe(f->why),
 			safe(f->where),
 		};
@@ -228,7 +220,7 @@ static struct json_object *row_json(const struct sim *s, const struct sim_row *r
 static struct json_object *flow_json(const struct sim_flow *f)
 {
 	struct json_object *o = json_object_new_object();
-	rs_autofree char *port = port_text(f);
+	rs_autofree char *port = judge_port_text(f->proto, f->port);
 
 	rs_json_add_str(o, "verdict", f->allowed ? "allowed" : "denied");
 	rs_json_add_str(o, "from", f->from);

@@ -290,9 +290,11 @@ int suites_read(const struct cli_run *r, struct suites *out, struct paths *manif
 	int rc = 0;
 
 	for (i = 0; i < r->opt.n_files && rc == 0; i++) {
+		size_t before = out->n;
+
 		g.other = false;
 		rc = read_path(&g, r->opt.files[i], 0, err);
-		if (rc == 0 && g.other)
+		if (rc == 0 && (g.other || out->n == before))
 			*rs_vec_push(manifests) = r->opt.files[i];
 	}
 	return rc;

@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "policy/words.h"
-
 /* A node as a client is judged by where it is, never by an address; one is asked for all the same. */
 #define NODE_IP4 "192.0.2.1"
 #define NODE_IP6 "2001:db8::1"
@@ -293,8 +291,7 @@ static bool is_pair(const struct cli_world *cw, const struct judge_end *c, const
 static int conclude(struct tally *t, struct rs_err *err)
 {
 	struct assertion *a = t->q->a;
-	rs_autofree char *from = NULL, *to = NULL, *of = NULL;
-	rs_auto_strbuf port = { 0 };
+	rs_autofree char *from = NULL, *to = NULL, *of = NULL, *port = NULL;
 	struct judged j = { 0 };
 	int rc;
 
@@ -307,12 +304,12 @@ static int conclude(struct tally *t, struct rs_err *err)
 		return rc;
 	from = judge_text(t->cw, &t->witness.src);
 	to = judge_text(t->cw, &t->witness.dst);
-	rs_put_port_range(&port, t->witness.proto, t->witness.port, t->witness.port);
+	port = judge_port_text(t->witness.proto, t->witness.port);
 	of = t->against && t->pairs > 1 ? rs_asprintf(" (%zu of %zu pairs)", t->against, t->pairs)
 					: rs_strdup("");
 	a->passed = !t->against;
 	free(a->reason);
-	a->reason = rs_asprintf("%s -> %s %s is %s%s: %s", from, to, rs_strbuf_str(&port),
+	a->reason = rs_asprintf("%s -> %s %s is %s%s: %s", from, to, port,
 				j.allow ? "allowed" : "denied", of, j.why);
 	a->where = rs_steal_ptr(&j.where);
 	judged_clear(&j);
