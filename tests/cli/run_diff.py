@@ -21,7 +21,11 @@ import sys
 import tempfile
 import xml.etree.ElementTree
 
+sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+from fake_kubectl import FakeKubectl  # noqa: E402
+
 DATA = os.path.join(HERE, "whatif")
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
@@ -330,10 +334,10 @@ class Runner:
             self.failed += 1
             print(f"FAIL {name}: {str(detail)[:1500]}", flush=True)
 
-    def call(self, argv, cwd=DATA, stdin=None, timeout=120):
-        full = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+    def call(self, argv, cwd=DATA, stdin=None, timeout=120, program="ripstop", path=""):
+        full = {"PATH": path + ":" + os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm"}
         full.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
-        p = subprocess.run([self.program] + argv, capture_output=True, env=full, timeout=timeout, cwd=cwd,
+        p = subprocess.run([os.path.join(os.path.dirname(self.program), program)] + argv, capture_output=True, env=full, timeout=timeout, cwd=cwd,
                            input=stdin.encode() if stdin is not None else b"", check=False)
         return p.returncode, p.stdout.decode("utf-8", "replace"), p.stderr.decode("utf-8", "replace")
 
@@ -517,10 +521,79 @@ class Runner:
                 found = xml.etree.ElementTree.fromstring(out).find(".//testcase").get("name")
                 self.check("hostile name in junit", "<&\">A" in found, found)
 
+    # ---- a folder over what is live, told by a stand-in kubectl
+
+    def cluster(self):
+        def live_pod(ns, name, ip, labels, owner):
+            return {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": ns, "name": name, "labels": labels, "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": owner[0], "name": owner[1], "uid": "u", "controller": True}] if owner else []},
+                    "spec": {"nodeName": "n1", "containers": [{"name": "c", "ports": []}]},
+                    "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]}}
+
+        def policy(name, ns, app, peers, port):
+            return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"namespace": ns, "name": name},
+                    "spec": {"podSelector": {"matchLabels": {"app": app}}, "ingress": [{"from": peers, "ports": [{"port": port}]}]}}
+
+        replica = ("ReplicaSet", "web-5d9")
+        return {
+            "namespaces": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {
+                "name": n, "labels": {"kubernetes.io/metadata.name": n, "team": n}}} for n in ("shop", "ops")],
+            "pods": [live_pod("shop", "web-5d9-a", "10.7.0.4", {"app": "web", "pod-template-hash": "5d9"}, replica),
+                     live_pod("shop", "web-5d9-b", "10.7.0.5", {"app": "web", "pod-template-hash": "5d9"}, replica),
+                     live_pod("shop", "api-7c-x", "10.7.0.6", {"app": "api", "pod-template-hash": "7c"}, ("ReplicaSet", "api-7c")),
+                     live_pod("shop", "db-0", "10.7.0.7", {"app": "db"}, ("StatefulSet", "db")),
+                     live_pod("ops", "prom", "10.7.0.9", {"app": "prometheus"}, None)],
+            "networkpolicies.networking.k8s.io": [
+                policy("db-allow-api", "shop", "db", [{"podSelector": {"matchLabels": {"app": "api"}}}], 5432),
+                policy("db-allow-ops", "shop", "db", [{"namespaceSelector": {"matchLabels": {"team": "ops"}}}], 9187),
+                policy("web-from-prom", "shop", "web", [{"ipBlock": {"cidr": "10.7.0.9/32"}}], 80)],
+            "nodes": [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "spec": {"podCIDRs": ["10.7.0.0/24"]},
+                       "status": {"addresses": [{"type": "InternalIP", "address": "192.168.7.1"}]}}],
+            "services": [], "endpointslices.discovery.k8s.io": []}
+
+    def over_live(self, name, files, *argv):
+        """The pairs that a folder over the live cluster changes: {(from, to): (change, before, after)}."""
+        code, out, err = self.call(["diff", "-f", self.folder("live-" + name, files), "-o", "json", *argv], program="kubectl-ripstop",
+                                   path=self.tmp.name + "/bin")
+        if not out:
+            self.check("live: " + name, False, f"{code} {err}")
+            return {}, {}
+        d = json.loads(out)
+        self.check(f"live: {name}: code and source", code == (1 if d["items"] or d["appeared"] or d["vanished"] else 0) and
+                   d["metadata"]["source"] == "kubectl" and not d["vanished"], out)
+        return {(i["from"]["text"], i["to"]["text"]): (i["change"], i["before"], i["after"]) for i in d["items"]}, d
+
     def live(self):
-        """What only a live world can show is in run_live.py; here, that an unanswered question says so."""
         code, out, err = self.call(["diff", "-f", "new", "--against", "live", "--socket", "/nonexistent/x.sock"])
         self.check("live without an agent", code == 4 and not out and "hint" in err, err)
+        FakeKubectl(self.tmp.name + "/bin", self.program).write(objects=self.cluster())
+        deployment = ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: %s, namespace: shop}\nspec: {template: {metadata: {labels: "
+                      "{app: %s}}, spec: {containers: [{name: c, image: i}]}}}\n")
+        got, _ = self.over_live("nothing", {"x.yaml": ""})
+        self.check("live: nothing changes nothing", got == {}, got)
+        got, _ = self.over_live("policy", {"x.yaml": "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: db-allow-api, "
+                                           "namespace: shop}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: "
+                                           "{matchLabels: {app: web}}}], ports: [{port: 5432}]}]}\n"})
+        self.check("live: a policy takes the place of its namesake, the others stay", got == {
+            ("shop/api", "shop/db"): ("lost", "tcp/5432", "none"), ("shop/web", "shop/db"): ("gained", "none", "tcp/5432")}, got)
+        got, d = self.over_live("labels", {"x.yaml": deployment % ("web", "api")})
+        self.check("live: pods get the labels of their new template", got == {
+            ("shop/web", "shop/db"): ("gained", "none", "tcp/5432"), ("ops/prom", "shop/web"): ("changed", "tcp/80", "any"),
+            ("shop/api", "shop/web"): ("gained", "none", "any"), ("shop/db", "shop/web"): ("gained", "none", "any"),
+            ("shop/web", "shop/web"): ("gained", "none", "any"), ("world", "shop/web"): ("gained", "none", "any")} and not d["appeared"], got)
+        got, d = self.over_live("new", {"x.yaml": deployment % ("cache", "api")})
+        self.check("live: a new workload appears", got == {} and [a["text"] for a in d["appeared"]] == ["shop/cache"], d)
+        got, d = self.over_live("pod", {"x.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: prom, namespace: ops, labels: {app: other}}\n"
+                                                  "spec: {containers: [{name: c, image: i}]}\n"})
+        self.check("live: a pod keeps its address", got == {} and not d["appeared"], got)
+        got, d = self.over_live("namespace", {"x.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: ops, labels: {team: none}}\n"})
+        self.check("live: a namespace's labels", got == {("ops/prom", "shop/db"): ("lost", "tcp/9187", "none")}, got)
+        got, d = self.over_live("pods", {"x.yaml": deployment % ("api", "web")}, "--by", "pod")
+        self.check("live: by pod", ("shop/api-7c-x", "shop/db-0") in got and not d["appeared"], got)
+        code, out, err = self.call(["test", "-f", "live.yaml"], program="kubectl-ripstop", path=self.tmp.name + "/bin")
+        self.check("live: test", code == 0 and "2 ok" in out, out + err)
+        code, out, err = self.call(["simulate"], program="kubectl-ripstop", path=self.tmp.name + "/bin")
+        self.check("live: simulate", code == 0 and "shop/db-allow-ops ingress[0]" in out, out + err)
 
 
 PARTS = ("screens", "wrong", "worlds", "explained", "forms", "junit", "hostile", "live")
