@@ -22,8 +22,8 @@ struct assertion {
 
 struct suite {
 	char *file;
-	char *name; /* metadata.name, else the file's */
-	char *ns;   /* of plain names: metadata.namespace; NULL: not given */
+	char *name;	  /* metadata.name, else the file's */
+	char *ns;	  /* of plain names: metadata.namespace; NULL: not given */
 	char **manifests; /* paths, relative ones joined with the file's folder */
 	size_t n_manifests;
 	struct rs_vec(struct assertion) tests;

@@ -17,6 +17,8 @@ static int run(struct cli_run *r, struct sim *s)
 		cli_error(err.hint, "%s", rs_err_str(&err));
 		return cli_world_code(rc);
 	}
+	if (r->opt.n_files && !s->traffic && !cli_wants_object(r) && !cli_only_tables(r))
+		s->hint = r->opt.files[0];
 	if (cli_wants_object(r)) {
 		rs_autojson struct json_object *o = sim_json(s);
 

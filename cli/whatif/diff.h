@@ -14,7 +14,7 @@ struct diff_row {
 
 struct diff_section {
 	uint64_t total;
-	uint64_t in_use; /* pairs of which records were seen */
+	uint64_t in_use;		     /* pairs of which records were seen */
 	struct rs_vec(struct diff_row) rows; /* the first of them, those in use before the others */
 };
 

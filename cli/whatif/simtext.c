@@ -159,6 +159,11 @@ static void put_summary(struct cli_run *r, const struct sim *s)
 		 policies == 1 ? "y" : "ies", (unsigned long long)s->open,
 		 (unsigned long long)s->closed, s->cw->conditions.n,
 		 s->cw->conditions.n == 1 ? "" : "s");
+	if (!s->hint)
+		return;
+	cli_put(r, "hint: ripstop lint -f ");
+	cli_put_safe(r, s->hint);
+	cli_put(r, " finds likely mistakes\n");
 }
 
 void sim_text(struct cli_run *r, const struct sim *s)

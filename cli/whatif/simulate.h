@@ -39,7 +39,8 @@ struct sim {
 	struct cli_world *cw;
 	enum cli_by by;
 	uint64_t open, closed;
-	bool listed; /* false: too many pairs */
+	bool listed;	  /* false: too many pairs */
+	const char *hint; /* a path that lint may look at; NULL: none */
 	struct rs_vec(struct sim_row) rows;
 	struct rs_u32s free[RS_DIRECTIONS]; /* subjects of which a pod is not isolated */
 	size_t n_pods;			    /* subjects that are pods */

@@ -46,7 +46,7 @@ struct portbook;
 #define ALL_PORTS 1u
 
 struct portbook *portbook_new(void);
-void portbook_free(struct portbook *b); /* NULL is legal */
+void portbook_free(struct portbook *b);				     /* NULL is legal */
 uint32_t portbook_put(struct portbook *b, const struct rs_reach *r); /* copies */
 const struct rs_reach *portbook_get(const struct portbook *b, uint32_t number);
 uint32_t portbook_or(struct portbook *b, uint32_t x, uint32_t y);
@@ -59,12 +59,12 @@ bool portbook_beyond(const struct portbook *b, uint32_t x, uint32_t y, uint8_t i
 /* ---- subjects.c, outside.c: who is compared -------------------------------------------------- */
 
 struct subject {
-	char *text;			 /* "shop/web", "world", "10.0.0.0/8" */
-	const char *ns, *kind, *name;	 /* NULL for the outside; borrowed from a world */
-	struct rs_u32s ends[SIDES];	 /* of the worlds' endpoints */
+	char *text;		      /* "shop/web", "world", "10.0.0.0/8" */
+	const char *ns, *kind, *name; /* NULL for the outside; borrowed from a world */
+	struct rs_u32s ends[SIDES];   /* of the worlds' endpoints */
 	bool outside;
-	struct rs_spans spans;		 /* the outside: its addresses */
-	struct rs_addr addr[FAMILIES];	  /* one of them each; family 0: none */
+	struct rs_spans spans;	       /* the outside: its addresses */
+	struct rs_addr addr[FAMILIES]; /* one of them each; family 0: none */
 	uint32_t fold;
 };
 
@@ -76,8 +76,7 @@ struct subjects {
 
 /* The subjects of one or two worlds (NULL: no such side), sorted: pods by text, then the outside,
  * of which "world" is the last. Those of two sides that have one name are one. */
-void subjects_collect(struct cli_world *const worlds[SIDES], enum cli_by by,
-		      struct subjects *out);
+void subjects_collect(struct cli_world *const worlds[SIDES], enum cli_by by, struct subjects *out);
 void subjects_add_outside(struct cli_world *const worlds[SIDES], struct subjects *out);
 void subjects_free(struct subjects *s);
 /* The outside that holds an address; UINT32_MAX. */
@@ -172,9 +171,9 @@ int overlay_open(struct cli_run *r, struct cli_world *worlds[SIDES]);
 
 /* An end of a record: a pod by name, or an address. */
 struct record_end {
-	const char *ns, *pod;		       /* NULL: no pod */
+	const char *ns, *pod;		      /* NULL: no pod */
 	const char *workload_kind, *workload; /* NULL: not told */
-	struct rs_addr addr;		       /* family 0: none */
+	struct rs_addr addr;		      /* family 0: none */
 };
 
 struct record {
@@ -196,7 +195,8 @@ struct record_counts {
 int traffic_read(const char *path, void (*each)(void *ctx, const struct record *r), void *ctx,
 		 struct record_counts *counts, struct rs_err *err);
 
-/* Standard input cannot be records and manifests at once: 0, or an exit code after it was told. */
+/* Standard input cannot be records and manifests at once: 0, or an exit code after that was
+ * told. */
 int traffic_check(const struct cli_run *r);
 
 /* Who the ends of records are, in one world. */
