@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* A node as a client is judged by where it is, never by an address; one is asked for all the same. */
+/* A node as a client is judged by where it is, never by an address; one must be there all the
+ * same. */
 #define NODE_IP4 "192.0.2.1"
 #define NODE_IP6 "2001:db8::1"
 

@@ -18,7 +18,7 @@ struct kind {
 	uint32_t key[FAMILIES];
 };
 
-/* A member of a subject on one side. lone: there is one pod of it, which has no pair with itself. */
+/* A member of a subject on one side. lone: there is one pod of it, which is no pair with itself. */
 struct member {
 	uint32_t kind;
 	uint32_t lone;

@@ -204,7 +204,7 @@ struct lookup;
 
 struct lookup *lookup_new(const struct cli_world *cw);
 void lookup_free(struct lookup *l); /* NULL is legal */
-/* *end: index of an endpoint; UINT32_MAX when it is an address outside. False when it is neither. */
+/* *end: index of an endpoint; UINT32_MAX for an address outside. False when it is neither. */
 bool lookup_end(const struct lookup *l, const struct record_end *e, uint32_t *end);
 
 #endif
