@@ -45,7 +45,8 @@ SCREENS = {  # name: (arguments, exit code)
     "simulate-json": ("simulate -f new -o json", 0),
     "simulate-csv": ("simulate -f old -o csv", 0),
     "simulate-traffic": ("simulate -f new --traffic flows.jsonl", 1),
-    "simulate-traffic-json": ("simulate -f old --traffic flows.jsonl -o jsonl", 1),
+    "simulate-traffic-json": ("simulate -f old --traffic flows.jsonl -o json", 1),
+    "simulate-traffic-jsonl": ("simulate -f old --traffic flows.jsonl -o jsonl", 1),
     "test": ("test -f tests.yaml", 1),
     "test-wide": ("test -f tests.yaml -o wide", 1),
     "test-json": ("test -f tests.yaml -o json", 1),
@@ -521,6 +522,54 @@ class Runner:
                 found = xml.etree.ElementTree.fromstring(out).find(".//testcase").get("name")
                 self.check("hostile name in junit", "<&\">A" in found, found)
 
+    def families(self):
+        """Two families, of which a policy lets one through."""
+        def dual(name, i):
+            return ("---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: shop, labels: {app: %s}}\nspec: {containers: [{name: c, image: i}]}\n"
+                    "status: {podIP: 10.244.0.%d, podIPs: [{ip: 10.244.0.%d}, {ip: \"fd00:10:244::%d\"}]}\n") % (name, name, i, i, i)
+
+        pods = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n" + dual("web", 4) + dual("api", 5)
+        pol = ("---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: six, namespace: shop}\n"
+               "spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: \"fd00:10:244::/56\"}}]}]}\n")
+        test = TEST + "".join(f"{'tests:' if e == 'allow' else ''}\n- {{from: shop/api, to: shop/web, port: 80, expect: {e}}}" for e in ("allow", "deny"))
+        root = self.folder("families", {"a/x.yaml": pods, "b/x.yaml": pods + pol, "t.yaml": test})
+        _, out, err = self.call(["diff", "-f", "b", "--against", "a", "-o", "json"], cwd=root)
+        got = {(i["from"]["text"], i["to"]["text"]): (i["change"], i["before"], i["after"]) for i in json.loads(out)["items"]}
+        self.check("one family is lost", got.get(("shop/api", "shop/web")) == ("changed", "IPv4 any; IPv6 any", "IPv4 none; IPv6 any") and
+                   got.get(("world", "shop/web")) == ("lost", "any", "none"), f"{got} {err}")
+        code, out, _ = self.call(["test", "-f", "t.yaml", "-f", "b", "-o", "jsonl"], cwd=root)
+        results = [json.loads(x) for x in out.splitlines()]
+        self.check("an assertion is about every family", code == 1 and [r["result"] for r in results] == ["fail", "fail"] and
+                   all("1 of 2 pairs" in r["reason"] for r in results), out)
+
+    def addresses(self):
+        """A workload without an address has the same one on both sides, whoever comes before it."""
+        def workload(name):
+            return ("---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: %s, namespace: shop}\nspec: {template: {metadata: {labels: {app: %s}},"
+                    " spec: {containers: [{name: c, image: i}]}}}\n") % (name, name)
+
+        pol = ("---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: one, namespace: shop}\n"
+               "spec: {podSelector: {matchLabels: {app: c}}, ingress: [{from: [{ipBlock: {cidr: 10.244.0.1/32}}]}]}\n")
+        ns = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
+        root = self.folder("addresses", {"a/x.yaml": ns + workload("b") + workload("c") + pol,
+                                         "b/x.yaml": ns + workload("a") + workload("b") + workload("c") + pol})
+        code, out, err = self.call(["diff", "-f", "b", "--against", "a", "-o", "json"], cwd=root)
+        d = json.loads(out)
+        self.check("addresses stay", code == 1 and d["items"] == [] and [a["text"] for a in d["appeared"]] == ["shop/a"], out + err)
+
+    def services(self):
+        """A Service is its backends, at their own ports."""
+        svc = "apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\nspec: {selector: {app: db}, ports: [{port: 80, targetPort: 5432}]}\n"
+        test = TEST + ("metadata: {namespace: shop}\ntests:\n- {from: api, to: svc/db, port: 80, expect: allow}\n- {from: web, to: svc/db, port: 80, expect: deny}\n"
+                       "- {from: api, to: svc/db, port: 81, expect: deny}\n- {from: svc/db, to: api, port: 81, expect: deny}\n"
+                       "- {from: api, to: db, port: http, expect: deny}\n- {from: api, to: world, port: http, expect: allow}\n- {from: api, to: node, port: 1, expect: allow}\n")
+        root = self.folder("services", {"s.yaml": svc, "t.yaml": test})
+        code, out, err = self.call(["test", "-f", "t.yaml", "-f", "s.yaml", "-f", os.path.join(DATA, "new"), "-o", "jsonl"], cwd=root)
+        got = [(r["result"], r["reason"]) for r in map(json.loads, out.splitlines())]
+        self.check("Services", code == 1 and [g[0] for g in got] == ["ok", "ok"] + ["fail"] * 5 and "tcp/5432" in got[0][1] and "no port 81" in got[2][1] and
+                   "begins no connection" in got[3][1] and "no port named http" in got[4][1] and "only pods have named ports" in got[5][1] and
+                   "which node" in got[6][1], out + err)
+
     # ---- a folder over what is live, told by a stand-in kubectl
 
     def cluster(self):
@@ -596,7 +645,7 @@ class Runner:
         self.check("live: simulate", code == 0 and "shop/db-allow-ops ingress[0]" in out, out + err)
 
 
-PARTS = ("screens", "wrong", "worlds", "explained", "forms", "junit", "hostile", "live")
+PARTS = ("screens", "wrong", "worlds", "explained", "forms", "junit", "hostile", "families", "addresses", "services", "live")
 
 
 def main():
