@@ -54,7 +54,7 @@ static int compare(struct cli_run *r, struct cli_world *worlds[SIDES], struct di
 	d->before = worlds[BEFORE]->from;
 	d->after = worlds[AFTER]->from;
 	d->by = r->opt.by;
-	rc = whatif_new(worlds, r->opt.by, &d->w, &err);
+	rc = whatif_new(r, worlds, &d->w, &err);
 	if (rc == 0)
 		rc = diff_make(d->w, r->opt.traffic, limit_of(r), d, &err);
 	if (rc < 0) {

@@ -394,11 +394,13 @@ static void make_row(struct whatif *w, uint32_t client)
 	w->self = c.outside ? CLOSED : compare(&w->half[BEFORE].self, &last->self);
 }
 
-static void count(struct whatif *w)
+static void count(const struct cli_run *r, struct whatif *w)
 {
 	uint32_t c, s;
 
+	cli_progress_begin(r, "comparing", w->members.n);
 	for (c = 0; c < w->members.n; c++) {
+		cli_progress_step(c);
 		make_row(w, c);
 		for (s = 0; s < w->members.n; s++) {
 			uint64_t n = (uint64_t)w->members.v[c] * w->members.v[s];
@@ -412,6 +414,7 @@ static void count(struct whatif *w)
 		w->counts[w->self] += w->members.v[c];
 		w->found[c] |= (uint8_t)(1u << w->self);
 	}
+	cli_progress_end();
 }
 
 void whatif_count(const struct whatif *w, uint64_t counts[CHANGES])
@@ -419,7 +422,7 @@ void whatif_count(const struct whatif *w, uint64_t counts[CHANGES])
 	memcpy(counts, w->counts, sizeof(w->counts));
 }
 
-int whatif_new(struct cli_world *const worlds[SIDES], enum cli_by by, struct whatif **out,
+int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], struct whatif **out,
 	       struct rs_err *err)
 {
 	struct whatif *w = *out = rs_new(struct whatif);
@@ -434,12 +437,12 @@ int whatif_new(struct cli_world *const worlds[SIDES], enum cli_by by, struct wha
 		find_kinds(&w->half[side]);
 		w->sides++;
 	}
-	subjects_collect(worlds, by, &w->subjects);
+	subjects_collect(worlds, r->opt.by, &w->subjects);
 	subjects_add_outside(worlds, &w->subjects);
 	make_folds(w);
 	for (side = 0; side < w->sides; side++)
 		make_half(&w->half[side]);
-	count(w);
+	count(r, w);
 	return 0;
 }
 

@@ -108,8 +108,9 @@ struct pair {
 
 struct whatif;
 
-/* Borrowed: the worlds. -errno when one cannot be compiled. worlds[AFTER] NULL: one side. */
-int whatif_new(struct cli_world *const worlds[SIDES], enum cli_by by, struct whatif **out,
+/* By what r's --by says. Borrowed: the worlds. -errno when one cannot be compiled. worlds[AFTER]
+ * NULL: one side. */
+int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], struct whatif **out,
 	       struct rs_err *err);
 void whatif_free(struct whatif *w); /* NULL is legal */
 
