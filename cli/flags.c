@@ -242,7 +242,7 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop diff -f new/ --against k8s/", CLI_F_DIFF, set_against },
 	{ 0, "traffic", "FILE", "flow records as JSON Lines (Hubble's field names): what is in use",
 	  "ripstop diff -f new/ --traffic flows.jsonl", CLI_F_WHATIF, set_traffic },
-	{ 0, "all", NULL, "every pair, not only the first of a section",
+	{ 0, "all", NULL, "more pairs than the first of a section",
 	  "ripstop diff -f new/ --against k8s/ --all", CLI_F_WHATIF, set_show_all },
 	{ 0, "port", "PORT", "judge this port only: 5432, tcp/5432, udp/53, http, tcp/1-1024, icmp",
 	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },

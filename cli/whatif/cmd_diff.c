@@ -5,15 +5,16 @@
 
 #include "cli/whatif/diff.h"
 
-/* Rows a section without --all: for eyes, and for programs. */
+/* Rows a section without --all, for eyes and for programs; and with it. */
 #define FEW 20
 #define MANY 10000
+#define MOST 1000000
 
 static size_t limit_of(const struct cli_run *r)
 {
 	bool eyes = CLI_FORM(r->opt.output) & (CLI_FORMS_TEXT | CLI_FORM(CLI_MD));
 
-	return r->opt.show_all ? SIZE_MAX : eyes ? FEW : MANY;
+	return r->opt.show_all ? MOST : eyes ? FEW : MANY;
 }
 
 static void put(struct cli_run *r, const struct diff *d, const char *source)
@@ -28,14 +29,15 @@ static void put(struct cli_run *r, const struct diff *d, const char *source)
 	cli_put_object(r, o);
 }
 
-static void tell_cut(const struct diff *d)
+static void tell_cut(const struct cli_run *r, const struct diff *d)
 {
+	const char *how = r->opt.show_all ? "look at namespaces: --by ns" : "--all lists more";
 	int c;
 
 	for (c = LOST; c < CHANGES; c++)
 		if (d->sections[c].rows.n >= MANY && d->sections[c].rows.n < d->sections[c].total)
-			cli_warn("only the first %zu pairs %s are listed: --all lists every one",
-				 d->sections[c].rows.n, change_words[c]);
+			cli_warn("only the first %zu pairs %s are listed; %s",
+				 d->sections[c].rows.n, change_words[c], how);
 }
 
 static void tell_conditions(const struct cli_world *cw)
@@ -63,7 +65,7 @@ static int compare(struct cli_run *r, struct cli_world *worlds[SIDES], struct di
 	}
 	tell_conditions(worlds[BEFORE]);
 	tell_conditions(worlds[AFTER]);
-	tell_cut(d);
+	tell_cut(r, d);
 	put(r, d, worlds[BEFORE]->origin);
 	return diff_differs(d) ? CLI_NO : CLI_YES;
 }
