@@ -66,6 +66,11 @@ static int compare(struct cli_run *r, struct cli_world *worlds[SIDES], struct di
 	tell_conditions(worlds[BEFORE]);
 	tell_conditions(worlds[AFTER]);
 	tell_cut(r, d);
+	if (d->vanished.n && !worlds[AFTER]->n_ends)
+		cli_warn(
+			"%s holds no pods or workloads, so there is no pair to compare: name their "
+			"folder with -f too",
+			d->after);
 	put(r, d, worlds[BEFORE]->origin);
 	return diff_differs(d) ? CLI_NO : CLI_YES;
 }

@@ -54,7 +54,7 @@ USAGE = [  # arguments, what the error says
     ("polices", "did you mean policies?"),
     ("stat", "did you mean status?"),
     ("frobnicate", "ripstop help lists the verbs"),
-    ("monitor", "unknown verb"), ("simulate", "unknown verb"), ("diff", "unknown verb"),
+    ("monitor", "unknown verb"),
     ("matrix", "unknown verb"), ("verify", "unknown verb"), ("bundle", "unknown verb"),
     ("status --ouptut json", "did you mean --output?"),
     ("status --xyzzy", "unknown flag --xyzzy"),

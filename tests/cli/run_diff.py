@@ -481,9 +481,9 @@ class Runner:
         more = re.search(r"\.\.\. (\d+) more \(--all\)", few)
         self.check("--all", more and "more" not in all_ and
                    len(re.findall("^ -", all_, re.M)) == 20 + int(more.group(1)), few)
-        code, out, _ = self.call(["diff", "-f", "-", "--against", "old"], stdin=open(
+        code, out, err = self.call(["diff", "-f", "-", "--against", "old"], stdin=open(
             os.path.join(DATA, "new", "pol.yaml"), encoding="utf-8").read())
-        self.check("from stdin", code == 1 and "VANISHED" in out, out)
+        self.check("from stdin", code == 1 and "VANISHED" in out and "holds no pods" in err, out + err)
         code, out, err = self.call(["simulate", "-f", "tests.yaml", "-f", "new"])
         self.check("a test is skipped by other verbs", code == 0 and "1 NetworkPolicyTest" in err, err)
 
