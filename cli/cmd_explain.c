@@ -252,6 +252,8 @@ static void put_through(struct cli_run *r, struct json_object *o)
 	struct json_object *s = rs_json_get(o, "service");
 	rs_autofree char *ready = cli_cell_number(s, "ready");
 	rs_autofree char *waiting = cli_cell_number(s, "notReady");
+	rs_autofree char *allowed = cli_cell_number(s, "allowed");
+	rs_autofree char *denied = cli_cell_number(s, "denied");
 	const char *name = rs_json_text(s, "portName", NULL);
 
 	cli_put(r, cli_true(s, "headless") ? "  0 the Service's name" : "  0 the Service's port");
@@ -262,8 +264,11 @@ static void put_through(struct cli_run *r, struct json_object *o)
 	cli_putf(r, " leads to %s ready backend%s", ready, strcmp(ready, "1") ? "s" : "");
 	if (strcmp(waiting, "0"))
 		cli_putf(r, " (%s more not ready)", waiting);
-	cli_putf(r, ", by %s\n",
+	cli_putf(r, ", by %s",
 		 has_word(s, "backendsFrom", "selector") ? "its selector" : "EndpointSlices");
+	if (strcmp(allowed, "0") && strcmp(denied, "0"))
+		cli_putf(r, ": %s allowed, %s denied", allowed, denied);
+	cli_put(r, "\n");
 }
 
 /* Pods of one workload that fare alike are told of once. */

@@ -190,8 +190,6 @@ static int run(struct cli_run *r)
 	struct kube k = { 0 };
 	int code;
 
-	if (r->opt.n_files)
-		return r->cmd->run(r);
 	if (r->opt.timeout_ms)
 		k.deadline = rs_mono_ms() + r->opt.timeout_ms;
 	r->kube = &k;

@@ -52,6 +52,7 @@ struct cli_flow {
 	size_t sibling;	      /* another pod of the template that the source is; SIZE_MAX: none */
 	struct cli_port port; /* a name is the destination's to resolve */
 	int family;	      /* 0: any */
+	const char *node;     /* the source is that Node; NULL: none, or the server's own */
 };
 
 /*
