@@ -78,7 +78,7 @@ VERDICTS = [  # arguments, exit code, what the screen says
     ("-f shop ops/debug ops/debug 1", 0, "a pod always reaches itself"),
     ("-f shop shop/web shop/db 5432 --expect deny", 0, "DENIED"),
     ("-f shop shop/api shop/db 5432 --expect deny", 1, "ALLOWED"),
-    ("-f shop ops/debug 10.244.0.2 80", 0, "10.244.0.2 tcp/80"),
+    ("-f shop ops/debug 10.244.0.4 5432", 0, "10.244.0.4 lies in the pod ranges, but no pod that is known here holds it"),
     ("-f cluster.json shop/web 10.1.1.7 80", 0, "shop/api-7-ccccc"),
     ("-f cluster.json shop/api deploy/shop/web 8080", 0, "(all 2 flows alike)"),
     ("-f cluster.json node/n1 deploy/shop/web 1", 0, "it comes from this node itself"),
@@ -253,6 +253,11 @@ class Offline:
                    [["shop/api"], ["shop/db"], ["shop/api", "shop/db"], ["shop/web"]], out)
         code, out, err = self.call(["pods", "-f", "shop/more"])
         self.check("a namespace that nobody defines", code == 0 and "used and not defined" in err and "extra" in out, err)
+        pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nstatus: {podIPs: [{ip: %s}, {ip: %s}]}\n---\n"
+        both = pod % ("a", "10.0.0.1", '"fd00::1"') + pod % ("b", "10.0.0.2", '"fd00::1"') + pod % ("c", "10.0.0.2", '"fd00::3"')
+        code, out, err = self.call(["pods", "-f", "-", "-o", "json"], stdin=both.encode())
+        self.check("an address that two pods claim", code == 0 and [p.get("ips") for p in json.loads(out)["items"]] ==
+                   [["10.0.0.1", "fd00::1"], None, None] and "default/a and default/b both claim fd00::1" in err, out + err)
         with tempfile.TemporaryDirectory(prefix="rs-cli-") as tmp:
             os.makedirs(os.path.join(tmp, "k8s", "deep", "er", ".git"))
             pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\n"
