@@ -240,6 +240,45 @@ static bool ask_ir(const struct pv_judge *j, const struct pv_flow *f)
 	return f->dst.kind != PV_END_POD || ir_says(j, f->dst.node, f);
 }
 
+/* At one node, as its agent would answer: from the objects alone, not from the rules in force. */
+static int explain_at(const struct pv_scene *s, int node, const struct pv_flow *f, bool *allow,
+		      struct rs_err *err)
+{
+	struct rs_world w = pv_scene_world(s, (size_t)node);
+	struct rs_flow flow = {
+		.src = flow_end(&f->src),
+		.dst = flow_end(&f->dst),
+		.proto = f->proto,
+		.port = f->port,
+	};
+	struct rs_explanation *x;
+	int rc;
+
+	flow.src.node = f->src.kind == PV_END_NODE && f->src.node == node;
+	flow.dst.node = f->dst.kind == PV_END_NODE && f->dst.node == node;
+	rc = rs_explain(&w, NULL, &flow, &x, err);
+	if (rc < 0)
+		return rs_err_wrap(err, "explain at %s", s->nodes[node].at.name);
+	*allow = *allow && x->verdict == RS_VERDICT_ALLOW;
+	rs_explanation_free(x);
+	return 0;
+}
+
+/* Both halves, each by the node of its pod. */
+static int ask_explain(const struct pv_scene *s, const struct pv_flow *f, bool *allow,
+		       struct rs_err *err)
+{
+	int rc = 0;
+
+	*allow = true;
+	if (f->src.kind == PV_END_POD)
+		rc = explain_at(s, f->src.node, f, allow, err);
+	if (rc == 0 && f->dst.kind == PV_END_POD &&
+	    (f->src.kind != PV_END_POD || f->src.node != f->dst.node))
+		rc = explain_at(s, f->dst.node, f, allow, err);
+	return rc;
+}
+
 static int ask_ruleset(const struct pv_judge *j, const struct pv_scene *scene,
 		       struct pv_verdicts *out, struct rs_err *err)
 {
@@ -261,6 +300,7 @@ static int ask_ruleset(const struct pv_judge *j, const struct pv_scene *scene,
 static int judge(struct pv_judge *j, const struct pv_scene *scene, bool fresh,
 		 struct pv_verdicts *out, struct rs_err *err)
 {
+	bool allow;
 	size_t i;
 	int rc = 0;
 
@@ -271,6 +311,10 @@ static int judge(struct pv_judge *j, const struct pv_scene *scene, bool fresh,
 			out->v[PV_ORACLE][i] = ask_oracle(scene, &scene->flows[i]);
 		if (ASKED(j, PV_IR))
 			out->v[PV_IR][i] = ask_ir(j, &scene->flows[i]);
+		if (ASKED(j, PV_EXPLAIN)) {
+			rc = ask_explain(scene, &scene->flows[i], &allow, err);
+			out->v[PV_EXPLAIN][i] = allow;
+		}
 	}
 	if (rc == 0 && ASKED(j, PV_RULESET))
 		rc = ask_ruleset(j, scene, out, err);

@@ -40,6 +40,9 @@ unsigned int pv_table(const struct pv_options *o, const struct pv_ids *ids,
 	printf("the whole\n");
 	line(&t, "worlds", sum->worlds, worlds ? worlds : 1, "");
 	line(&t, "cases", sum->cases, o->cases, "");
+	if (o->readers & 1u << PV_EXPLAIN && o->readers & 1u << PV_RULESET)
+		line(&t, "explained", sum->explained, o->cases,
+		     "explain's verdict is that of the rules read back from the kernel");
 	line(&t, "denied, per cent", deny, 30, "");
 	line(&t, "allowed, per cent", allow, 30, "");
 	*lines = t.lines;
