@@ -49,7 +49,7 @@ DEPS_endpoint := endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
 DEPS_agent := source dataplane policy object ctl netlink ipam endpoint base
-DEPS_cli := policy object ctl base
+DEPS_cli := ruleset policy object ctl base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
 EXT_source := -lcurl $(EXT_object)
@@ -103,14 +103,15 @@ $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
 # Two programs of one room: they differ in main() and in whom they ask, and how.
 KUBECTL_OBJS := $(filter $(BUILD)/obj/cli/kubectl/%,$(call objs,cli))
 RIPSTOP_OBJS := $(filter-out $(KUBECTL_OBJS),$(call objs,cli))
-KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call),$(RIPSTOP_OBJS))
+KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call kernel/kernelwalk),$(RIPSTOP_OBJS))
 
 $(BUILD)/ripstop: $(RIPSTOP_OBJS)
+$(BUILD)/ripstop: EXT_kernel := $(EXT_ruleset)
 $(BUILD)/kubectl-ripstop: $(KUBECTL_OBJS)
 $(BUILD)/ripstop $(BUILD)/kubectl-ripstop: $(call libs,$(DEPS_cli))
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
-		-Wl,--start-group $(call libs,$(DEPS_cli)) -Wl,--end-group $(EXT_cli)
+		-Wl,--start-group $(call libs,$(DEPS_cli)) -Wl,--end-group $(EXT_cli) $(EXT_kernel)
 
 -include tests/tests.mk
 -include tools/house.mk

@@ -46,6 +46,13 @@ static int find_pod(struct rs_agent *a, const struct rs_world *w, const char *ns
 	pod = rs_store_pod(w->store, e->ns, e->name);
 	if (!local && !pod)
 		return rs_operand_no_pod(a, e->ns, e->name, err);
+	/* On its node's network: if that is this node, its packets are the node's own. */
+	if (!local && pod->host_network && pod->n_ips) {
+		rc = a->host.own_addr(a->host.arg, &pod->ips[0], err);
+		if (rc < 0)
+			return rc;
+		e->node = rc > 0;
+	}
 	for (size_t i = 0; local && i < local->rec->n_ips; i++)
 		take_addr(e, &local->rec->ips[i]);
 	for (size_t i = 0; !local && i < pod->n_ips; i++)
@@ -248,6 +255,19 @@ static struct json_object *end_json(const struct end *e, int family)
 	return o;
 }
 
+/* What a reader of the kernel's rules must know to describe the packet. */
+static int add_kernel(struct rs_agent *a, const struct question *q, int family,
+		      struct json_object *o, struct rs_err *err)
+{
+	struct rs_flow_end src = flow_end(&q->src, family), dst = flow_end(&q->dst, family);
+	int rc = rs_op_add_link(a, rs_json_get(o, "source"), &src.addr, err);
+
+	if (rc == 0)
+		rc = rs_op_add_link(a, rs_json_get(o, "destination"), &dst.addr, err);
+	rs_op_add_node(a, o, family);
+	return rc < 0 ? rs_err_wrap(err, "links of this flow") : 0;
+}
+
 static const char *proto_name(uint8_t proto)
 {
 	switch (proto) {
@@ -303,6 +323,7 @@ static int explain(struct rs_agent *a, struct json_object *body, struct json_obj
 		   struct rs_err *err)
 {
 	struct question q = { 0 };
+	bool kernel = false;
 	struct rs_explanation *x = NULL;
 	int64_t wanted = 0;
 	int family = 0, rc;
@@ -316,14 +337,19 @@ static int explain(struct rs_agent *a, struct json_object *body, struct json_obj
 	if (rc == 0 && wanted != 0 && wanted != 4 && wanted != 6)
 		rc = rs_err_set(err, EINVAL, "family is 4 or 6");
 	if (rc == 0)
+		rc = rs_json_opt_bool(body, "kernel", &kernel, err);
+	if (rc == 0)
 		rc = read_question(a, body, &q, err);
 	if (rc == 0) {
 		family = (int)wanted;
 		rc = family ? explain_family(a, &q, family, &x, err)
 			    : explain_any(a, &q, &family, &x, err);
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		*out = result_json(a, &q, family, x);
+		if (kernel)
+			rc = add_kernel(a, &q, family, *out, err);
+	}
 	rs_explanation_free(x);
 	end_clear(&q.src);
 	end_clear(&q.dst);
@@ -335,8 +361,10 @@ void rs_op_explain(struct rs_agent *a, struct rs_request *req, struct json_objec
 	struct json_object *o = NULL;
 	rs_auto_err err = { 0 };
 
-	if (explain(a, body, &o, &err) < 0)
-		rs_request_fail(req, &err);
-	else
+	if (explain(a, body, &o, &err) == 0) {
 		rs_request_answer(req, o);
+		return;
+	}
+	json_object_put(o);
+	rs_request_fail(req, &err);
 }

@@ -27,6 +27,8 @@ static int exit_of(const struct cli_run *r, int rc)
 		return CLI_USAGE;
 	case EBADMSG:
 		return CLI_BAD_INPUT;
+	case EUCLEAN:
+		return CLI_DISAGREES;
 	case ETIMEDOUT:
 		return CLI_TIMEOUT;
 	default:

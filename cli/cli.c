@@ -16,6 +16,7 @@ const struct cli_program cli_self = {
 	.codes = "",
 	.flags = no_flags,
 	.run = run,
+	.kernel = cli_kernel_walk,
 };
 
 int main(int argc, char **argv)

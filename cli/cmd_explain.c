@@ -44,6 +44,8 @@ static struct json_object *request(const struct cli_run *r)
 	rs_json_add_str(req, "src", src);
 	rs_json_add_str(req, "dst", dst);
 	rs_json_add_str(req, "port", r->operands[2]);
+	if (r->opt.kernel)
+		json_object_object_add(req, "kernel", json_object_new_boolean(true));
 	if (r->opt.family)
 		json_object_object_add(req, "family", json_object_new_int(r->opt.family));
 	return req;
@@ -204,6 +206,7 @@ static void put_screen(struct cli_run *r, struct json_object *o)
 	put_miss(r, out, both ? "Closest egress rule" : "Closest rule");
 	put_miss(r, in, both ? "Closest ingress rule" : "Closest rule");
 	put_line(r, o, "note", "Note: ");
+	cli_kernel_put(r, o);
 }
 
 /* kubectl ripstop may not know it: a node that judges one end did not answer. */
@@ -235,9 +238,11 @@ int cli_cmd_explain(struct cli_run *r)
 			  rs_json_text(o, "verdict", ""));
 		return CLI_NO_AGENT;
 	}
-	if (r->opt.output == CLI_JSON)
-		cli_put_json(r, o);
+	if (r->opt.kernel && (code = cli_kernel_compare(r, request, &o)))
+		return code;
+	if (cli_wants_object(r))
+		cli_put_object(r, o);
 	else
 		put_screen(r, o);
-	return exit_of(r, o);
+	return cli_kernel_exit(o, exit_of(r, o));
 }

@@ -23,10 +23,19 @@ const struct cli_command cli_commands[] = {
 	{ "explain", "SRC DST PORT", "the verdict on one flow, step by step, and why",
 	  "SRC and DST are pods ([NS/]NAME), addresses, node (this node itself) or world (an\n"
 	  "address that is nobody's). PORT is 5432 (TCP), tcp/5432, udp/53, sctp/9 or icmp.\n"
-	  "Exit code 0 when the flow is allowed, 1 when it is denied.",
+	  "Exit code 0 when the flow is allowed, 1 when it is denied. With --kernel the packets "
+	  "are\n"
+	  "walked through the rules that the kernel holds; 7 when they do something else.",
 	  "ripstop explain shop/web shop/db-0 5432", 3, 3,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_KERNEL,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_explain },
+	{ "verify", "", "the kernel's rules against what the agent committed, and who changed them",
+	  "It changes nothing without --repair. The agent repairs what others change by itself\n"
+	  "(unless its option repair is off): what it has mended is shown.\n"
+	  "Exit code 0 when both are the same, 1 when they differ.",
+	  "ripstop verify --explain", 0, 0,
+	  CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_VERIFY,
+	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_verify },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,

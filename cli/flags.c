@@ -117,6 +117,24 @@ static bool set_watch(struct cli_options *o, const char *v)
 	return o->watch = true;
 }
 
+static bool set_kernel(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->kernel = true;
+}
+
+static bool set_repair(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->repair = true;
+}
+
+static bool set_explain(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->explain = true;
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -155,6 +173,12 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop explain shop/web shop/db 5432 --expect deny", CLI_F_EXPLAIN, set_expect },
 	{ 0, "family", "4|6", "the addresses to judge where an end has both",
 	  "ripstop explain shop/web shop/db 5432 --family 6", CLI_F_EXPLAIN, set_family },
+	{ 0, "kernel", NULL, "ask the rules in the kernel too (needs CAP_NET_ADMIN)",
+	  "ripstop explain shop/web shop/db 5432 --kernel", CLI_F_KERNEL, set_kernel },
+	{ 0, "repair", NULL, "have the agent commit anew what differs", "ripstop verify --repair",
+	  CLI_F_VERIFY, set_repair },
+	{ 0, "explain", NULL, "say what each difference does to traffic",
+	  "ripstop verify --explain", CLI_F_VERIFY, set_explain },
 	{ 0, "color", "auto|always|never", "colours (auto: on a terminal, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },
 	{ 'h', "help", NULL, "help for ripstop or for a verb", "ripstop explain --help",

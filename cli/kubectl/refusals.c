@@ -149,7 +149,12 @@ static void ripstop_failed(const struct kube_child *c, struct kube_answer *a)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Codes 0 and 1 are answers, of which the object itself says which: 1 is kubectl's failure too. */
+/* Codes 0, 1 and 7 are answers, of which the object itself says which: 1 is kubectl's failure too. */
+static bool is_answer(int code)
+{
+	return code == CLI_YES || code == CLI_NO || code == CLI_DISAGREES;
+}
+
 void kube_read(const struct kube_child *c, const char *kind, bool remote, bool maybe,
 	       struct kube_answer *a)
 {
@@ -161,7 +166,7 @@ void kube_read(const struct kube_child *c, const char *kind, bool remote, bool m
 		not_run(c, a);
 		return;
 	}
-	if (remote && ended && c->status > 1) {
+	if (remote && ended && !(is_answer(c->status) && c->out.len)) {
 		ripstop_failed(c, a);
 		return;
 	}

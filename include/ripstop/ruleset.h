@@ -138,6 +138,7 @@ struct rs_walk {
 struct rs_element {
 	char set[64];
 	char key[160];
+	char value[96];	   /* of a map: what the key stands for; "" in a set */
 	char comment[128]; /* printable; "" when it has none */
 	bool counted;	   /* lookups: how many have found it, when the table was read */
 	uint64_t packets;

@@ -136,18 +136,35 @@ static void say_elem(struct rs_strbuf *b, const struct rset_set *s, const struct
 	}
 }
 
+/* Maps of ours hold words or verdicts. */
+static void say_value(struct rs_strbuf *b, const struct rset_set *s, const struct rset_elem *e)
+{
+	uint32_t word;
+
+	if (s->verdicts) {
+		rset_say_verdict(b, &e->verdict);
+	} else if (s->dlen == sizeof(word)) {
+		memcpy(&word, e->key + rset_data_at(s), sizeof(word));
+		rs_strbuf_printf(b, "%u", word);
+	} else if (s->dlen) {
+		say_hex(b, e->key + rset_data_at(s), s->dlen);
+	}
+}
+
 bool rs_walk_found(const struct rs_walk *w, size_t i, struct rs_element *out)
 {
 	const struct rset_elem *e;
-	rs_auto_strbuf key = { 0 };
+	rs_auto_strbuf key = { 0 }, value = { 0 };
 
 	memset(out, 0, sizeof(*out));
 	if (i >= w->n_found)
 		return false;
 	e = w->found[i].elem;
 	say_elem(&key, w->found[i].set, e);
+	say_value(&value, w->found[i].set, e);
 	snprintf(out->set, sizeof(out->set), "%s", w->found[i].set->name);
 	snprintf(out->key, sizeof(out->key), "%s", rs_strbuf_str(&key));
+	snprintf(out->value, sizeof(out->value), "%s", rs_strbuf_str(&value));
 	snprintf(out->comment, sizeof(out->comment), "%s", e->comment ? e->comment : "");
 	out->counted = e->counted;
 	out->packets = e->packets;
