@@ -36,7 +36,7 @@ CFLAGS += -std=gnu17 -fPIE $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-secti
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SANFLAGS)
 
 # ---- libraries: one archive a room of lib/, and what each may use --------------------------------
-ROOMS := base object source policy dataplane ruleset netlink ipam endpoint ctl
+ROOMS := base object source policy dataplane ruleset netlink ipam endpoint inventory ctl
 DEPS_base := base
 DEPS_object := object base
 DEPS_source := source object base
@@ -46,10 +46,11 @@ DEPS_ruleset := ruleset base
 DEPS_netlink := netlink base
 DEPS_ipam := ipam base
 DEPS_endpoint := endpoint base
+DEPS_inventory := inventory ipam endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
-DEPS_agent := source dataplane policy object ctl netlink ipam endpoint base
-DEPS_cli := ruleset policy object ctl base
+DEPS_agent := source dataplane policy object ctl netlink inventory ipam endpoint base
+DEPS_cli := ruleset inventory ipam endpoint policy object ctl base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
 EXT_source := -lcurl $(EXT_object)
@@ -59,6 +60,7 @@ EXT_ruleset := -lmnl
 EXT_netlink := -lnl-route-3 -lnl-3
 EXT_ipam := -ljson-c
 EXT_endpoint := -ljson-c
+EXT_inventory := -ljson-c
 EXT_ctl := -ljson-c
 EXT_plugin := -ljson-c -lnl-route-3 -lnl-3
 EXT_agent := -levent -lm $(EXT_source) $(EXT_dataplane) $(EXT_netlink)

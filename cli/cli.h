@@ -77,6 +77,8 @@ struct cli_options {
 	bool recursive;
 	bool kernel;
 	bool repair;
+	bool check;
+	const char *state_dir; /* NULL: not given */
 	bool explain;
 	const char *cluster_cidr;
 	bool watch;
@@ -116,6 +118,8 @@ struct cli_program {
 	/* Walk the explained flow through this kernel's rules, into the answer; NULL: those that are
 	 * asked do it. */
 	int (*kernel)(struct json_object *answer, struct rs_err *err);
+	/* Whether anybody listens at the socket; NULL: that is not ours to know. */
+	bool (*agent_lives)(const struct cli_run *r);
 };
 
 extern const struct cli_program cli_self;
@@ -145,6 +149,7 @@ int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_verify(struct cli_run *r);
+int cli_cmd_ipam(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 
@@ -197,6 +202,8 @@ const char *cli_nearest(const char *word, const char *(*next)(size_t i));
  * request. */
 int cli_call(struct cli_run *r, struct json_object *request, const char *op, const char *kind,
 	     struct json_object **result);
+
+bool cli_agent_lives(const struct cli_run *r); /* only in ripstop */
 
 /* ---- explain_kernel.c, kernel/kernelwalk.c: explain --kernel --------------------------------- */
 

@@ -36,6 +36,12 @@ const struct cli_command cli_commands[] = {
 	  "ripstop verify --explain", 0, 0,
 	  CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_VERIFY,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_verify },
+	{ "ipam", "", "the addresses of this node: held, resting, free; and leaks",
+	  "The agent is asked; where none lives, its state folder is read. Nothing is changed.\n"
+	  "A released address rests before it is given out again: 30 s are assumed here.\n"
+	  "Exit code 0; with --check 1 when there are leaks.",
+	  "ripstop ipam --check", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_LOCAL,
+	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_ipam },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,

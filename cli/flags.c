@@ -135,6 +135,18 @@ static bool set_explain(struct cli_options *o, const char *v)
 	return o->explain = true;
 }
 
+static bool set_check(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->check = true;
+}
+
+static bool set_state_dir(struct cli_options *o, const char *v)
+{
+	o->state_dir = v;
+	return *v != '\0';
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -179,6 +191,11 @@ const struct cli_flag cli_flags[] = {
 	  CLI_F_VERIFY, set_repair },
 	{ 0, "explain", NULL, "say what each difference does to traffic",
 	  "ripstop verify --explain", CLI_F_VERIFY, set_explain },
+	{ 0, "check", NULL, "compare leases with records, links and the CNI cache; list leaks",
+	  "ripstop ipam --check", CLI_F_LOCAL, set_check },
+	{ 0, "state-dir", "DIR",
+	  "read this state folder instead of asking the agent (/run/ripstop)",
+	  "ripstop ipam --state-dir /tmp/n1/state", CLI_F_LOCAL, set_state_dir },
 	{ 0, "color", "auto|always|never", "colours (auto: on a terminal, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },
 	{ 'h', "help", NULL, "help for ripstop or for a verb", "ripstop explain --help",
