@@ -229,7 +229,27 @@ static const char *state_of(const struct rs_attached *e)
 	return e->closed ? "closed" : "enforced";
 }
 
-static struct json_object *pod_json(const struct rs_world *w, const struct rs_attached *e)
+/* Whether what the agent knows is what the kernel does. */
+static void add_enforced(struct rs_agent *a, struct json_object *o, const char *pod_in_the_way)
+{
+	const char *why = pod_in_the_way		? pod_in_the_way
+			  : !rs_reconcile_clean(a->rec) ? "it is not committed yet"
+			  : !a->in_sync ? "the kernel's rules were changed by somebody else"
+					: NULL;
+
+	add_bool(o, "enforced", !why);
+	rs_json_add_str(o, "whyNotEnforced", why);
+}
+
+static const char *pod_in_the_way(const struct rs_attached *e)
+{
+	if (e->conflict)
+		return e->conflict;
+	return e->programmed ? NULL : "a pod is not programmed yet";
+}
+
+static struct json_object *pod_json(struct rs_agent *a, const struct rs_world *w,
+				    const struct rs_attached *e)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -243,6 +263,7 @@ static struct json_object *pod_json(const struct rs_world *w, const struct rs_at
 	json_object_object_add(o, "ingress", isolation_json(w, e, RS_INGRESS));
 	json_object_object_add(o, "egress", isolation_json(w, e, RS_EGRESS));
 	rs_json_add_str(o, "state", state_of(e));
+	add_enforced(a, o, e->closed ? "nobody knows its labels: it is closed" : pod_in_the_way(e));
 	if (e->programmed)
 		json_object_object_add(o, "generation", json_object_new_uint64(e->generation));
 	return o;
@@ -262,7 +283,7 @@ void rs_op_pods(struct rs_agent *a, struct rs_request *req, struct json_object *
 	v = rs_registry_list(a->reg, &n);
 	for (size_t i = 0; i < n; i++)
 		if (all || !ns || !strcmp(v[i]->rec->pod_ns, ns))
-			json_object_array_add(items, pod_json(&w, v[i]));
+			json_object_array_add(items, pod_json(a, &w, v[i]));
 	json_object_object_add(o, "items", items);
 	rs_request_answer(req, o);
 }
@@ -330,6 +351,7 @@ static struct json_object *policy_json(struct rs_agent *a, const struct rs_polic
 	rs_autofree char *selector = rs_selector_str(&p->subject);
 	size_t n;
 	struct rs_attached *const *v = rs_registry_list(a->reg, &n);
+	const char *why = NULL;
 
 	rs_json_add_str(o, "namespace", p->meta.ns);
 	rs_json_add_str(o, "name", p->meta.name);
@@ -343,10 +365,16 @@ static struct json_object *policy_json(struct rs_agent *a, const struct rs_polic
 		rs_autofree char *name =
 			rs_asprintf("%s/%s", v[i]->rec->pod_ns, v[i]->rec->pod_name);
 
-		if (selects(p, v[i]))
-			json_object_array_add(pods, json_object_new_string(name));
+		if (!selects(p, v[i]))
+			continue;
+		json_object_array_add(pods, json_object_new_string(name));
+		why = why ? why : pod_in_the_way(v[i]);
 	}
 	json_object_object_add(o, "selects", pods);
+	rs_json_add_str(o, "uid", p->meta.uid);
+	if (p->meta.generation)
+		add_int(o, "objectGeneration", p->meta.generation);
+	add_enforced(a, o, why);
 	add_int(o, "ingressRules", (int64_t)p->n_rules[RS_INGRESS]);
 	add_int(o, "egressRules", (int64_t)p->n_rules[RS_EGRESS]);
 	add_where(o, &p->meta.pos);

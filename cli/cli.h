@@ -107,6 +107,7 @@ struct cli_run {
 /* ---- program.c: what a program is, and how one runs ------------------------------------------ */
 
 struct cli_flag;
+struct cli_wait;
 
 struct cli_program {
 	const char *name;   /* of the binary */
@@ -120,6 +121,9 @@ struct cli_program {
 	int (*kernel)(struct json_object *answer, struct rs_err *err);
 	/* Whether anybody listens at the socket; NULL: that is not ours to know. */
 	bool (*agent_lives)(const struct cli_run *r);
+	/* cli_wait_round() over a cluster; NULL: of this node. */
+	int (*wait_round)(struct cli_run *r, struct cli_wait *w, struct json_object *nodes,
+			  bool *done);
 };
 
 extern const struct cli_program cli_self;
@@ -150,6 +154,7 @@ int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_verify(struct cli_run *r);
 int cli_cmd_ipam(struct cli_run *r);
+int cli_cmd_wait(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 

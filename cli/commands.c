@@ -36,6 +36,17 @@ const struct cli_command cli_commands[] = {
 	  "ripstop verify --explain", 0, 0,
 	  CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_VERIFY,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_verify },
+	{ "wait", "policy/NS/NAME|pod/NS/NAME",
+	  "return when a policy, or a pod's rules, are in force",
+	  "A policy is in force on a node when the last commit there held it as the agent knows "
+	  "it\n"
+	  "and every pod that it selects is programmed; kubectl ripstop wait takes UID and "
+	  "generation\n"
+	  "from the API server and asks every node. --timeout bounds the whole (30).\n"
+	  "Exit code 0 when it is, 124 when the time is up, 3 when there is no such object.",
+	  "ripstop wait policy/shop/default-deny --timeout 10", 1, 1,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT,
+	  cli_cmd_wait },
 	{ "ipam", "", "the addresses of this node: held, resting, free; and leaks",
 	  "The agent is asked; where none lives, its state folder is read. Nothing is changed.\n"
 	  "A released address rests before it is given out again: 30 s are assumed here.\n"

@@ -146,7 +146,7 @@ static int all_nodes(struct cli_run *r)
 
 static bool is_about_a_pod(const struct cli_command *c)
 {
-	return c->run == cli_cmd_rules || c->run == cli_cmd_explain;
+	return c->run == cli_cmd_rules || c->run == cli_cmd_explain || c->run == cli_cmd_wait;
 }
 
 static int run_verb(struct cli_run *r)
@@ -190,6 +190,7 @@ const struct cli_program cli_self = {
 	.codes = "  5 some nodes did not answer\n",
 	.flags = flags,
 	.run = run,
+	.wait_round = kube_wait_round,
 };
 
 int main(int argc, char **argv)
