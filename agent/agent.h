@@ -110,8 +110,8 @@ void rs_gc_run(struct rs_agent *a, int64_t now_ms);
 
 /* repair.c */
 void rs_repair_watch(struct rs_agent *a, int64_t now_ms); /* the dataplane's watch is readable */
-/* Compare kernel and state, report, and mend unless that is switched off. Returns how many differences,
- * or negative. */
+/* Compare kernel and state, report, and mend unless that is switched off. Returns how many
+ * differences, or negative. */
 int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err);
 /* Compare only. The caller frees *d. */
 int rs_repair_look(struct rs_agent *a, struct rs_dp_drifts *d, struct rs_err *err);

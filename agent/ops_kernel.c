@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* ops_kernel.c - what a packet of a flow looks like on this node, for `explain --kernel`: by which links
- * it comes and goes, and whose kernel is meant. */
+/* ops_kernel.c - what a packet of a flow looks like on this node, for `explain --kernel`: by which
+ * links it comes and goes, and whose kernel is meant. */
 #include "agent/ops.h"
 
 #include <errno.h>

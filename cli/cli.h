@@ -116,8 +116,8 @@ struct cli_program {
 	const char *codes; /* exit codes of its own, a line of help */
 	const struct cli_flag *flags;
 	int (*run)(struct cli_run *r); /* a verb that asks an agent */
-	/* Walk the explained flow through this kernel's rules, into the answer; NULL: those that are
-	 * asked do it. */
+	/* Walk the explained flow through this kernel's rules, into the answer; NULL: those that
+	 * are asked do it. */
 	int (*kernel)(struct json_object *answer, struct rs_err *err);
 	/* Whether anybody listens at the socket; NULL: that is not ours to know. */
 	bool (*agent_lives)(const struct cli_run *r);
@@ -212,8 +212,8 @@ bool cli_agent_lives(const struct cli_run *r); /* only in ripstop */
 
 /* ---- explain_kernel.c, kernel/kernelwalk.c: explain --kernel --------------------------------- */
 
-/* Ask the kernel about what *o explains. A difference counts once it is there twice: the agent is asked
- * again (with request()) meanwhile. 0, or an exit code after the error was told. */
+/* Ask the kernel about what *o explains. A difference counts once it is there twice: the agent is
+ * asked again (with request()) meanwhile. 0, or an exit code after the error was told. */
 int cli_kernel_compare(struct cli_run *r, struct json_object *(*request)(const struct cli_run *),
 		       struct json_object **o);
 void cli_kernel_put(struct cli_run *r, struct json_object *o);

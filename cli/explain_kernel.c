@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* explain_kernel.c - `explain --kernel`: what the rules in the kernel do, beside what the objects say. */
+/* explain_kernel.c - `explain --kernel`: what the rules in the kernel do, beside what the objects
+ * say. */
 #include "cli/cli.h"
 
 #include <string.h>

@@ -18,8 +18,8 @@ struct cli_wait {
 bool cli_wait_judge(const struct cli_wait *w, const char *node, struct json_object *answer,
 		    struct json_object *nodes);
 
-/* Ask every node that counts, once. 0, or an exit code after the error was told; *done says whether all
- * of them enforce it. */
+/* Ask every node that counts, once. 0, or an exit code after the error was told; *done says whether
+ * all of them enforce it. */
 int cli_wait_round(struct cli_run *r, struct cli_wait *w, struct json_object *nodes, bool *done);
 
 #endif

@@ -4,8 +4,8 @@
  * explained flow through them: what is really done, beside what the objects say.
  *
  * Three packets: the first one of a new flow, a later one that is judged anew (its flow carries no
- * stamp), and an answer that is. Each meets the hooks that such a packet meets: the guard at prerouting
- * unless this node made it, then input for what goes to the node, else postrouting.
+ * stamp), and an answer that is. Each meets the hooks that such a packet meets: the guard at
+ * prerouting unless this node made it, then input for what goes to the node, else postrouting.
  */
 #include "cli/cli.h"
 
@@ -301,7 +301,7 @@ static int pass(struct walker *w, const struct kind *k, bool *accept)
 	return walk(w, to->place == PLACE_NODE ? RS_HOOK_INPUT : RS_HOOK_POSTROUTING, &p, accept);
 }
 
-/* Whether every packet has the fate that the verdict means; one that the node itself makes passes. */
+/* Whether every packet has the fate that the verdict means; one that the node makes passes. */
 static int walk_all(struct walker *w, bool expect, struct json_object *o, struct rs_err *err)
 {
 	struct json_object *packets = json_object_new_array();

@@ -125,7 +125,7 @@ void kube_ask_node(struct cli_run *r, const char *node, const char *op, const ch
 void kube_rules(struct cli_run *r, struct json_object *request, struct kube_answer *a);
 void kube_explain(struct cli_run *r, struct json_object *request, struct kube_answer *a);
 
-/* ---- kubewait.c: wait -------------------------------------------------------------------------- */
+/* ---- kubewait.c: wait ------------------------------------------------------------------------ */
 
 struct cli_wait;
 int kube_wait_round(struct cli_run *r, struct cli_wait *w, struct json_object *nodes, bool *done);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * kubewait.c - `kubectl ripstop wait`: the object as the API server has it, and what every agent says of
- * that UID and generation. A node that does not know the policy yet cannot know that it selects none of
- * its pods, so all of them are waited for.
+ * kubewait.c - `kubectl ripstop wait`: the object as the API server has it, and what every agent
+ * says of that UID and generation. A node that does not know the policy yet cannot know that it
+ * selects none of its pods, so all of them are waited for.
  */
 #include "cli/kubectl/kubectl.h"
 

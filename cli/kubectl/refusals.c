@@ -149,10 +149,11 @@ static void ripstop_failed(const struct kube_child *c, struct kube_answer *a)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Codes 0, 1 and 7 are answers, of which the object itself says which: 1 is kubectl's failure too. */
-static bool is_answer(int code)
+/* Codes 0, 1 and 7 are answers, of which the object says which: 1 is kubectl's failure too. */
+static bool is_answer(const struct kube_child *c)
 {
-	return code == CLI_YES || code == CLI_NO || code == CLI_DISAGREES;
+	return c->status == CLI_YES || c->status == CLI_NO ||
+	       (c->status == CLI_DISAGREES && c->out.len);
 }
 
 void kube_read(const struct kube_child *c, const char *kind, bool remote, bool maybe,
@@ -166,7 +167,7 @@ void kube_read(const struct kube_child *c, const char *kind, bool remote, bool m
 		not_run(c, a);
 		return;
 	}
-	if (remote && ended && !(is_answer(c->status) && c->out.len)) {
+	if (remote && ended && !is_answer(c)) {
 		ripstop_failed(c, a);
 		return;
 	}

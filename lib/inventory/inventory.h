@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inventory.h - lib/inventory counts what the state folder holds: leases, resting addresses, records;
- * and compares them with each other, with links and with the runtime's cache, to find leaks.
+ * inventory.h - lib/inventory counts what the state folder holds: leases, resting addresses,
+ * records; and compares them with each other, with links and with the runtime's cache, to find
+ * leaks.
  *
- * What flows in: the folder, this node's ranges, the links that are there. What flows out: the JSON of
- * `ripstop ipam`. It reads only, takes no lock, and what is younger than a minute is nobody's leak: an
- * ADD or a DEL may be under way.
+ * What flows in: the folder, this node's ranges, the links that are there. What flows out: the JSON
+ * of `ripstop ipam`. It reads only, takes no lock, and what is younger than a minute is nobody's
+ * leak: an ADD or a DEL may be under way.
  */
 #ifndef RIPSTOP_INVENTORY_INVENTORY_H
 #define RIPSTOP_INVENTORY_INVENTORY_H
