@@ -44,7 +44,7 @@ static void put_ranges(struct cli_run *r, struct json_object *o)
 	struct cli_table *t;
 
 	if (!n) {
-		cli_put(r, "the ranges of this node are not known: how many are free, neither\n");
+		cli_put(r, "the ranges of this node are not known, nor how many addresses are free\n");
 		return;
 	}
 	t = cli_table_new(range_columns, columns, 0, columns);

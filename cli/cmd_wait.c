@@ -107,21 +107,23 @@ static int wait(struct cli_run *r, struct cli_wait *w, struct json_object **node
 
 	w->deadline = deadline;
 	for (;;) {
-		int64_t left = deadline - rs_mono_ms();
+		int64_t begun = rs_mono_ms(), left = deadline - begun, took;
 
 		json_object_put(*nodes);
 		*nodes = json_object_new_array();
 		r->opt.timeout_ms = left < 1 ? 1 : left < ASK_MS ? (int)left : ASK_MS;
 		code = (cli_self.wait_round ? cli_self.wait_round : cli_wait_round)(r, w, *nodes,
 										    &done);
+		took = rs_mono_ms() - begun;
 		left = deadline - rs_mono_ms();
 		if (code || done)
 			return code;
-		if (left <= 0) {
+		/* A round that is cut off would say less than this one. */
+		if (left <= pause + took) {
 			tell_timeout(r, *nodes);
 			return CLI_TIMEOUT;
 		}
-		sleep_ms(pause < left ? pause : left);
+		sleep_ms(pause);
 		pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
 	}
 }

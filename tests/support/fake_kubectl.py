@@ -4,7 +4,7 @@
 
 Beside the program lies table.json:
     agents   pods as an API server has them; pods of users
-    pods     likewise
+    pods     likewise; policies: NetworkPolicies
     sockets  name of an agent's pod -> socket
     ripstop  the program
     faults   [{"when": [words of the call], "code": N, "stdout": "...", "stderr": "...", "flood": bytes, "hang": true,
@@ -42,6 +42,8 @@ def get(table, argv):
             fail("error: unknown flag: " + word)
         else:
             names.append(word)
+    if names[:1] == ["networkpolicies.networking.k8s.io"] and flags.get("-o") == "json" and len(names) == 2:
+        return one_policy(table, flags, names[1])
     if names[:1] != ["pods"] or flags.get("-o") != "json" or len(names) > 2:
         fail("error: the server doesn't have a resource type")
     if len(names) == 2:
@@ -57,6 +59,15 @@ def one_pod(table, flags, name):
             return
     if "--ignore-not-found" not in flags:
         fail('Error from server (NotFound): pods "%s" not found' % name)
+
+
+def one_policy(table, flags, name):
+    for policy in table.get("policies", []):
+        if policy["metadata"]["name"] == name and policy["metadata"]["namespace"] == flags.get("-n"):
+            print(json.dumps(policy))
+            return
+    if "--ignore-not-found" not in flags:
+        fail('Error from server (NotFound): networkpolicies.networking.k8s.io "%s" not found' % name)
 
 
 def agents(table, flags):
