@@ -157,7 +157,9 @@ def kernel_objects_and_packets_agree(build):
                 kernel, = o["kernels"]
                 expect(kernel.get("agrees") is True and kernel["node"] == "n%d" % node, ident, kernel)
                 expect(kernel["verdict"] == o["verdict"] and code == (o["verdict"] != "allowed"), ident, code, o)
-                expect(len(kernel["packets"]) == 3 and kernel["packets"][0]["hooks"], ident, kernel)
+                hooks = [h["hook"] for h in kernel["packets"][0]["hooks"]]
+                want = ["prerouting"] * (src != "node") + ["input" if dst == "node" else "postrouting"]
+                expect(len(kernel["packets"]) == 3 and hooks == want, ident, hooks, kernel)
                 allowed, asked = allowed and o["verdict"] == "allowed", asked + 1
             expect(asked, ident, "no node judges it")
             said[ident] = "ok" if allowed else "blocked"
