@@ -248,8 +248,16 @@ def a_break_is_seen_by_explain_and_verify(build):
         bed.nft("delete", "table", "inet", "ripstop")
         o = seen(bed, "table inet ripstop", "shop/web", "shop/db", "5432")
         expect([x["kernel"] for x in o["objects"]] == [0] * 5, o["objects"])
+        # Without a table it is no comfort that what is allowed passes.
+        bed.nft("delete", "table", "inet", "ripstop")
+        seen(bed, "table inet ripstop", "shop/web", "shop/api", "80")
+        # A foreign rule does not hide what is wrong with elements.
+        bed.nft("delete", "element", "inet", "ripstop", "self4", "{ %s . %s }" % (db4, db4))
+        bed.nft("insert", "rule", "inet", "ripstop", "judge", "drop")
+        o = seen(bed, "chain judge: rule handle ", "shop/api", "shop/db", "5432")
+        expect([d["object"] for d in o["differences"][1:]] == ["element self4 %s . %s" % (db4, db4)], o["differences"])
         _, o = bed.verify()
-        expect(o["repair"]["times"] == 5 and o["repair"]["mended"] >= 5, o["repair"])
+        expect(o["repair"]["times"] == 7 and o["repair"]["mended"] >= 8, o["repair"])
     finally:
         bed.close()
 
@@ -333,6 +341,15 @@ def ipam_counts_and_finds_leaks(build):
                states)
         code, o = ipam("--check")
         expect(code == 0 and o["check"]["leaks"] == [] and o["check"]["young"] == 2, "what is young is no leak", o["check"])
+        # An ADD that is under way: a young lease, a link, no record yet.
+        late = lab.pod("d").attach(node, "shop", "d", labels={"app": "d"})
+        path, = [os.path.join(node.state, "endpoints", n) for n in os.listdir(os.path.join(node.state, "endpoints"))
+                 if late.container_id in n]
+        os.rename(path, os.path.join(node.state, "kept"))
+        code, o = ipam("--check")
+        expect(code == 0 and o["check"]["leaks"] == [] and o["check"]["young"] == 4, "an ADD is no leak", o["check"])
+        os.rename(os.path.join(node.state, "kept"), path)
+        late.detach()
         # Make them old, and take a record away: its lease leaks, and so does its link.
         leases, records = (os.path.join(node.state, x) for x in ("leases", "endpoints"))
         for name in os.listdir(leases):
