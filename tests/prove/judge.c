@@ -279,6 +279,53 @@ static int ask_explain(const struct pv_scene *s, const struct pv_flow *f, bool *
 	return rc;
 }
 
+/* An end that is a node is the node of the other end, if it is meant at all. */
+static int explain_offline(const struct pv_scene *s, const struct rs_local_pod *pods, size_t n_pods,
+			   const struct pv_flow *f, bool *allow, struct rs_err *err)
+{
+	bool at_home = f->src.node == f->dst.node;
+	struct rs_world w = pv_scene_world(s, 0);
+	struct rs_flow flow = {
+		.src = flow_end(&f->src),
+		.dst = flow_end(&f->dst),
+		.proto = f->proto,
+		.port = f->port,
+	};
+	struct rs_explanation *x;
+	int rc;
+
+	w.locals = pods;
+	w.n_locals = n_pods;
+	w.node_ranges = s->pod_ranges.v;
+	w.n_node_ranges = s->pod_ranges.n;
+	flow.src.node = f->src.kind == PV_END_NODE && at_home;
+	flow.dst.node = f->dst.kind == PV_END_NODE && at_home;
+	rc = rs_explain(&w, NULL, &flow, &x, err);
+	if (rc < 0)
+		return rs_err_wrap(err, "explain offline");
+	*allow = x->verdict == RS_VERDICT_ALLOW;
+	rs_explanation_free(x);
+	return 0;
+}
+
+/* The pods of all nodes as subjects of one world. */
+static int ask_offline(const struct pv_scene *s, struct pv_verdicts *out, struct rs_err *err)
+{
+	struct rs_vec(struct rs_local_pod) pods = { 0 };
+	bool allow = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < s->n_nodes; i++)
+		for (size_t k = 0; k < s->nodes[i].locals.n; k++)
+			*rs_vec_push(&pods) = s->nodes[i].locals.v[k];
+	for (size_t i = 0; rc == 0 && i < s->n_flows; i++) {
+		rc = explain_offline(s, pods.v, pods.n, &s->flows[i], &allow, err);
+		out->v[PV_OFFLINE][i] = allow;
+	}
+	rs_vec_free(&pods);
+	return rc;
+}
+
 static int ask_ruleset(const struct pv_judge *j, const struct pv_scene *scene,
 		       struct pv_verdicts *out, struct rs_err *err)
 {
@@ -316,6 +363,8 @@ static int judge(struct pv_judge *j, const struct pv_scene *scene, bool fresh,
 			out->v[PV_EXPLAIN][i] = allow;
 		}
 	}
+	if (rc == 0 && ASKED(j, PV_OFFLINE))
+		rc = ask_offline(scene, out, err);
 	if (rc == 0 && ASKED(j, PV_RULESET))
 		rc = ask_ruleset(j, scene, out, err);
 	return rc;

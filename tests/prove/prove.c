@@ -28,8 +28,8 @@
 
 #define PROGRESS_S 20
 
-static const char *const reader_names[PV_READERS] = { "oracle", "ir", "ruleset", "second",
-						      "explain" };
+static const char *const reader_names[PV_READERS] = { "oracle", "ir",	   "ruleset",
+						      "second", "explain", "offline" };
 
 struct pv_shape pv_default_shape(bool strict)
 {
@@ -278,7 +278,7 @@ static const struct option longopts[] = {
 static void usage(void)
 {
 	fputs("usage: prove --cases N --seed S [--from I] [--jobs N] [--out DIR]\n"
-	      "             [--readers oracle,ir,ruleset,second,explain] [--oracle2 FILE] "
+	      "             [--readers oracle,ir,ruleset,second,explain,offline] [--oracle2 FILE] "
 	      "[--first]\n"
 	      "       prove --export-packets FILE --packets N --seed S\n"
 	      "       prove --case FILE [--readers ...]\n",

@@ -111,6 +111,7 @@ enum pv_reader {
 	PV_RULESET, /* of the kernel */
 	PV_SECOND,  /* oracle2.py */
 	PV_EXPLAIN, /* what `ripstop explain` says: rs_explain() at the node of each end */
+	PV_OFFLINE, /* and from files: rs_explain() of a world in which every pod is a subject */
 	PV_READERS,
 };
 
