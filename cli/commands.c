@@ -26,10 +26,10 @@ const struct cli_command cli_commands[] = {
 	{ "explain", "SRC DST PORT", "the verdict on one flow, step by step, and why",
 	  "SRC and DST are pods ([NS/]NAME), addresses, node (this node itself) or world (an\n"
 	  "address that is nobody's). PORT is 5432 (TCP), tcp/5432, udp/53, sctp/9 or icmp.\n"
-	  "With -f also workloads (deploy/NS/NAME, sts, ds, rs, job, cronjob), svc/NS/NAME as "
-	  "DST,\n"
-	  "ranges (10.0.0.0/8), node/NAME and pods that are none ('app=api,tier=be@NS'); and PORT\n"
-	  "may be a range (tcp/8000-8100) or a name that the destination declares (http).\n"
+	  "Also workloads (deploy/NS/NAME, sts, ds, rs, job, cronjob), ranges (10.0.0.0/8), pods\n"
+	  "that are none ('app=api,tier=be@NS'), node/NAME, and svc/NS/NAME as DST (with -f, or "
+	  "by\n"
+	  "kubectl ripstop). PORT may be a range (tcp/8000-8100) or a name that DST declares.\n"
 	  "Exit code 0 when the flow is allowed, 1 when it is denied. With --kernel the packets "
 	  "are\n"
 	  "walked through the rules that the kernel holds; 7 when they do something else.",
