@@ -8,9 +8,10 @@
  * policy behind a difference.
  *
  * Rooms inside: portbook.c (sets of ports as small numbers that both sides share), subjects.c and
- * outside.c (who is compared), whatif.c (all pairs, folded by key), blame.c (which policy makes the
- * difference), traffic.c (flow records), overlay.c (a folder put over the live objects), diff.c,
- * simulate.c and assert.c (the verbs).
+ * outside.c (who is compared), whatif.c (all pairs, folded by key), pairtext.c and blame.c (words:
+ * the ports, and which policy makes the difference), traffic.c (flow records), overlay.c (a folder
+ * put over the live objects), judgeflow.c (one flow). Above them the verbs: diff.h, simulate.h and
+ * assert.h (test), each with its cmd_*.c.
  */
 #ifndef RIPSTOP_CLI_WHATIF_WHATIF_H
 #define RIPSTOP_CLI_WHATIF_WHATIF_H
