@@ -76,6 +76,9 @@ struct cli_options {
 	bool recursive;
 	const char *cluster_cidr;
 	bool watch;
+	const char *severity;  /* lint's: the least one to tell; NULL: every one */
+	const char **disabled; /* lint's: rules, as they were given */
+	size_t n_disabled;
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
 };
@@ -137,6 +140,7 @@ int cli_cmd_pods(struct cli_run *r);
 int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
+int cli_cmd_lint(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 

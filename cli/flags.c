@@ -117,6 +117,19 @@ static bool set_watch(struct cli_options *o, const char *v)
 	return o->watch = true;
 }
 
+static bool set_severity(struct cli_options *o, const char *v)
+{
+	o->severity = v;
+	return !strcmp(v, "note") || !strcmp(v, "warning") || !strcmp(v, "error");
+}
+
+static bool set_disable(struct cli_options *o, const char *v)
+{
+	o->disabled = rs_reallocarray(o->disabled, o->n_disabled + 1, sizeof(*o->disabled));
+	o->disabled[o->n_disabled++] = v;
+	return *v != '\0';
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -147,6 +160,10 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop matrix -f k8s/ --cluster-cidr 10.0.0.0/8", CLI_F_FILES, set_cluster_cidr },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
+	{ 0, "severity", "note|warning|error", "the least findings to tell (note)",
+	  "ripstop lint -f k8s/ --severity warning", CLI_F_LINT, set_severity },
+	{ 0, "disable", "RULE[,RULE]", "rules that are not looked at; may be given again",
+	  "ripstop lint -f k8s/ --disable no-dns,sctp", CLI_F_LINT, set_disable },
 	{ 0, "socket", "PATH", "control socket of the agent (/run/ripstop/agent.sock)",
 	  "ripstop status --socket /tmp/n1/agent.sock", CLI_F_AGENT, set_socket },
 	{ 0, "timeout", "SECONDS", "how long to wait for the agent (5; also 500ms)",

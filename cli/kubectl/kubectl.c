@@ -153,7 +153,8 @@ static int run_verb(struct cli_run *r)
 {
 	struct kube *k = r->kube;
 
-	if (is_about_a_pod(r->cmd))
+	/* Files are read here, and no cluster is asked. */
+	if (is_about_a_pod(r->cmd) || r->opt.n_files || r->cmd->run == cli_cmd_lint)
 		return r->cmd->run(r);
 	if (kube_find_agents(r, r->opt.node, &k->agents, &k->none) == 0)
 		kube_answer_clear(&k->none);

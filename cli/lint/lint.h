@@ -22,6 +22,7 @@
 #include <ripstop/workload.h>
 
 #include "base/base.h"
+#include "base/vec.h"
 #include "object/doc.h"
 
 /* ---- the rules ------------------------------------------------------------------------------- */
@@ -77,7 +78,7 @@ enum lint_id {
 };
 
 struct lint_rule {
-	const char *id; /* stable: people write it into their files */
+	const char *id;		     /* stable: people write it into their files */
 	enum lint_severity severity; /* the highest that it has */
 	const char *title;	     /* a few words */
 	const char *why;	     /* why it matters */
@@ -114,11 +115,12 @@ struct lint_space {
 };
 
 struct lint_policy {
-	const char *file;
+	const struct lint_text *text;
 	const struct rs_doc_node *root;
 	struct rs_doc_pos pos;
 	struct rs_policy *p; /* NULL: it is invalid, and said so */
 	char *ns, *name;     /* as far as they can be read; "?" */
+	size_t number;	     /* among the policies of its text */
 	bool ignores[LINT_RULES];
 	size_t n_errors;
 };
@@ -141,7 +143,23 @@ struct lint_finding {
 	bool suppressed;
 };
 
-struct lint_text; /* a text and the trees of it */
+/* Where an object of a text begins. */
+struct lint_start {
+	int line;
+	size_t policy; /* its number among the policies of the text, plus one; 0: another kind */
+};
+
+/* A text and the trees of it. */
+struct lint_text {
+	size_t number; /* in the order in which they came */
+	char *name;
+	char *text;
+	size_t len;
+	bool json;
+	struct rs_doc_reader *reader;
+	struct rs_vec(struct lint_start) starts;
+	size_t n_policies;
+};
 
 struct lint {
 	struct rs_vec(struct lint_text *) texts;
@@ -173,6 +191,12 @@ int lint_run(struct lint *l, const char *cluster_cidr, struct rs_err *err);
 /* Findings of that severity that are shown. */
 size_t lint_count(const struct lint *l, enum lint_severity s);
 
+/* ---- lint_read.c: texts to trees and objects -------------------------------------------------- */
+
+void lint_texts_free(struct lint *l);
+/* The object of a policy whose fields have been looked at, or the fault that the decoder sees. */
+int lint_decode_policy(struct lint *l, struct lint_policy *pol);
+
 /* ---- lint_site.c: paths and findings --------------------------------------------------------- */
 
 /* One step of a path; lives on the stack. node is NULL where the field is absent or null. */
@@ -183,7 +207,8 @@ struct lint_at {
 	bool free_key; /* a label's key */
 	bool there;    /* the field is written, null or not */
 	const struct rs_doc_node *node;
-	struct rs_doc_pos pos; /* of the key, or of the item; where it is absent, of what holds it */
+	struct rs_doc_pos
+		pos; /* of the key, or of the item; where it is absent, of what holds it */
 };
 
 struct lint_at lint_root(const struct lint_policy *pol);
@@ -217,6 +242,9 @@ struct lint_site {
 void lint_each_rule(struct lint *l, void (*look)(const struct lint_site *s));
 struct lint_at lint_peer_at(const struct lint_site *s, size_t i);
 struct lint_at lint_port_at(const struct lint_site *s, size_t i);
+/* The policies of the same namespace, itself included. */
+const struct lint_policy *lint_neighbours(const struct lint *l, const struct lint_policy *pol,
+					  const struct lint_policy **end);
 const char *lint_peers_key(enum rs_direction dir); /* "from", "to" */
 const char *lint_rules_key(enum rs_direction dir); /* "ingress", "egress" */
 
@@ -281,6 +309,6 @@ void lint_check_shadows(struct lint *l);
 void lint_check_callers(struct lint *l);
 
 /* Rules that a comment or an annotation of the policy switches off. */
-void lint_read_ignores(struct lint *l, struct lint_policy *pol, const char *text, size_t len);
+void lint_read_ignores(struct lint *l);
 
 #endif

@@ -39,8 +39,7 @@ static void check_text(const struct lint_site *s, const struct lint_at *at, cons
 			 rs_cidr_str(c, shown));
 	if (host_bits(text, c))
 		lint_say(s->l, s->pol, at, LINT_IP_BLOCK_HOST_BITS,
-			 "%.64s is read as %s, all %u-bit neighbours of the address included", text,
-			 rs_cidr_str(c, shown), rs_addr_bits(c->addr.family) - c->len);
+			 "%.64s is read as %s, the whole block", text, rs_cidr_str(c, shown));
 	if (rs_cidr_is_v4mapped(c))
 		lint_say(s->l, s->pol, at, LINT_IP_BLOCK_V4_MAPPED,
 			 "%.64s is an IPv4-mapped block, which no packet matches", text);
@@ -139,9 +138,10 @@ static bool check_service(const struct lint_site *s, const struct lint_at *at,
 	usual = v ? NULL : usual_service(c);
 	rs_cidr_str(c, text);
 	if (v && is_single(c))
-		lint_say(s->l, s->pol, at, LINT_SERVICE_IP_IN_IP_BLOCK,
-			 "%s is the address of Service %s/%s, and policies judge the pods behind it",
-			 text, v->meta.ns, v->meta.name);
+		lint_say(
+			s->l, s->pol, at, LINT_SERVICE_IP_IN_IP_BLOCK,
+			"%s is the address of Service %s/%s, and policies judge the pods behind it",
+			text, v->meta.ns, v->meta.name);
 	else if (v)
 		lint_say(s->l, s->pol, at, LINT_SERVICE_IP_IN_IP_BLOCK,
 			 "%s holds the ClusterIP of Service %s/%s, and policies judge the pods "
@@ -164,10 +164,11 @@ static void check_pods(const struct lint_site *s, const struct lint_at *at, cons
 			 "%s is the address of pod %s/%s, which changes when it starts anew", text,
 			 e->ns, e->name);
 	else if (is_pod_range(s->l, c))
-		lint_say_as(s->l, s->pol, at, LINT_POD_IP_IN_IP_BLOCK,
-			    s->l->ranges_given ? LINT_WARNING : LINT_NOTE,
-			    "%s lies within the %spod range: pods are better selected by their labels",
-			    text, s->l->ranges_given ? "" : "usual ");
+		lint_say_as(
+			s->l, s->pol, at, LINT_POD_IP_IN_IP_BLOCK,
+			s->l->ranges_given ? LINT_WARNING : LINT_NOTE,
+			"%s lies within the %spod range: pods are better selected by their labels",
+			text, s->l->ranges_given ? "" : "usual ");
 }
 
 /* ---- what is left ---------------------------------------------------------------------------- */

@@ -17,15 +17,25 @@ struct look {
 
 /* ---- unknown fields -------------------------------------------------------------------------- */
 
-static const char *const root_fields[] = { "apiVersion", "kind", "metadata", "spec", "status",
-					   NULL };
-static const char *const meta_fields[] = {
-	"name",	      "namespace",	 "labels",	      "annotations",
-	"uid",	      "resourceVersion", "generation",	      "generateName",
-	"finalizers", "managedFields",	 "creationTimestamp", "deletionTimestamp",
-	"selfLink",   "ownerReferences", "deletionGracePeriodSeconds",
-	NULL
+static const char *const root_fields[] = {
+	"apiVersion", "kind", "metadata", "spec", "status", NULL
 };
+static const char *const meta_fields[] = { "name",
+					   "namespace",
+					   "labels",
+					   "annotations",
+					   "uid",
+					   "resourceVersion",
+					   "generation",
+					   "generateName",
+					   "finalizers",
+					   "managedFields",
+					   "creationTimestamp",
+					   "deletionTimestamp",
+					   "selfLink",
+					   "ownerReferences",
+					   "deletionGracePeriodSeconds",
+					   NULL };
 static const char *const spec_fields[] = { "podSelector", "policyTypes", "ingress", "egress",
 					   NULL };
 static const char *const rule_fields[RS_DIRECTIONS][3] = {
@@ -192,8 +202,7 @@ static void except(const struct look *k, const struct lint_at *at, const struct 
 	char inner[RS_CIDR_STRLEN], outer[RS_CIDR_STRLEN];
 	struct rs_cidr e;
 
-	if (!read_cidr(k, at, &e) || !whole ||
-	    (rs_cidr_covers(whole, &e) && e.len > whole->len))
+	if (!read_cidr(k, at, &e) || !whole || (rs_cidr_covers(whole, &e) && e.len > whole->len))
 		return;
 	lint_say(k->l, k->pol, at, LINT_INVALID_IP_BLOCK, "the except %s %s %s",
 		 rs_cidr_str(&e, inner),
@@ -235,8 +244,8 @@ static const char *null_field(const struct lint_at *at)
 static void peer(const struct look *k, const struct lint_at *at)
 {
 	struct lint_at blk = lint_field(at, "ipBlock");
-	bool selects = lint_field(at, "podSelector").node ||
-		       lint_field(at, "namespaceSelector").node;
+	bool selects =
+		lint_field(at, "podSelector").node || lint_field(at, "namespaceSelector").node;
 	const char *null;
 
 	known(k, at, peer_fields);

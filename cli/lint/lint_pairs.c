@@ -130,22 +130,25 @@ static void check_or(const struct lint_site *s, size_t i)
 	case NONE:
 		return;
 	case MAYBE:
-		lint_say_as(s->l, s->pol, &at, LINT_OR_INSTEAD_OF_AND, LINT_NOTE,
-			    "these are alternatives: all pods of the namespaces %s, and the pods %s "
-			    "of %s",
-			    spaces, pods, s->pol->ns);
+		lint_say_as(
+			s->l, s->pol, &at, LINT_OR_INSTEAD_OF_AND, LINT_NOTE,
+			"these are alternatives: all pods of the namespaces %s, and the pods %s "
+			"of %s",
+			spaces, pods, s->pol->ns);
 		return;
 	case SLIP:
 		lint_say(s->l, s->pol, &at, LINT_OR_INSTEAD_OF_AND,
-			 "podSelector %s is an item of its own, so all pods of the namespaces %s are "
+			 "podSelector %s is an item of its own, so all pods of the namespaces %s "
+			 "are "
 			 "allowed, and it looks for its pods in %s only",
 			 pods, spaces, s->pol->ns);
 		return;
 	case REDUNDANT:
-		lint_say(s->l, s->pol, &at, LINT_OR_INSTEAD_OF_AND,
-			 "podSelector %s narrows nothing: the item before it allows all pods of the "
-			 "namespaces %s, and %s is one of them",
-			 pods, spaces, s->pol->ns);
+		lint_say(
+			s->l, s->pol, &at, LINT_OR_INSTEAD_OF_AND,
+			"podSelector %s narrows nothing: the item before it allows all pods of the "
+			"namespaces %s, and %s is one of them",
+			pods, spaces, s->pol->ns);
 	}
 }
 

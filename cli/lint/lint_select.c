@@ -162,10 +162,11 @@ static void no_space(const struct lint_site *s, const struct lint_at *at,
 	for (i = 0; i < sel->n_reqs; i++)
 		kept |= somebody_has(s->l, sel->reqs[i].key);
 	if (n_defined)
-		lint_say_as(s->l, s->pol, at, LINT_PEER_MATCHES_NOTHING,
-			    kept ? LINT_WARNING : LINT_NOTE,
-			    "namespaceSelector %s matches none of the %zu namespaces of these files",
-			    text, n_defined);
+		lint_say_as(
+			s->l, s->pol, at, LINT_PEER_MATCHES_NOTHING,
+			kept ? LINT_WARNING : LINT_NOTE,
+			"namespaceSelector %s matches none of the %zu namespaces of these files",
+			text, n_defined);
 }
 
 /* ---- pods of a peer -------------------------------------------------------------------------- */

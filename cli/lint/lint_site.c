@@ -153,6 +153,19 @@ void lint_each_rule(struct lint *l, void (*look)(const struct lint_site *s))
 				each_rule_of(l, &l->policies.v[i], (enum rs_direction)dir, look);
 }
 
+const struct lint_policy *lint_neighbours(const struct lint *l, const struct lint_policy *pol,
+					  const struct lint_policy **end)
+{
+	const struct lint_policy *first = pol, *last = pol + 1;
+
+	while (first > l->policies.v && !strcmp(first[-1].ns, pol->ns))
+		first--;
+	while (last < l->policies.v + l->policies.n && !strcmp(last->ns, pol->ns))
+		last++;
+	*end = last;
+	return first;
+}
+
 /* ---- findings -------------------------------------------------------------------------------- */
 
 static void say(struct lint *l, struct lint_policy *pol, const struct lint_at *at, enum lint_id id,

@@ -72,7 +72,8 @@ const struct lint_space *lint_space(const struct lint *l, const char *name)
 	return l->spaces.n ? bsearch(&key, l->spaces.v, l->spaces.n, sizeof(key), by_space) : NULL;
 }
 
-static void add_space(struct lint *l, const char *name, const struct rs_labels *labels, bool defined)
+static void add_space(struct lint *l, const char *name, const struct rs_labels *labels,
+		      bool defined)
 {
 	struct lint_space *s = rs_vec_push(&l->spaces);
 
@@ -100,8 +101,7 @@ static void add_spaces(struct lint *l)
 		if (last && !strcmp(last, key.name))
 			continue;
 		last = key.name;
-		if (!defined ||
-		    !bsearch(&key, l->spaces.v, defined, sizeof(key), by_space))
+		if (!defined || !bsearch(&key, l->spaces.v, defined, sizeof(key), by_space))
 			add_space(l, key.name, NULL, false);
 	}
 	if (l->spaces.n)
@@ -141,16 +141,14 @@ bool lint_is_system_space(const char *name)
 /* "CIDR[,CIDR]". */
 static int given_ranges(struct lint *l, const char *text, struct rs_err *err)
 {
-	while (*text) {
-		size_t n = strcspn(text, ",");
-		rs_autofree char *one = rs_strndup(text, n);
+	rs_autofree char *copy = rs_strdup(text);
+	char *word, *save = NULL;
 
-		if (rs_cidr_parse(one, rs_vec_push(&l->pod_ranges), NULL, err) < 0)
-			return rs_err_wrap(err, "--cluster-cidr");
-		text += n + (text[n] == ',');
-	}
+	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save))
+		if (rs_cidr_parse(word, rs_vec_push(&l->pod_ranges), NULL, NULL) < 0)
+			return rs_err_set(err, EDOM, "--cluster-cidr: \"%s\" is not a CIDR", word);
 	l->ranges_given = true;
-	return 0;
+	return l->pod_ranges.n ? 0 : rs_err_set(err, EDOM, "--cluster-cidr: no CIDR");
 }
 
 static int find_ranges(struct lint *l, const char *cluster_cidr, struct rs_err *err)
