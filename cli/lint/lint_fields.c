@@ -6,6 +6,7 @@
 #include "cli/lint/lint.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "object/decode.h"
 #include "object/syntax.h"
@@ -313,18 +314,22 @@ static void end_port(const struct look *k, const struct lint_at *at, const struc
 
 static void protocol(const struct look *k, const struct lint_at *at)
 {
-	static const char *const names[] = { "TCP", "UDP", "SCTP", NULL };
-	const char *text, *near;
+	static const char *const names[] = { "TCP", "UDP", "SCTP" };
+	const char *text, *meant = NULL;
+	size_t i;
 
 	if (!at->node || at->node->type != RS_DOC_STRING)
 		return;
 	text = at->node->text;
-	if (rs_dec_listed(text, names))
-		return;
-	near = rs_dec_nearest(text, names);
+	for (i = 0; i < RS_ARRAY_SIZE(names); i++) {
+		if (!strcmp(text, names[i]))
+			return;
+		if (!strcasecmp(text, names[i]))
+			meant = names[i];
+	}
 	lint_say(k->l, k->pol, at, LINT_UNKNOWN_PROTOCOL,
-		 "\"%.64s\" is not a protocol of a policy (TCP, UDP, SCTP)%s%s%s", text,
-		 near ? ": is " : "", near ? near : "", near ? " meant?" : "");
+		 "\"%.64s\" is not a protocol of a policy (TCP, UDP, SCTP)%s%s", text,
+		 meant ? ": write " : "", meant ? meant : "");
 }
 
 static void port(const struct look *k, const struct lint_at *at)

@@ -102,10 +102,11 @@ static void check_named(const struct lint_site *s, const struct lint_at *at,
 	/* Towards everybody the pods of other repositories count, too. */
 	lint_say_as(s->l, s->pol, at, LINT_UNDECLARED_NAMED_PORT,
 		    s->rule->any_peer && s->dir == RS_EGRESS ? LINT_NOTE : LINT_WARNING,
-		    "port \"%s\" (%s) is declared by none of the %zu %s, so it allows nothing%s",
-		    p->name, proto_name(p->proto), v.n,
-		    s->dir == RS_INGRESS ? "pods that the policy selects" : "pods that it leads to",
-		    v.other_proto ? "; it is declared for another protocol" : "");
+		    "port \"%s\" (%s) allows nothing: no pod that %s declares it (these files hold "
+		    "%zu)%s",
+		    p->name, proto_name(p->proto),
+		    s->dir == RS_INGRESS ? "the policy selects" : "the rule leads to", v.n,
+		    v.other_proto ? ", but for another protocol" : "");
 }
 
 static void check_rule(const struct lint_site *s)

@@ -43,8 +43,8 @@ static void check_subject(struct lint *l, struct lint_policy *pol)
 	}
 	if (n && !selected && !host.n)
 		lint_say(l, pol, &at, LINT_SELECTOR_MATCHES_NOTHING,
-			 "podSelector %s matches none of the %zu pods and workloads of %s", text, n,
-			 pol->ns);
+			 "podSelector %s matches no pod or workload of %s (these files hold %zu)",
+			 text, pol->ns, n);
 	check_host_network(l, pol, &at, &host, selected);
 	lint_names_free(&host);
 }
@@ -225,13 +225,13 @@ static void no_pod(const struct lint_site *s, const struct lint_at *at, const st
 			 text);
 	else if (!p->ns_selector.present)
 		lint_say(s->l, s->pol, at, LINT_PEER_MATCHES_NOTHING,
-			 "podSelector %s matches none of the %zu pods and workloads of %s", text,
-			 t->pods, s->pol->ns);
+			 "podSelector %s matches no pod or workload of %s (these files hold %zu)",
+			 text, s->pol->ns, t->pods);
 	else if (!of_the_system(p))
 		lint_say_as(s->l, s->pol, at, LINT_PEER_MATCHES_NOTHING,
 			    p->ns_selector.n_reqs ? LINT_WARNING : LINT_NOTE,
-			    "podSelector %s matches none of the %zu pods and workloads of the "
-			    "namespaces that the peer selects",
+			    "podSelector %s matches no pod or workload of the namespaces that the "
+			    "peer selects (these files hold %zu)",
 			    text, t->pods);
 }
 
