@@ -40,7 +40,7 @@ const struct cli_command cli_commands[] = {
 	  "there is a warning or an error, 0 when there are notes only. A policy switches a rule\n"
 	  "off with the annotation or comment ripstop.dev/lint-ignore: RULE[,RULE].",
 	  "ripstop lint -f k8s/ -R", 0, 0,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_FILES | CLI_F_LINT,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_SORT | CLI_F_FILES | CLI_F_LINT,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_SARIF), cli_cmd_lint },
 	{ "doctor", "",
 	  "is this machine as Ripstop needs it: kernel, CNI, sysctls, other rules, agent",

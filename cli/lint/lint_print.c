@@ -138,7 +138,7 @@ static void put_summary(struct cli_run *r, const struct lint *l)
 
 static void put_table(struct cli_run *r, const struct lint *l)
 {
-	bool people = r->opt.output == CLI_TABLE || r->opt.output == CLI_WIDE;
+	bool people = !cli_only_tables(r);
 	size_t i, n = 0;
 	struct cli_table *t = cli_table_new(columns, N_COLUMNS, 0,
 					    r->opt.output == CLI_TABLE ? N_NARROW : N_COLUMNS);
@@ -160,7 +160,7 @@ void lint_print(struct cli_run *r, const struct lint *l)
 
 	if (r->opt.output == CLI_SARIF) {
 		o = lint_sarif(l);
-		cli_put_json(r, o);
+		cli_put_object(r, o);
 	} else if (cli_wants_object(r)) {
 		o = result_of(l);
 		cli_put_object(r, o);

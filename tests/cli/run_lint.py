@@ -199,7 +199,7 @@ class Runner:
         text = np(ONLY, meta='  "\\e[2J\\u202eevil": 1\n').replace("shop", '"a\\e[31m"')
         for form in ("table", "wide", "json", "yaml", "jsonl", "sarif", "csv", "md"):
             code, out, err = self.call(["lint", "-f", "-", "-o", form], text)
-            self.check(f"hostile names: -o {form}", code == 1 and not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", out + err),
+            self.check(f"hostile names: -o {form}", code == 1 and not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", out.replace("\r\n", "\n") + err),
                        f"exit {code} {out!r} {err!r}")
 
     def screens(self):
