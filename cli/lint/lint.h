@@ -12,8 +12,8 @@
  * the one decoder made of it, for the meaning; both are walked side by side.
  *
  * False positives are the worst defect of a linter. So a rule claims only what these files prove: a
- * selector matches nothing only where the pods of that namespace are among the files. What is likely
- * and not proven is a note, which does not change the exit code.
+ * selector matches nothing only where the pods of that namespace are among the files. What is
+ * likely and not proven is a note, which does not change the exit code.
  */
 #ifndef RIPSTOP_CLI_LINT_LINT_H
 #define RIPSTOP_CLI_LINT_LINT_H
@@ -191,7 +191,7 @@ int lint_run(struct lint *l, const char *cluster_cidr, struct rs_err *err);
 /* Findings of that severity that are shown. */
 size_t lint_count(const struct lint *l, enum lint_severity s);
 
-/* ---- lint_read.c: texts to trees and objects -------------------------------------------------- */
+/* ---- lint_read.c: texts to trees and objects ------------------------------------------------- */
 
 void lint_texts_free(struct lint *l);
 /* The object of a policy whose fields have been looked at, or the fault that the decoder sees. */
@@ -279,7 +279,7 @@ bool lint_is_system_space(const char *name);
 /* Typed with one slip: a letter too many, too few, or two changed places. Not web-1 and web-2. */
 bool lint_one_slip(const char *a, const char *b);
 
-/* ---- lint_cover.c: what allows at least what -------------------------------------------------- */
+/* ---- lint_cover.c: what allows at least what ------------------------------------------------- */
 
 bool lint_selector_covers(const struct rs_selector *outer, const struct rs_selector *inner);
 bool lint_selector_contradicts(const struct rs_selector *s);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * lint_callers.c - Services that the API server calls: webhooks and aggregated APIs. It calls from a
- * node's address, which no selector matches, so their pods must be open to everybody or to a block.
+ * lint_callers.c - Services that the API server calls: webhooks and aggregated APIs. It calls from
+ * a node's address, which no selector matches: their pods must be open to everybody or to a block.
  */
 #include "cli/lint/lint.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * lint_ports.c - ports: names that nobody declares, SCTP. A name is resolved where the traffic ends:
- * at the selected pods for ingress, at the peers for egress.
+ * lint_ports.c - ports: names that nobody declares, SCTP. A name is resolved where the traffic
+ * ends: at the selected pods for ingress, at the peers for egress.
  */
 #include "cli/lint/lint.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * lint_read.c - texts to trees, which stay, and to objects. Policies are decoded one by one, so that
- * an invalid one is a finding; any other object that is read must be valid, as everywhere else.
+ * lint_read.c - texts to trees, which stay, and to objects. Policies are decoded one by one, so
+ * that an invalid one is a finding; any other object that is read must be valid, as everywhere.
  */
 #include "cli/lint/lint.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* lint_select.c - selectors and namespaces: what they match of the pods that are among the files. */
+/* lint_select.c - selectors and namespaces: what they match of the pods among the files. */
 #include "cli/lint/lint.h"
 
 #include <string.h>
