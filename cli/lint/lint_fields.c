@@ -89,23 +89,26 @@ static char *advice(const char *field, const char *const *known)
 	return rs_strdup("");
 }
 
+/* What a map is to people: "NetworkPolicy", "podSelector", "an item of from". */
+static void say_unknown(const struct look *k, const struct lint_at *map, const struct lint_at *at,
+			const char *const *fields)
+{
+	rs_autofree char *hint = advice(at->key, fields);
+	const char *name = !map->up ? "NetworkPolicy" : map->key ? map->key : map->up->key;
+
+	lint_say(k->l, k->pol, at, LINT_UNKNOWN_FIELD, "%s%s has no field \"%.64s\"%s",
+		 map->up && !map->key ? "an item of " : "", name, at->key, hint);
+}
+
 static void known(const struct look *k, const struct lint_at *map, const char *const *fields)
 {
 	const struct rs_doc_item *item;
 
 	for (item = lint_items(map, RS_DOC_MAP); item; item = item->next) {
 		struct lint_at at = lint_field(map, item->key);
-		rs_autofree char *hint = NULL;
 
-		if (rs_dec_listed(item->key, fields))
-			continue;
-		hint = advice(item->key, fields);
-		lint_say(k->l, k->pol, &at, LINT_UNKNOWN_FIELD, "%s has no field \"%.64s\"%s",
-			 !map->up	? "NetworkPolicy"
-			 : map->key	? map->key
-			 : map->up->key ? map->up->key
-					: "this",
-			 item->key, hint);
+		if (!rs_dec_listed(item->key, fields))
+			say_unknown(k, map, &at, fields);
 	}
 }
 

@@ -421,6 +421,9 @@ CASES = {
         rule("- from: [{namespaceSelector: {matchExpressions: [{key: t, operator: In, values: [a, b]}]}}]\n"
              "- §from: [{namespaceSelector: {matchLabels: {t: a}}, podSelector: {matchLabels: {x: z}}}]"),
         rule("- {}\n- §ports: [{port: 80}]"),
+        # Everybody is more than the pods of a namespace: the second one stays.
+        rule("- §from: [{podSelector: {}}]\n  ports: [{port: 80}]\n- ports: [{port: 80}]"),
+        rule("- §from: [{podSelector: {}}]\n  ports: [{port: 80}]\n- from: [{podSelector: {}}]"),
     ], [
         rule("- from: [{podSelector: {matchLabels: {app: web}}}]\n  ports: [{port: 5432}]\n- from: [{podSelector: {}}]\n"
              "  ports: [{port: 80}]"),

@@ -20,6 +20,11 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+try:
+    from jsonschema_lite import Schemas
+except ImportError:
+    Schemas = None
 from lint_cases import CASES, DNS, NOTES, ONLY, OUT, np, ns, pod  # noqa: E402
 
 MARK = "§"
@@ -52,6 +57,8 @@ class Runner:
         self.update = update
         self.passed = self.failed = self.skipped = 0
         self.tmp = tempfile.TemporaryDirectory(prefix="rs-lint-")
+        self.schemas = Schemas(os.path.join(ROOT, "docs", "schema")) if Schemas else None
+        self.n_answers, self.faults = 0, []
 
     def check(self, name, holds, detail=""):
         if holds:
@@ -72,10 +79,26 @@ class Runner:
         code, out, err = self.call(["lint", "-f", "-", "-o", "json", *flags], text)
         if code > 1:
             return code, [], {"error": err}
-        answer = json.loads(out)
+        answer = self.take(out)
         return code, [(i["rule"], i["severity"], (i["line"], i["column"])) for i in answer["items"]], answer
 
+    def take(self, out):
+        """Every answer must obey docs/schema/lint-result.json."""
+        answer = json.loads(out)
+        self.n_answers += 1
+        if self.schemas:
+            self.faults += self.schemas.errors("lint-result.json", answer)
+        return answer
+
     # ---- the parts
+
+    def schema(self):
+        if not self.schemas:
+            print("skipped schema: tests/support/jsonschema_lite.py is not there")
+            self.skipped += 1
+            return
+        self.check(f"schema: {self.n_answers} answers obey it", self.n_answers > 300 and not self.faults, str(self.faults[:5]))
+        self.check("schema: a foreign field does not", self.schemas.errors("lint-result.json", {"kind": "LintResult", "x": 1}))
 
     def rules(self):
         for rule, (severity, trips, clean) in CASES.items():
@@ -279,6 +302,8 @@ class Runner:
                            + glob.glob(os.path.join(ROOT, "tests", "fuzz", "corpus", "*", "*"))
                            + glob.glob(os.path.join(ROOT, "tests", "replay", "*", "*.yaml"))):
             code, out, err = self.call(["lint", "-f", path, "-o", "json"])
+            if out:
+                self.take(out)
             self.check(f"corpus {os.path.relpath(path, ROOT)}", code in (0, 1, 6) and "Sanitizer" not in err
                        and "runtime error" not in err and (code == 6) == (not out), f"exit {code} {err}")
 
@@ -299,7 +324,7 @@ def main():
     a = ap.parse_args()
     r = Runner(a.build, a.update)
     for part in (r.rules, r.table_of_rules, r.examples, r.ignores, r.flags, r.broken, r.hostile, r.screens, r.sarif, r.forms,
-                 r.files, r.corpus, r.large):
+                 r.files, r.corpus, r.large, r.schema):
         part()
     print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")
     return 1 if r.failed else 0
