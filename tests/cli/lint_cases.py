@@ -184,6 +184,9 @@ CASES = {
         rule("- from:\n  - podSelector: {matchLabels: {app: wbe}}"),
         rule("- from:\n  - namespaceSelector: {matchLabels: {team: c}}"),
         SHOP + rule("- from:\n  - ipBlock: {cidr: 192.0.2.0/24}"),
+        # Told once, as a dash too many or too few.
+        SHOP + rule("- from:\n  - namespaceSelector: {matchLabels: {team: b}}\n  - podSelector: {matchLabels: {app: prom}}"),
+        SHOP + rule("- from:\n  - namespaceSelector: {matchLabels: {team: b}}\n    podSelector: {matchLabels: {app: web}}"),
     ]),
     "selector-contradiction": ("warning", [
         np("§podSelector:\n  matchLabels: {app: db}\n  matchExpressions: [{key: app, operator: In, values: [web]}]\n"
@@ -345,6 +348,9 @@ CASES = {
         + out_rule("- to:\n  - ipBlock:\n      cidr: 10.96.7.9/32"),
         service("shop", "db", "clusterIP: 10.96.7.8, selector: {app: db}, ports: [{port: 5432}]")
         + out_rule("- to:\n  - ipBlock:\n      cidr: 10.0.0.0/8"),
+        "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\nspec: {podCIDRs: [192.168.1.0/24]}\n---\n"
+        + service("shop", "db", "clusterIP: 10.96.7.8, selector: {app: db}, ports: [{port: 5432}]")
+        + out_rule("- to:\n  - ipBlock:\n      cidr: 10.0.0.0/8"),
         service("shop", "db", "type: LoadBalancer, clusterIP: 10.96.7.8, externalIPs: [192.0.2.9], ports: [{port: 5432}]")
         + out_rule("- to:\n  - ipBlock:\n      cidr: 192.0.2.0/24"),
         service("shop", "db", "clusterIP: 10.96.7.8, selector: {app: db}, ports: [{port: 5432}]")
@@ -377,6 +383,7 @@ CASES = {
         rule("- from:\n  - ipBlock:\n      cidr: 10.1.2.0/24"),
         rule("- from:\n  - ipBlock:\n      cidr: 100.0.20.0/24"),
         rule("- from:\n  - ipBlock:\n      cidr: \"2001:0db8::/32\""),
+        rule("- from:\n  - ipBlock:\n      cidr: \"0064:ff9b::/96\""),
     ]),
     "ip-block-v4-mapped": ("warning", [
         rule("- from:\n  - ipBlock:\n      §cidr: \"::ffff:10.0.0.0/104\""),
@@ -477,6 +484,9 @@ NOTES = {
     ],
     "undefined-namespace": [
         ns("ops") + np(ONLY).replace("  namespace", "  §namespace"),
+        # Another one of a series is no slip.
+        ns("team-a") + ns("team-b") + np(ONLY, space="team-c").replace("  namespace", "  §namespace"),
+        ns("web-1") + np(ONLY, space="web-2").replace("  namespace", "  §namespace"),
     ],
     "host-network-pod": [
         SHOP + pod("shop", "agent", "app: agent", spec=", hostNetwork: true") + np("§podSelector: {}\npolicyTypes: [Ingress]"),

@@ -108,8 +108,7 @@ class Runner:
                 text, _ = unmark(marked)
                 code, found, answer = self.lint(text)
                 # An error would silence the other rules.
-                self.check(f"{rule} is silent {n}", code <= 1 and not [f for f in found if (f[0] == rule and f[1] == severity)
-                                                                       or f[1] == "error"],
+                self.check(f"{rule} is silent {n}", code <= 1 and not [f for f in found if f[0] == rule or f[1] == "error"],
                            f"exit {code}\n{text}\n{json.dumps(answer, indent=1)}")
         for rule, texts in NOTES.items():
             for n, marked in enumerate(texts):
@@ -166,7 +165,9 @@ class Runner:
                 ("comment of another policy", note + udp + other, 1),
                 ("comment above another kind", note + ns("shop") + udp, 1),
                 ("comment at the end", udp.rstrip("-\n") + "\n" + note, 0),
-                ("a string is no comment", udp.replace("spec:\n", "  annotations: {a: 'x" + note.strip() + "'}\nspec:\n"), 1),
+                ("comment after the last ---", udp + note, 1),
+                ("comment at the end of the last line", udp.rstrip("-\n") + "  " + note + "---\n" + other, 1),
+                ("a string is no comment", udp.replace("spec:\n", "  annotations: {a: 'x" + note.strip() + " ,'}\nspec:\n"), 1),
                 ("list", "apiVersion: v1\nkind: List\nitems:\n" + note + "".join(
                     "- " + t.rstrip("-\n").replace("\n", "\n  ") + "\n" for t in (udp, other)), 1),
         ]:
