@@ -34,6 +34,7 @@ void lint_free(struct lint *l)
 	rs_vec_free(&l->ends);
 	rs_vec_free(&l->spaces);
 	rs_vec_free(&l->callers);
+	rs_vec_free(&l->makers);
 	rs_vec_free(&l->pod_ranges);
 	rs_vec_free(&l->found);
 	rs_store_free(l->store);

@@ -111,6 +111,7 @@ struct lint_space {
 	const char *name;
 	struct rs_labels labels; /* with kubernetes.io/metadata.name */
 	bool defined;
+	bool has_makers;	  /* objects of theirs may make pods that nobody sees here */
 	size_t first_end, n_ends; /* of ends */
 };
 
@@ -168,6 +169,7 @@ struct lint {
 	struct rs_vec(struct lint_policy) policies; /* sorted by (ns, name) once settled */
 	struct rs_vec(struct lint_end) ends;	    /* likewise */
 	struct rs_vec(struct lint_space) spaces;    /* by name */
+	struct rs_vec(const char *) makers;	    /* namespaces of custom resources; borrowed */
 	struct rs_vec(struct lint_caller) callers;
 	struct rs_vec(struct rs_cidr) pod_ranges;
 	bool ranges_given; /* by --cluster-cidr or by Node objects, not assumed */

@@ -77,6 +77,32 @@ static void add_callers(struct lint *l, const char *kind, const struct rs_doc_no
 							  "clientConfig", "service", NULL }));
 }
 
+/* ---- who makes pods -------------------------------------------------------------------------- */
+
+/* A custom resource, which an operator may turn into pods; its group is somebody's domain. */
+static bool may_make_pods(const char *kind, const char *version)
+{
+	const char *slash = strchr(version, '/');
+	size_t n = slash ? (size_t)(slash - version) : 0;
+
+	if (!n)
+		return !strcmp(kind, "ReplicationController");
+	return memchr(version, '.', n) && (n < 7 || strncmp(version + n - 7, ".k8s.io", 7));
+}
+
+static void add_maker(struct lint *l, const char *kind, const char *version,
+		      const struct rs_doc_node *root)
+{
+	const struct rs_doc_node *meta = member(root, (const char *[]){ "metadata", NULL });
+	const char *ns = meta ? text_of(meta, "namespace") : NULL;
+
+	if (!version || !may_make_pods(kind, version))
+		return;
+	if (!ns)
+		ns = l->extras->namespace ? l->extras->namespace : "default";
+	*rs_vec_push(&l->makers) = ns;
+}
+
 /* ---- policies -------------------------------------------------------------------------------- */
 
 static const struct rs_doc_node *find_template(const struct rs_doc_node *node)
@@ -223,6 +249,8 @@ static int add_root(struct lint *l, struct lint_text *t, const struct rs_doc_nod
 	rs_vec_push(&t->starts)->line = root->pos.line;
 	if (kind)
 		add_callers(l, kind, root);
+	if (kind)
+		add_maker(l, kind, version, root);
 	return rs_decode_doc(l->store, l->extras, t->name, root, RS_ADMIT_STRICT, err);
 }
 

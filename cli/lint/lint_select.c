@@ -42,9 +42,11 @@ static void check_subject(struct lint *l, struct lint_policy *pol)
 			lint_names_add(&host, &e[i]);
 	}
 	if (n && !selected && !host.n)
-		lint_say(l, pol, &at, LINT_SELECTOR_MATCHES_NOTHING,
-			 "podSelector %s matches no pod or workload of %s (these files hold %zu)",
-			 text, pol->ns, n);
+		lint_say_as(
+			l, pol, &at, LINT_SELECTOR_MATCHES_NOTHING,
+			lint_space(l, pol->ns)->has_makers ? LINT_NOTE : LINT_WARNING,
+			"podSelector %s matches no pod or workload of %s (these files hold %zu)",
+			text, pol->ns, n);
 	check_host_network(l, pol, &at, &host, selected);
 	lint_names_free(&host);
 }
@@ -175,6 +177,7 @@ struct tally {
 	size_t pods; /* of the namespaces that the peer takes */
 	size_t spaces;
 	size_t taken, host;
+	bool has_makers;
 };
 
 static struct tally tally(const struct lint_site *s, const struct rs_peer *p)
@@ -189,6 +192,7 @@ static struct tally tally(const struct lint_site *s, const struct rs_peer *p)
 		if (!lint_peer_takes_space(s->pol, p, space))
 			continue;
 		t.spaces++;
+		t.has_makers |= space->has_makers;
 		e = lint_ends_of(s->l, space->name, &n);
 		t.pods += n;
 		for (k = 0; k < n; k++) {
@@ -224,12 +228,14 @@ static void no_pod(const struct lint_site *s, const struct lint_at *at, const st
 			 "the node's: no selector lets them through",
 			 text);
 	else if (!p->ns_selector.present)
-		lint_say(s->l, s->pol, at, LINT_PEER_MATCHES_NOTHING,
-			 "podSelector %s matches no pod or workload of %s (these files hold %zu)",
-			 text, s->pol->ns, t->pods);
+		lint_say_as(
+			s->l, s->pol, at, LINT_PEER_MATCHES_NOTHING,
+			t->has_makers ? LINT_NOTE : LINT_WARNING,
+			"podSelector %s matches no pod or workload of %s (these files hold %zu)",
+			text, s->pol->ns, t->pods);
 	else if (!of_the_system(p))
 		lint_say_as(s->l, s->pol, at, LINT_PEER_MATCHES_NOTHING,
-			    p->ns_selector.n_reqs ? LINT_WARNING : LINT_NOTE,
+			    p->ns_selector.n_reqs && !t->has_makers ? LINT_WARNING : LINT_NOTE,
 			    "podSelector %s matches no pod or workload of the namespaces that the "
 			    "peer selects (these files hold %zu)",
 			    text, t->pods);

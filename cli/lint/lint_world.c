@@ -120,6 +120,18 @@ static void count_ends(struct lint *l)
 	}
 }
 
+static void mark_makers(struct lint *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->makers.n; i++) {
+		const struct lint_space *s = lint_space(l, l->makers.v[i]);
+
+		if (s)
+			l->spaces.v[s - l->spaces.v].has_makers = true;
+	}
+}
+
 const struct rs_labels *lint_space_labels(const struct lint *l, const char *name,
 					  struct rs_labels *room)
 {
@@ -175,6 +187,7 @@ int lint_world_settle(struct lint *l, const char *cluster_cidr, struct rs_err *e
 		qsort(l->ends.v, l->ends.n, sizeof(*l->ends.v), by_end);
 	add_spaces(l);
 	count_ends(l);
+	mark_makers(l);
 	return find_ranges(l, cluster_cidr, err);
 }
 

@@ -44,6 +44,8 @@ API = ("apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name
        "spec: {service: {namespace: shop, name: hook}}\n---\n")
 CRD = ("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a.example.com}\n"
        "spec: {conversion: {strategy: Webhook, webhook: {clientConfig: {service: {namespace: shop, name: hook}}}}}\n---\n")
+CR = "apiVersion: %s\nkind: Cluster\nmetadata: {namespace: %s, name: pg}\n---\n"
+RC = "apiVersion: v1\nkind: ReplicationController\nmetadata: {namespace: shop, name: pg}\n---\n"
 
 
 def rule(body):
@@ -149,6 +151,9 @@ CASES = {
     ]),
     "selector-matches-nothing": ("warning", [
         SHOP + np("§podSelector: {matchLabels: {app: bd}}\npolicyTypes: [Ingress]"),
+        # These make no pods, or make them elsewhere.
+        SHOP + CR % ("gateway.networking.k8s.io/v1", "shop") + CR % ("a.example.com/v1", "ops")
+        + np("§podSelector: {matchLabels: {app: bd}}\npolicyTypes: [Ingress]"),
         SHOP + np("policyTypes: [Ingress]\n§podSelector:\n  matchExpressions: [{key: app, operator: NotIn, values: [db, web]}]"),
     ], [
         SHOP + np(ONLY),
@@ -475,7 +480,15 @@ CASES = {
 
 # Likely and not proven: told as a note, which leaves the exit code alone.
 NOTES = {
+    # An operator may make the pods that are meant.
+    "selector-matches-nothing": [
+        SHOP + CR % ("postgresql.cnpg.io/v1", "shop") + np("§podSelector: {matchLabels: {cnpg.io/cluster: pg}}\npolicyTypes: [Ingress]"),
+        SHOP + RC + np("§podSelector: {matchLabels: {app: pg}}\npolicyTypes: [Ingress]"),
+    ],
     "peer-matches-nothing": [
+        SHOP + CR % ("postgresql.cnpg.io/v1", "shop") + rule("- from:\n  - §podSelector: {matchLabels: {cnpg.io/cluster: pg}}"),
+        SHOP + CR % ("a.example.com/v1", "ops")
+        + rule("- from:\n  - namespaceSelector: {matchLabels: {team: b}}\n    §podSelector: {matchLabels: {app: grafana}}"),
         SHOP + rule("- from:\n  - §namespaceSelector: {matchLabels: {tenant: c}}"),
         SHOP + rule("- from:\n  - namespaceSelector: {}\n    §podSelector: {matchLabels: {app: grafana}}"),
     ],
