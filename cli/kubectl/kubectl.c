@@ -150,7 +150,7 @@ static int all_nodes(struct cli_run *r)
 
 static bool is_about_a_pod(const struct cli_command *c)
 {
-	return c->run == cli_cmd_rules || c->run == cli_cmd_explain;
+	return c->run == cli_cmd_rules || c->run == cli_cmd_explain || c->run == cli_cmd_wait;
 }
 
 /* Judged here, once: by files, or by the cluster's objects. */
@@ -190,8 +190,6 @@ static int run(struct cli_run *r)
 	struct kube k = { 0 };
 	int code;
 
-	if (r->opt.n_files)
-		return r->cmd->run(r);
 	if (r->opt.timeout_ms)
 		k.deadline = rs_mono_ms() + r->opt.timeout_ms;
 	r->kube = &k;
@@ -215,6 +213,7 @@ const struct cli_program cli_self = {
 	.flags = flags,
 	.run = run,
 	.live = kube_live,
+	.wait_round = kube_wait_round,
 };
 
 int main(int argc, char **argv)

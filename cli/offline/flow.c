@@ -113,31 +113,22 @@ static int make_ends(const struct question *q, const struct cli_operand *o,
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
-/*
- * A pod's own node is not judged by its address. Where the source is a node, the server's own one is
- * meant unless a Node is named that the server is known not to be on.
- */
 static int check_nodes(struct question *q, struct rs_err *err)
 {
-	struct cli_flow_end *s = &q->f.src.v.v[0], *d = q->f.dst.v.n ? &q->f.dst.v.v[0] : NULL;
-	const char *name = strchr(q->src.text, '/');
+	const struct cli_operand *src = &q->src, *dst = &q->dst;
 
-	if (d && q->dst.kind == CLI_OPERAND_NODE && !d->e.ip4.family && !d->e.ip6.family) {
+	if (dst->kind == CLI_OPERAND_NODE && !dst->addr4.family && !dst->addr6.family) {
 		rs_err_set(err, EINVAL, "which node? its address decides");
 		return rs_err_hint(err, "node/NAME of a Node that was read, or the address itself");
 	}
-	if (q->src.kind != CLI_OPERAND_NODE)
+	if (src->kind != CLI_OPERAND_NODE)
 		return 0;
-	if (!d || d->end == SIZE_MAX) {
+	if (dst->kind != CLI_OPERAND_ENDPOINTS) {
 		rs_err_set(err, EINVAL, "what a node begins is judged at a pod only");
 		return rs_err_hint(err, "DST is a pod, where SRC is a node");
 	}
-	if (name && !(q->f.cw->ends[d->end].node && !strcmp(q->f.cw->ends[d->end].node, name + 1)))
-		s->e.node = false;
-	if (s->e.node) {
-		s->e.ip4 = d->e.ip4;
-		s->e.ip6 = d->e.ip6;
-	}
+	if (strchr(src->text, '/'))
+		q->f.node = strchr(src->text, '/') + 1;
 	return 0;
 }
 
@@ -154,21 +145,46 @@ static int resolve(struct cli_run *r, struct question *q, struct rs_err *err)
 	}
 	if (rc == 0)
 		rc = operand(r, cw, r->operands[1], &q->dst, err);
+	if (rc == 0)
+		rc = check_nodes(q, err);
 	return rc < 0 ? rc : add_sibling(q, err);
+}
+
+/* The rules of those that the question is about. */
+static int make_rules(struct question *q, struct rs_err *err)
+{
+	struct rs_vec(size_t) v = { 0 };
+	size_t i;
+	int rc;
+
+	for (i = 0; i < q->src.n_ends; i++)
+		*rs_vec_push(&v) = q->src.ends[i];
+	for (i = 0; i < q->dst.n_ends; i++)
+		*rs_vec_push(&v) = q->dst.ends[i];
+	for (i = 0; q->dst.service && i < q->dst.service->n_backends; i++) {
+		size_t end =
+			cli_find_backend(q->f.cw, q->dst.service, &q->dst.service->backends[i]);
+
+		if (end != SIZE_MAX)
+			*rs_vec_push(&v) = end;
+	}
+	if (q->f.sibling != SIZE_MAX)
+		*rs_vec_push(&v) = q->f.sibling;
+	rc = cli_world_ir_of(q->f.cw, v.v, v.n, &q->f.ir, err);
+	rs_vec_free(&v);
+	return rc;
 }
 
 static int judge(struct question *q, struct json_object *o, struct rs_err *err)
 {
 	struct cli_flow *f = &q->f;
 	enum rs_verdict verdict;
-	int rc = cli_world_ir(f->cw, &f->ir, err);
+	int rc = make_rules(q, err);
 
 	if (rc == 0)
 		rc = make_ends(q, &q->src, &f->src, err);
 	if (rc == 0 && q->dst.kind != CLI_OPERAND_SERVICE)
 		rc = make_ends(q, &q->dst, &f->dst, err);
-	if (rc == 0)
-		rc = check_nodes(q, err);
 	if (rc < 0)
 		return rc;
 	return q->dst.service ? cli_judge_service(f, q->dst.service, o, err)
@@ -178,9 +194,6 @@ static int judge(struct question *q, struct json_object *o, struct rs_err *err)
 /* Ranges as they were given: the answer is about all of it. */
 static void name_ends(const struct question *q, struct json_object *o)
 {
-	/* That of the server stood in for it. */
-	if (q->src.kind == CLI_OPERAND_NODE && !q->src.addr4.family && !q->src.addr6.family)
-		json_object_object_del(rs_json_get(o, "source"), "ip");
 	if (q->src.kind == CLI_OPERAND_RANGE)
 		rs_json_add_str(rs_json_get(o, "source"), "range", q->src.text);
 	if (q->dst.kind == CLI_OPERAND_RANGE)
@@ -194,13 +207,30 @@ static int code_of(int rc)
 	return cli_operand_code(rc);
 }
 
+/* An agent need not be asked what no agent knows. */
+static bool names_service(const struct cli_run *r)
+{
+	return !strncmp(r->operands[1], "svc/", 4) || !strncmp(r->operands[1], "service/", 8);
+}
+
+static int no_services(const struct cli_run *r)
+{
+	cli_error("ask with -f and the Service's manifest, or kubectl ripstop, or name a pod "
+		  "behind it",
+		  "the agent knows no Services, so not %s either", r->operands[1]);
+	return CLI_NO_AGENT;
+}
+
 int cli_offline_explain(struct cli_run *r, struct json_object **out)
 {
 	rs_cleanup(cleanup_world) struct cli_world *cw = NULL;
 	struct question q = { 0 };
 	rs_auto_err err = { 0 };
-	int code = cli_world_open(r, &cw), rc;
+	int code, rc;
 
+	if (!r->opt.n_files && !r->kube && names_service(r))
+		return no_services(r);
+	code = cli_world_open(r, &cw);
 	if (code)
 		return code;
 	q.f.cw = cw;

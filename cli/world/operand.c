@@ -199,10 +199,10 @@ static int service(const struct cli_world *cw, const char *ns, const char *name,
 
 	o->kind = CLI_OPERAND_SERVICE;
 	if (!cw->knows_services) {
-		rs_err_set(err, ENOSYS, "the agent knows no Services, so not %s/%s either", ns,
+		rs_err_set(err, ENOSYS, "%s knows no Services, so not %s/%s either", cw->from, ns,
 			   name);
-		return rs_err_hint(err, "ask with -f and the Service's manifest, or kubectl "
-					"ripstop, or name a pod behind it");
+		return rs_err_hint(err, "ask with -f and the Service's manifest, or name a pod "
+					"behind it");
 	}
 	for (i = 0; i < cw->n_services; i++) {
 		const struct rs_meta *m = &cw->services[i].o->meta;

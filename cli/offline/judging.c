@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* judge.c - the flows that one question names, each judged; the first that is denied is explained. */
+/* judging.c - the flows that one question names; the first that is denied is explained. */
 #include "cli/offline/offline.h"
 
 #include <errno.h>
@@ -92,16 +92,35 @@ static int resolve_port(const struct cli_flow *f, const struct cli_flow_end *d, 
 
 /* ---- one pair -------------------------------------------------------------------------------- */
 
+/* A node reaches the pods that run on it. Where nobody says where a pod runs, a Node that is named
+ * is taken for another one, which is judged by its address. */
+static bool is_own_node(const struct cli_flow *f, const struct cli_flow_end *server)
+{
+	const char *at = server->end == SIZE_MAX ? NULL : f->cw->ends[server->end].node;
+
+	return !f->node || (at && !strcmp(at, f->node));
+}
+
 static int explain(const struct cli_flow *f, const struct row *row, uint8_t proto,
 		   struct json_object *o, enum rs_verdict *verdict, struct rs_err *err)
 {
-	struct rs_question q = { .src = f->src.v.v[row->s].e,
-				 .dst = f->dst.v.v[row->d].e,
-				 .proto = proto,
-				 .port = row->lo,
-				 .family = f->family };
+	const struct cli_flow_end *s = &f->src.v.v[row->s], *d = &f->dst.v.v[row->d];
+	struct rs_question q = {
+		.src = s->e, .dst = d->e, .proto = proto, .port = row->lo, .family = f->family
+	};
+	bool own = s->e.node && is_own_node(f, d);
+	int rc;
 
-	return rs_answer_explain(o, &f->cw->w, f->ir, &q, verdict, err);
+	/* By local origin, whatever its address: the server's stands in for it. */
+	q.src.node = own;
+	if (own) {
+		q.src.ip4 = d->e.ip4;
+		q.src.ip6 = d->e.ip6;
+	}
+	rc = rs_answer_explain(o, &f->cw->w, f->ir, &q, verdict, err);
+	if (rc == 0 && own)
+		json_object_object_del(rs_json_get(o, "source"), "ip");
+	return rc;
 }
 
 static const struct rs_addr *of_family(const struct rs_answer_end *e, int family)
@@ -351,6 +370,14 @@ static void add_notes(const struct cli_flow *f, const struct rows *rows, struct 
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+/* Among the pods of a workload that speak to each other; each reaches itself anyway. */
+static bool is_same_pod(const struct cli_flow *f, size_t s, size_t d)
+{
+	size_t end = f->src.v.v[s].end;
+
+	return end != SIZE_MAX && end == f->dst.v.v[d].end && f->src.v.n > 1 && f->dst.v.n > 1;
+}
+
 static int judge_all(const struct cli_flow *f, struct rows *rows, struct rs_err *err)
 {
 	size_t s, d;
@@ -363,7 +390,8 @@ static int judge_all(const struct cli_flow *f, struct rows *rows, struct rs_err 
 	}
 	for (s = 0; s < f->src.v.n && rc == 0; s++)
 		for (d = 0; d < f->dst.v.n && rc == 0; d++)
-			rc = judge_pair(f, s, d, rows, err);
+			if (!is_same_pod(f, s, d))
+				rc = judge_pair(f, s, d, rows, err);
 	return rc;
 }
 
