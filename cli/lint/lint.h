@@ -272,9 +272,6 @@ bool lint_selects(const struct lint_policy *pol, const struct lint_end *e); /* a
 bool lint_peer_takes_space(const struct lint_policy *pol, const struct rs_peer *p,
 			   const struct lint_space *s);
 bool lint_peer_takes_labels(const struct rs_peer *p, const struct lint_end *e);
-/* How many pods a peer's selectors take that are wanted, too. */
-size_t lint_peer_ends(const struct lint *l, const struct lint_policy *pol, const struct rs_peer *p,
-		      bool (*want)(const struct lint_end *e, const void *arg), const void *arg);
 bool lint_declares(const struct lint_end *e, const struct rs_policy_port *p);
 /* Namespaces that every cluster has. */
 bool lint_is_system_space(const char *name);

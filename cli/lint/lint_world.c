@@ -222,24 +222,6 @@ bool lint_peer_takes_labels(const struct rs_peer *p, const struct lint_end *e)
 	return !p->pod_selector.present || rs_selector_matches(&p->pod_selector, e->labels);
 }
 
-size_t lint_peer_ends(const struct lint *l, const struct lint_policy *pol, const struct rs_peer *p,
-		      bool (*want)(const struct lint_end *e, const void *arg), const void *arg)
-{
-	size_t i, k, n, found = 0;
-
-	for (i = 0; i < l->spaces.n; i++) {
-		const struct lint_space *s = &l->spaces.v[i];
-		const struct lint_end *e;
-
-		if (!s->n_ends || !lint_peer_takes_space(pol, p, s))
-			continue;
-		e = lint_ends_of(l, s->name, &n);
-		for (k = 0; k < n; k++)
-			found += lint_peer_takes_labels(p, &e[k]) && want(&e[k], arg);
-	}
-	return found;
-}
-
 bool lint_declares(const struct lint_end *e, const struct rs_policy_port *p)
 {
 	size_t i;
