@@ -101,6 +101,9 @@ struct cli_options {
 	const char *traffic; /* a file of flow records */
 	bool show_all;
 	bool watch;
+	const char *severity;  /* lint's: the least one to tell; NULL: every one */
+	const char **disabled; /* lint's: rules, as they were given */
+	size_t n_disabled;
 	const char *root; /* doctor's */
 	int interval_ms;  /* of -w; 0: not given */
 	enum cli_progress progress;
@@ -183,6 +186,7 @@ int cli_cmd_pods(struct cli_run *r);
 int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
+int cli_cmd_lint(struct cli_run *r);
 int cli_cmd_doctor(struct cli_run *r);
 int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_diff(struct cli_run *r);

@@ -37,6 +37,14 @@ const struct cli_command cli_commands[] = {
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_WATCH | CLI_F_FILES |
 		  CLI_F_KERNEL,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_explain },
+	{ "lint", "", "mistakes in the NetworkPolicies of files, with file:line:column",
+	  "Reads -f and asks no agent. A selector that matches nothing is told only where pods of\n"
+	  "that namespace are among the files; workloads stand for their pods. Exit code 1 when\n"
+	  "there is a warning or an error, 0 when there are notes only. A policy switches a rule\n"
+	  "off with the annotation or comment ripstop.dev/lint-ignore: RULE[,RULE].",
+	  "ripstop lint -f k8s/ -R", 0, 0,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_SORT | CLI_F_FILES | CLI_F_LINT,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_SARIF), cli_cmd_lint },
 	{ "doctor", "",
 	  "is this machine as Ripstop needs it: kernel, CNI, sysctls, other rules, agent",
 	  "Reads only, runs no program and needs no agent. Each line says what was found; one "

@@ -200,6 +200,19 @@ static bool set_watch(struct cli_options *o, const char *v)
 	return o->watch = true;
 }
 
+static bool set_severity(struct cli_options *o, const char *v)
+{
+	o->severity = v;
+	return !strcmp(v, "note") || !strcmp(v, "warning") || !strcmp(v, "error");
+}
+
+static bool set_disable(struct cli_options *o, const char *v)
+{
+	o->disabled = rs_reallocarray(o->disabled, o->n_disabled + 1, sizeof(*o->disabled));
+	o->disabled[o->n_disabled++] = v;
+	return *v != '\0';
+}
+
 static bool set_kernel(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -278,6 +291,10 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
+	{ 0, "severity", "note|warning|error", "the least findings to tell (note)",
+	  "ripstop lint -f k8s/ --severity warning", CLI_F_LINT, set_severity },
+	{ 0, "disable", "RULE[,RULE]", "rules that are not looked at; may be given again",
+	  "ripstop lint -f k8s/ --disable no-dns,sctp", CLI_F_LINT, set_disable },
 	{ 0, "root", "DIR", "look at the machine whose files lie there, not at this one",
 	  "ripstop doctor --root /mnt", CLI_F_LOCAL, set_root },
 	{ 0, "interval", "SECONDS", "with -w: how long from one answer to the next (2; also 500ms)",

@@ -84,6 +84,7 @@ int cli_main(int argc, char **argv)
 	free(r.operands);
 	free(r.named);
 	free(r.opt.files);
+	free(r.opt.disabled);
 	while (r.n_flags)
 		free(r.flags[--r.n_flags]);
 	free(r.flags);

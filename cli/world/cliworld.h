@@ -105,6 +105,13 @@ struct cli_world_paths {
 
 int cli_world_files(const struct cli_world_paths *paths, struct cli_world **out,
 		    struct rs_err *err);
+
+/* Only the texts, for who makes something else of them: each file in order. take owns text. */
+typedef int (*cli_take_text)(void *arg, const char *file, char *text, size_t len, bool json,
+			     struct rs_err *err);
+int cli_read_texts(const struct cli_world_paths *paths, cli_take_text take, void *arg,
+		   size_t *n_files, struct rs_err *err);
+
 /* The exit code of its failure. */
 int cli_world_code(int rc);
 

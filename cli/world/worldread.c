@@ -15,8 +15,8 @@
 #define MAX_DEPTH 32		  /* of folders in folders */
 
 struct reading {
-	struct rs_store *s;
-	struct rs_extras *x;
+	cli_take_text take;
+	void *arg;
 	bool recursive;
 	size_t n_files;
 	size_t left; /* bytes that may still come */
@@ -58,12 +58,13 @@ static bool looks_like_json(const char *text)
 	return *text == '{' || *text == '[';
 }
 
-static int decode(struct reading *r, const char *file, const char *text, size_t len,
-		  struct rs_err *err)
+static int hand_on(struct reading *r, const char *file, struct rs_strbuf *text, struct rs_err *err)
 {
-	bool json = ends_in(file, ".json") || (r->stdin_read && looks_like_json(text));
+	bool json =
+		ends_in(file, ".json") || (r->stdin_read && looks_like_json(rs_strbuf_str(text)));
 	const char *hint = advice(file);
-	int rc = rs_decode_text_with(r->s, r->x, file, text, len, json, RS_ADMIT_STRICT, err);
+	size_t len = text->len;
+	int rc = r->take(r->arg, file, rs_strbuf_steal(text), len, json, err);
 
 	if (rc < 0 && hint)
 		rs_err_hint(err, "%s", hint);
@@ -96,7 +97,7 @@ static int read_all(int fd, const char *file, size_t max, struct rs_strbuf *b, s
 	return 0;
 }
 
-static int take(struct reading *r, int fd, const char *file, struct rs_err *err)
+static int take_fd(struct reading *r, int fd, const char *file, struct rs_err *err)
 {
 	size_t max = r->left < RS_DOC_MAX_BYTES ? r->left : RS_DOC_MAX_BYTES;
 	rs_auto_strbuf b = { 0 };
@@ -109,7 +110,7 @@ static int take(struct reading *r, int fd, const char *file, struct rs_err *err)
 		return rc;
 	r->n_files++;
 	r->left -= b.len;
-	return decode(r, file, rs_strbuf_str(&b), b.len, err);
+	return hand_on(r, file, &b, err);
 }
 
 /* ---- folders --------------------------------------------------------------------------------- */
@@ -202,7 +203,7 @@ static int entry(struct reading *r, int dirfd, const char *name, const char *pat
 	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return rs_err_sys(err, errno, "open %s", path);
-	return take(r, fd, path, err);
+	return take_fd(r, fd, path, err);
 }
 
 static int read_folder(struct reading *r, int dirfd, const char *path, int depth,
@@ -228,7 +229,7 @@ static int take_stdin(struct reading *r, struct rs_err *err)
 	if (r->stdin_read)
 		return rs_err_set(err, EINVAL, "-f - was given twice");
 	r->stdin_read = true;
-	return take(r, STDIN_FILENO, "stdin", err);
+	return take_fd(r, STDIN_FILENO, "stdin", err);
 }
 
 /* "k8s/" and "k8s" name the same; positions read alike. */
@@ -267,13 +268,15 @@ static int take_path(struct reading *r, const char *given, struct rs_err *err)
 		return rs_err_sys(err, errno, "open %s", path);
 	if (S_ISDIR(st.st_mode))
 		return take_folder(r, fd, path, err);
-	return take(r, fd, path, err);
+	return take_fd(r, fd, path, err);
 }
 
-int cli_read_paths(const struct cli_world_paths *paths, struct rs_store *s, struct rs_extras *x,
+int cli_read_texts(const struct cli_world_paths *paths, cli_take_text take, void *arg,
 		   size_t *n_files, struct rs_err *err)
 {
-	struct reading r = { .s = s, .x = x, .recursive = paths->recursive, .left = MAX_BYTES };
+	struct reading r = {
+		.take = take, .arg = arg, .recursive = paths->recursive, .left = MAX_BYTES
+	};
 	size_t i;
 	int rc = 0;
 
@@ -281,4 +284,29 @@ int cli_read_paths(const struct cli_world_paths *paths, struct rs_store *s, stru
 		rc = take_path(&r, paths->v[i], err);
 	*n_files = r.n_files;
 	return rc;
+}
+
+/* ---- to objects ------------------------------------------------------------------------------ */
+
+struct objects {
+	struct rs_store *s;
+	struct rs_extras *x;
+};
+
+static int decode(void *arg, const char *file, char *text, size_t len, bool json,
+		  struct rs_err *err)
+{
+	const struct objects *o = arg;
+	int rc = rs_decode_text_with(o->s, o->x, file, text, len, json, RS_ADMIT_STRICT, err);
+
+	free(text);
+	return rc;
+}
+
+int cli_read_paths(const struct cli_world_paths *paths, struct rs_store *s, struct rs_extras *x,
+		   size_t *n_files, struct rs_err *err)
+{
+	struct objects o = { .s = s, .x = x };
+
+	return cli_read_texts(paths, decode, &o, n_files, err);
 }

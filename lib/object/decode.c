@@ -314,23 +314,37 @@ static int decode_root(struct rs_dec *d, const struct rs_at *root, const struct 
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-static int decode_documents(struct rs_dec *d, struct rs_doc_reader *r, struct rs_err *err)
+static int decode_document(struct rs_dec *d, const struct rs_doc_node *node, struct rs_err *err)
 {
 	static const struct inherited nothing;
+	struct rs_at root = { .node = node, .pos = node->pos };
+
+	/* Nothing but comments between two "---". */
+	if (node->type == RS_DOC_NULL)
+		return 0;
+	return decode_root(d, &root, &nothing, err);
+}
+
+static int decode_documents(struct rs_dec *d, struct rs_doc_reader *r, struct rs_err *err)
+{
 	const struct rs_doc_node *node;
 	int rc;
 
 	while ((rc = rs_doc_next(r, &node, err)) > 0) {
-		struct rs_at root = { .node = node, .pos = node->pos };
-
-		/* Nothing but comments between two "---". */
-		if (node->type == RS_DOC_NULL)
-			continue;
-		rc = decode_root(d, &root, &nothing, err);
+		rc = decode_document(d, node, err);
 		if (rc < 0)
 			return rc;
 	}
 	return rc;
+}
+
+int rs_decode_doc(struct rs_store *s, struct rs_extras *x, const char *file,
+		  const struct rs_doc_node *doc, enum rs_admit admit, struct rs_err *err)
+{
+	struct rs_dec d = { .store = s, .extras = x, .label = file, .admit = admit };
+
+	d.file = rs_store_file(s, file);
+	return decode_document(&d, doc, err);
 }
 
 int rs_decode_text_with(struct rs_store *s, struct rs_extras *x, const char *file, const char *text,

@@ -149,6 +149,10 @@ void rs_extras_skip(struct rs_extras *x, const char *kind);
 
 struct json_object;
 
+/* Decode one document (borrowed) that a reader of doc.h made of the text `file`. */
+int rs_decode_doc(struct rs_store *s, struct rs_extras *x, const char *file,
+		  const struct rs_doc_node *doc, enum rs_admit admit, struct rs_err *err);
+
 /*
  * Decode one object or list (borrowed) that came from the API server into s. `name` stands in
  * errors.

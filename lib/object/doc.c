@@ -349,12 +349,18 @@ int rs_doc_next(struct rs_doc_reader *r, const struct rs_doc_node **root, struct
 {
 	int rc;
 
-	arena_reset(&r->b.arena, false);
+	if (!r->b.keep)
+		arena_reset(&r->b.arena, false);
 	r->b.depth = 0;
 	r->b.root = NULL;
 	rc = r->ops->next(r, err);
 	*root = rc > 0 ? r->b.root : NULL;
 	return rc;
+}
+
+void rs_doc_keep(struct rs_doc_reader *r)
+{
+	r->b.keep = true;
 }
 
 void rs_doc_close(struct rs_doc_reader *r)

@@ -4,7 +4,8 @@
  * the decoders. Three front ends fill it through one builder: YAML text (libyaml events), JSON
  * text, and json-c objects. All budgets (depth, nodes, aliases) are held by the builder.
  *
- * Ownership: nodes live in the arena of their reader and are gone at the next document.
+ * Ownership: nodes live in the arena of their reader and are gone at the next document, unless
+ * rs_doc_keep() was called.
  */
 #ifndef RIPSTOP_OBJECT_DOC_H
 #define RIPSTOP_OBJECT_DOC_H
@@ -82,6 +83,9 @@ int rs_doc_open(const char *name, const char *text, size_t len, enum rs_doc_form
 
 /* The next document: 1, 0 at the end, negative errno. *root lives until the next call. */
 int rs_doc_next(struct rs_doc_reader *r, const struct rs_doc_node **root, struct rs_err *err);
+
+/* All documents of this reader live until it is closed. */
+void rs_doc_keep(struct rs_doc_reader *r);
 
 /* A reader of one json-c object (borrowed until close); the positions are 0:0. */
 void rs_doc_open_json(const char *name, struct json_object *o, struct rs_doc_reader **out);

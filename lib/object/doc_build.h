@@ -28,6 +28,7 @@ struct rs_doc_frame {
 struct rs_doc_build {
 	const char *name;
 	bool unique_keys;
+	bool keep; /* documents live until the reader is closed */
 	struct rs_doc_arena arena;
 	struct rs_doc_frame frames[RS_DOC_MAX_DEPTH];
 	unsigned int depth;
