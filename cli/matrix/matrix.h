@@ -38,10 +38,11 @@ struct mx_unit {
 	bool icmp;
 };
 
-/* So many ends of a party are of that unit. */
+/* So many ends of a party are of that unit, and the name of one. */
 struct mx_share {
 	uint32_t unit;
 	uint32_t n;
+	const char *example;
 };
 
 struct mx_party {

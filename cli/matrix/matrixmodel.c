@@ -204,7 +204,8 @@ static void add_shares(struct matrix *m, const struct end *v, const uint32_t *un
 	size_t i, first = m->shares.n, last;
 
 	for (i = 0; i < n; i++)
-		*rs_vec_push(&m->shares) = (struct mx_share){ unit[i], 1 };
+		*rs_vec_push(&m->shares) =
+			(struct mx_share){ unit[i], 1, v[i].e ? v[i].e->name : NULL };
 	qsort(m->shares.v + first, n, sizeof(*m->shares.v), by_share);
 	for (i = last = first; i < first + n; i++)
 		if (i == first || m->shares.v[i].unit != m->shares.v[last - 1].unit)

@@ -1,0 +1,834 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * matrix.js - the page of `ripstop matrix -o html`. The shape of its data stands in matrixdata.c.
+ *
+ * Only what is in view is drawn: the cells on one canvas, the names beside it as elements. For readers of the screen the
+ * grid holds the one cell that is active. All text goes in as text, never as markup.
+ */
+(() => {
+"use strict";
+
+const D = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+const NONE = 0, SOME = 1, ALL = 2, OPEN = 3, SELF = 4;
+const KINDS = ["none", "some", "all", "open", "self"];
+const S = (i) => (i < 0 ? "" : D.s[i]);
+
+/* ---- who reaches whom ------------------------------------------------------------------------ */
+
+const MIXED = -1;
+const portLists = D.ports.slice(); // new ones are added as they are met
+const numbers = new Map(portLists.map((v, i) => [v.join(), i]));
+const joined = new Map();
+
+function group(list) {
+	const cells = new Map();
+	for (let i = 0; i < list[5].length; i += 3)
+		cells.set(list[5][i], i);
+	return { isolated: !!list[0], over: !!list[1], policies: list[2], ports: list[3], why: list[4], raw: list[5], cells };
+}
+const outGroups = D.out.map(group), inGroups = D.in.map(group);
+
+// What a group gives a unit: [ports, why], as numbers.
+function half(g, unit) {
+	if (!g)
+		return [1, -1];
+	let at = g.cells.get(unit[2]);
+	if (at === undefined)
+		at = g.cells.get(unit[3]);
+	return at === undefined ? [g.ports, g.why] : [g.raw[at + 1], g.raw[at + 2]];
+}
+
+function both(a, b) {
+	if (a === 0 || b === 1 || a === b)
+		return a;
+	if (b === 0 || a === 1)
+		return b;
+	const key = a < b ? a * 1e6 + b : b * 1e6 + a;
+	let n = joined.get(key);
+	if (n === undefined) {
+		const x = portLists[a], y = portLists[b], v = [];
+		for (let i = 0, j = 0; i < x.length && j < y.length;) {
+			const lo = Math.max(x[i + 1], y[j + 1]), hi = Math.min(x[i + 2], y[j + 2]);
+			if (x[i] === y[j] && lo <= hi)
+				v.push(x[i], lo, hi);
+			if (x[i] < y[j] || (x[i] === y[j] && x[i + 2] < y[j + 2]))
+				i += 3;
+			else
+				j += 3;
+		}
+		n = numbers.get(v.join());
+		if (n === undefined) {
+			n = portLists.push(v) - 1;
+			numbers.set(v.join(), n);
+		}
+		joined.set(key, n);
+	}
+	return n;
+}
+
+// The answer for the asked port: 1, 0, or MIXED where a range is open in part.
+function asked(n, server) {
+	const v = portLists[n], [, , , , proto, lo, hi] = server;
+	let some = false;
+	if (proto < 0)
+		return 0;
+	for (let i = 0; i < v.length; i += 3) {
+		if (v[i] === 0)
+			return 1;
+		if (v[i] !== proto || v[i + 2] < lo || v[i + 1] > hi)
+			continue;
+		if (v[i + 1] <= lo && v[i + 2] >= hi)
+			return 1;
+		some = true;
+	}
+	return some ? MIXED : 0;
+}
+
+// A row of halves for each unit, made when it is first wanted: then a pair is two look-ups.
+const outRows = new Map(), inRows = new Map();
+function halves(rows, groups, at) {
+	let v = rows.get(at);
+	if (!v) {
+		v = Int32Array.from(D.unit, (u) => half(groups[at], u)[0]);
+		rows.set(at, v);
+	}
+	return v;
+}
+
+function reach(u, v) {
+	const n = both(halves(outRows, outGroups, D.unit[u][0])[v], halves(inRows, inGroups, D.unit[v][1])[u]);
+	return D.port === null ? n : asked(n, D.unit[v]);
+}
+
+const parties = D.party.map((p) => ({
+	ns: S(p[0]), text: S(p[1]), kind: S(p[2]), labels: S(p[3]), row: p[4], alone: !!p[5], ends: p[6], units: p[7],
+	find: (S(p[1]) + " " + S(p[3]) + " " + S(p[2])).toLowerCase(), isWorld: p[0] < 0,
+}));
+
+const isolatedOut = parties.map((p) => unitsOf(p).some((u) => outGroups[D.unit[u][0]]?.isolated));
+const isolatedIn = parties.map((p) => unitsOf(p).some((u) => inGroups[D.unit[u][1]]?.isolated));
+
+function unitsOf(p) {
+	return p.units.filter((x, i) => i % 3 === 0);
+}
+
+function pairsOf(i, k) {
+	const at = (parties[i].row * D.rows.length + parties[k].row) * 3;
+	return D.pairs ? D.pairs.slice(at, at + 3) : null;
+}
+
+const mixedCells = new Map();
+function mixedReach(i, k) {
+	const key = i * parties.length + k;
+	let n = mixedCells.get(key);
+	if (n !== undefined)
+		return n;
+	for (const u of unitsOf(parties[i]))
+		for (const v of unitsOf(parties[k])) {
+			const x = reach(u, v);
+			n = n === undefined || n === x ? x : MIXED;
+		}
+	mixedCells.set(key, n);
+	return n;
+}
+
+function reachOf(i, k) {
+	const a = parties[i].units, b = parties[k].units;
+	return a.length === 3 && b.length === 3 ? reach(a[0], b[0]) : mixedReach(i, k);
+}
+
+// What colour a cell of two parties has.
+function kindOf(i, k) {
+	if (i === k && parties[i].alone)
+		return SELF;
+	if (D.pairs) {
+		const [all, some, none] = pairsOf(i, k);
+		if (!some && (!all || !none))
+			return none ? NONE : !isolatedOut[i] && !isolatedIn[k] ? OPEN : ALL;
+		return SOME;
+	}
+	const n = reachOf(i, k);
+	if (n === 0)
+		return NONE;
+	if (n !== 1)
+		return SOME;
+	return !isolatedOut[i] && !isolatedIn[k] ? OPEN : ALL;
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+const PROTOS = { 0: "any", 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp" };
+
+function range(proto, lo, hi) {
+	const name = PROTOS[proto] || "proto " + proto;
+	return lo === 0 && hi === 65535 ? name : name + "/" + (lo === hi ? lo : lo + "-" + hi);
+}
+
+function portsText(v) {
+	const words = [];
+	for (let i = 0; i < v.length; i += 3)
+		words.push(i && v[i - 3] === v[i] ? words.pop() + "," + range(v[i], v[i + 1], v[i + 2]).split("/")[1]
+			: range(v[i], v[i + 1], v[i + 2]));
+	return words.join(" ") || "none";
+}
+
+function answerText(n) {
+	if (D.port !== null)
+		return D.port + (n === 1 ? " allowed" : n === 0 ? " denied" : " allowed for some");
+	return n === MIXED ? "differs from pair to pair" : n === 0 ? "denied" : n === 1 ? "allowed, every port"
+		: "allowed " + portsText(portLists[n]);
+}
+
+function cellText(i, k) {
+	if (i === k && parties[i].alone)
+		return "itself";
+	const pairs = pairsOf(i, k);
+	if (pairs && kindOf(i, k) === SOME)
+		return `of ${pairs[0] + pairs[1] + pairs[2]} pairs ${pairs[0]} on every port, ${pairs[1]} on some, ` +
+			`${pairs[2]} on none`;
+	return answerText(reachOf(i, k)) + (kindOf(i, k) === OPEN ? ", no policy isolates them" : "");
+}
+
+function element(tag, className, text) {
+	const e = document.createElement(tag);
+	if (className)
+		e.className = className;
+	if (text !== undefined)
+		e.textContent = text;
+	return e;
+}
+
+/* ---- what is in view ------------------------------------------------------------------------- */
+
+// An axis: lines, each of one row of the matrix (some of its parties) or, unfolded, of one party.
+const axis = { from: { open: new Set(), lines: [], words: [] }, to: { open: new Set(), lines: [], words: [] } };
+
+function matches(p, words) {
+	return words.every((w) => p.find.includes(w));
+}
+
+function layOut(a) {
+	a.lines = [];
+	D.rows.forEach((members, row) => {
+		const hit = a.words.length ? members.filter((i) => matches(parties[i], a.words)) : members;
+		if (!hit.length)
+			return;
+		a.lines.push({ row, party: hit[0], hit, fold: hit.length > 1, open: a.open.has(row) });
+		if (hit.length > 1 && a.open.has(row))
+			for (const i of hit)
+				a.lines.push({ row, party: i, hit: [i], member: true });
+	});
+}
+
+const SIZES = [2, 3, 4, 6, 8, 11, 14, 18, 24, 30];
+let size = 18, active = [0, 0], chosen = false, hover = null;
+
+function lineText(l) {
+	const p = parties[l.party];
+	return l.fold ? `${p.text} and ${l.hit.length - 1} alike` : p.text;
+}
+
+function nsOf(l) {
+	return parties[l.party].ns;
+}
+
+// A pod and those alike: its cell with itself is that of two of them.
+function kindAt(r, c) {
+	const a = axis.from.lines[r], b = axis.to.lines[c];
+	if (a.row === b.row && (a.hit.length > 1 || b.hit.length > 1) && a.party === b.party) {
+		const other = a.hit.find((i) => i !== b.party) ?? b.hit.find((i) => i !== a.party);
+		return kindOf(a.party, other);
+	}
+	return kindOf(a.party, b.party);
+}
+
+function pairAt(r, c) {
+	const a = axis.from.lines[r], b = axis.to.lines[c];
+	if (a.party !== b.party || (a.hit.length === 1 && b.hit.length === 1))
+		return [a.party, b.party];
+	const other = b.hit.find((i) => i !== a.party);
+	return other !== undefined ? [a.party, other] : [a.hit.find((i) => i !== b.party), b.party];
+}
+
+/* ---- drawing --------------------------------------------------------------------------------- */
+
+const canvas = $("map"), scroll = $("scroll"), context = canvas.getContext("2d", { alpha: false });
+let colors = {}, headWidth = 140, headHeight = 90;
+
+function readColors() {
+	const style = getComputedStyle(document.documentElement);
+	for (const k of [...KINDS, "page", "line", "quiet", "mark"])
+		colors[k] = style.getPropertyValue("--" + k).trim();
+}
+
+function textWidth(text) {
+	context.font = "bold 12px " + getComputedStyle(document.body).fontFamily;
+	return context.measureText(text).width;
+}
+
+function longest(lines, least, most) {
+	let widest = "";
+	for (const l of lines) {
+		const t = named() ? lineText(l) : nsOf(l);
+		if (t.length > widest.length)
+			widest = t;
+	}
+	return Math.min(Math.max(Math.ceil(textWidth(widest)) + 26, least), most);
+}
+
+const named = () => size >= 14;
+
+function measure() {
+	const v = $("view");
+	headWidth = longest(axis.from.lines, 96, Math.min(280, v.clientWidth * 0.4));
+	headHeight = longest(axis.to.lines, 60, Math.min(190, v.clientHeight * 0.4));
+	const put = (e, x, y, w, h) => Object.assign(e.style, {
+		left: x + "px", top: y + "px", width: w + "px", height: h + "px" });
+	put($("corner"), 0, 0, headWidth, headHeight);
+	put($("cols"), headWidth, 0, v.clientWidth - headWidth, headHeight);
+	put($("rows"), 0, headHeight, headWidth, v.clientHeight - headHeight);
+	put(scroll, headWidth, headHeight, v.clientWidth - headWidth, v.clientHeight - headHeight);
+	put($("space"), 0, 0, axis.to.lines.length * size, axis.from.lines.length * size);
+}
+
+function visible(at, extent, n) {
+	const first = Math.min(Math.floor(at / size), n);
+	return [first, Math.min(Math.ceil((at + extent) / size), n)];
+}
+
+function drawCells(r0, r1, c0, c1) {
+	const gap = size >= 8 ? 1 : 0;
+	for (let r = r0; r < r1; r++)
+		for (let c = c0; c < c1;) {
+			const kind = kindAt(r, c);
+			let end = c + 1;
+			while (!gap && end < c1 && kindAt(r, end) === kind)
+				end++;
+			const x = c * size - scroll.scrollLeft, y = r * size - scroll.scrollTop;
+			context.fillStyle = colors[KINDS[kind]];
+			context.fillRect(x, y, (end - c) * size - gap, size - gap);
+			if (size >= 14)
+				drawSign(kind, x, y);
+			if (size >= 11 && D.pairs && kind === SOME)
+				drawShare(r, c, x, y);
+			c = end;
+		}
+}
+
+// Never colour alone: a corner for some ports, a ring for open, a bar for itself.
+function drawSign(kind, x, y) {
+	const s = size - 1;
+	context.fillStyle = context.strokeStyle = kind === SELF ? colors.line : colors.page;
+	context.globalAlpha = kind === SELF ? 1 : 0.9;
+	context.lineWidth = 1.5;
+	context.beginPath();
+	if (kind === SOME) {
+		context.moveTo(x + s, y);
+		context.lineTo(x + s, y + s * 0.4);
+		context.lineTo(x + s * 0.6, y);
+		context.fill();
+	} else if (kind === OPEN) {
+		context.arc(x + s / 2, y + s / 2, s * 0.24, 0, 7);
+		context.stroke();
+	} else if (kind === SELF) {
+		context.moveTo(x + s * 0.3, y + s * 0.5);
+		context.lineTo(x + s * 0.7, y + s * 0.5);
+		context.stroke();
+	}
+	context.globalAlpha = 1;
+}
+
+// How many of the pairs have a port open: a strip along the bottom.
+function drawShare(r, c, x, y) {
+	const [all, some, none] = pairsOf(...pairAt(r, c)), s = size - 1;
+	context.fillStyle = colors.all;
+	context.fillRect(x, y + s - Math.round(s / 5), s * (all + some) / (all + some + none), Math.round(s / 5));
+}
+
+// Between namespaces.
+function drawBands(lines, first, last, along) {
+	context.fillStyle = colors.quiet;
+	context.globalAlpha = 0.45;
+	for (let i = Math.max(first, 1); i < last; i++)
+		if (nsOf(lines[i]) !== nsOf(lines[i - 1]))
+			along(i * size);
+	context.globalAlpha = 1;
+}
+
+function drawNames(box, lines, first, last, at, offset, name) {
+	const out = document.createDocumentFragment();
+	let before = null;
+	for (let i = first; i < last; i++) {
+		const l = lines[i], p = parties[l.party];
+		const band = !named();
+		if (band && nsOf(l) === before)
+			continue;
+		let to = i + 1;
+		while (band && to < last && nsOf(lines[to]) === nsOf(l))
+			to++;
+		before = nsOf(l);
+		if (band && (to - i) * size < 13)
+			continue;
+		const e = element(l.fold && !band ? "button" : "div", "name");
+		if (band) {
+			e.classList.add("band");
+			e.textContent = p.isWorld ? "world" : p.ns;
+		} else {
+			label(e, l, p);
+			e.title = lineText(l) + (p.labels ? "\n" + p.labels : "");
+			e.tabIndex = -1;
+			if (l.fold)
+				e.onclick = () => unfold(name, l.row);
+			if (l.member)
+				e.classList.add("member");
+			if (i === active[name === "from" ? 0 : 1])
+				e.classList.add("on");
+		}
+		at(e, i * size - offset, (band ? to - i : 1) * size);
+		out.append(e);
+	}
+	box.replaceChildren(out);
+}
+
+function label(e, l, p) {
+	if (l.fold)
+		e.append(element("span", "more", l.open ? "\u25be " : "\u25b8 "));
+	if (p.ns && p.text.startsWith(p.ns + "/")) {
+		e.append(element("span", "ns", p.ns + "/"), element("span", "", p.text.slice(p.ns.length + 1)));
+	} else {
+		e.append(element("span", "", p.text));
+	}
+	if (l.fold)
+		e.append(element("span", "more", " +" + (l.hit.length - 1)));
+}
+
+function draw() {
+	const w = scroll.clientWidth, h = scroll.clientHeight, dpr = window.devicePixelRatio || 1;
+	const rows = axis.from.lines, cols = axis.to.lines;
+	if (canvas.width !== Math.round(w * dpr) || canvas.height !== Math.round(h * dpr)) {
+		canvas.width = Math.round(w * dpr);
+		canvas.height = Math.round(h * dpr);
+		canvas.style.width = w + "px";
+		canvas.style.height = h + "px";
+	}
+	context.setTransform(dpr, 0, 0, dpr, 0, 0);
+	context.fillStyle = colors.page;
+	context.fillRect(0, 0, w, h);
+	const [r0, r1] = visible(scroll.scrollTop, h, rows.length);
+	const [c0, c1] = visible(scroll.scrollLeft, w, cols.length);
+	drawCells(r0, r1, c0, c1);
+	const right = c1 * size - scroll.scrollLeft, bottom = r1 * size - scroll.scrollTop;
+	drawBands(rows, r0, r1, (y) => context.fillRect(0, y - scroll.scrollTop - 1, right, 1));
+	drawBands(cols, c0, c1, (x) => context.fillRect(x - scroll.scrollLeft - 1, 0, 1, bottom));
+	drawNames($("rows"), rows, r0, r1, (e, y, s) => Object.assign(e.style, {
+		top: y + "px", right: "8px", maxWidth: headWidth - 12 + "px", lineHeight: s - 1 + "px", height: s + "px" }),
+	scroll.scrollTop, "from");
+	drawNames($("cols"), cols, c0, c1, (e, x, s) => Object.assign(e.style, {
+		left: x + "px", bottom: "6px", maxHeight: headHeight - 12 + "px", lineHeight: s - 1 + "px", width: s + "px" }),
+	scroll.scrollLeft, "to");
+	$("empty").hidden = rows.length && cols.length;
+	placeActive();
+}
+
+let wanted = false;
+function later() {
+	if (wanted)
+		return;
+	wanted = true;
+	requestAnimationFrame(() => {
+		wanted = false;
+		draw();
+	});
+}
+
+/* ---- the active cell ------------------------------------------------------------------------- */
+
+function placeActive() {
+	const [r, c] = active, rows = axis.from.lines, cols = axis.to.lines;
+	const there = r < rows.length && c < cols.length;
+	$("cell").hidden = !there;
+	scroll.setAttribute("aria-rowcount", rows.length);
+	scroll.setAttribute("aria-colcount", cols.length);
+	scroll.classList.toggle("chosen", chosen);
+	if (!there) {
+		scroll.removeAttribute("aria-activedescendant");
+		return;
+	}
+	Object.assign($("cell").style, { left: c * size + "px", top: r * size + "px",
+		width: Math.max(size - 1, 2) + "px", height: Math.max(size - 1, 2) + "px" });
+	$("arow").setAttribute("aria-rowindex", r + 1);
+	$("ahead").textContent = lineText(rows[r]);
+	$("cell").setAttribute("aria-colindex", c + 1);
+	$("cell").setAttribute("aria-selected", chosen);
+	$("cell").setAttribute("aria-label", sentence(r, c));
+	$("cell").dataset.kind = KINDS[kindAt(r, c)];
+	scroll.setAttribute("aria-activedescendant", "cell");
+	read();
+}
+
+function sentence(r, c) {
+	const a = axis.from.lines[r], b = axis.to.lines[c];
+	return `${lineText(a)} to ${lineText(b)}: ${cellText(...pairAt(r, c))}`;
+}
+
+function read() {
+	const [r, c] = hover || active;
+	if (r < axis.from.lines.length && c < axis.to.lines.length)
+		$("read").textContent = sentence(r, c).replace(" to ", " \u2192 ");
+	else
+		$("read").textContent = "";
+}
+
+function move(r, c) {
+	const rows = axis.from.lines.length, cols = axis.to.lines.length;
+	active = [Math.max(0, Math.min(r, rows - 1)), Math.max(0, Math.min(c, cols - 1))];
+	hover = null;
+	const x = active[1] * size, y = active[0] * size;
+	if (x < scroll.scrollLeft || x + size > scroll.scrollLeft + scroll.clientWidth)
+		scroll.scrollLeft = Math.max(0, x - (x < scroll.scrollLeft ? 0 : scroll.clientWidth - size));
+	if (y < scroll.scrollTop || y + size > scroll.scrollTop + scroll.clientHeight)
+		scroll.scrollTop = Math.max(0, y - (y < scroll.scrollTop ? 0 : scroll.clientHeight - size));
+	if (!$("why").hidden)
+		explain();
+	later();
+}
+
+function unfold(name, row) {
+	const a = axis[name];
+	if (!a.open.delete(row))
+		a.open.add(row);
+	layOut(a);
+	measure();
+	later();
+}
+
+/* ---- the explanation ------------------------------------------------------------------------- */
+
+function ruleName(i) {
+	const [policy, dir, index] = D.rule[i];
+	return `${S(D.policy[policy][0])} spec.${dir ? "egress" : "ingress"}[${index}]`;
+}
+
+function ruleLine(i, tag) {
+	const e = element(tag, ""), r = D.rule[i];
+	e.append(element("code", "", ruleName(i)), ` allows ${S(r[5])} ${r[1] ? "to" : "from"} ${S(r[4])} `);
+	if (r[3] >= 0)
+		e.append(element("span", "where", S(r[3])));
+	return e;
+}
+
+// A rule for the asked port first, then one that holds this peer, then the first that there is: as explain ranks them.
+function closest(rules, why) {
+	const met = new Set();
+	for (let i = 0; i < why.length; i += 4)
+		met.add(why[i + 3]);
+	return rules.find((i) => D.rule[i][6]) ?? rules.find((i) => met.has(i)) ?? rules[0];
+}
+
+function explainAllowed(s, why) {
+	const list = element("ul");
+	for (let i = 0; i < why.length; i += 4) {
+		if (why[i + 3] < 0)
+			continue;
+		const li = ruleLine(why[i + 3], "li");
+		li.prepend(element("b", "", range(why[i], why[i + 1], why[i + 2])), " by ");
+		list.append(li);
+	}
+	if (list.children.length)
+		s.append(list);
+}
+
+function names(list) {
+	return list.length < 3 ? list.join(" and ") : list.slice(0, -1).join(", ") + " and " + list[list.length - 1];
+}
+
+function explainHalf(title, dir, g, subject, peer, unit) {
+	const s = element("section"), h = element("h3", "", `${dir ? "Egress" : "Ingress"} of ${title}: `);
+	s.append(h);
+	if (!g) {
+		h.append(element("span", "quiet", "not judged"));
+		s.append(element("p", "quiet", `${title} is no pod: no policy judges it there.`));
+		return s;
+	}
+	const [n, whyNumber] = half(g, unit), why = D.why[whyNumber];
+	const policies = g.policies.map((i) => S(D.policy[i][0]));
+	const rules = g.policies.flatMap((i) => D.policy[i][dir ? 3 : 2]);
+	h.append(n === 0 ? element("span", "no", "DENY") : n === 1 ? element("span", "yes", "ALLOW")
+		: element("span", "part", "ALLOW " + portsText(portLists[n])));
+	if (!g.isolated) {
+		s.append(element("p", "", `No policy isolates its ${dir ? "egress" : "ingress"}.`));
+		return s;
+	}
+	if (g.over) {
+		s.append(element("p", "", "Its policies need more cells than can be enforced: everything is denied."));
+		return s;
+	}
+	s.append(element("p", "", policies.length ? `Isolated by ${names(policies)}.`
+		: "Nobody knows its labels, so it is closed."));
+	if (n === 0 && rules.length) {
+		const p = element("p", "", `None of ${rules.length === 1 ? "its" : "their"} rules allows ${peer.text}. Closest: `);
+		p.append(ruleLine(closest(rules, why), "span"));
+		s.append(p);
+		if (peer.labels)
+			s.append(element("p", "quiet", `${peer.text} has ${peer.labels}`));
+	} else if (n === 0) {
+		s.append(element("p", "", `They have no ${dir ? "egress" : "ingress"} rule: a policy is needed that allows ${peer.text}.`));
+	} else {
+		explainAllowed(s, why);
+	}
+	if (rules.length > 1) {
+		const more = element("details"), list = element("ul");
+		more.append(element("summary", "", `All ${rules.length} ${dir ? "egress" : "ingress"} rules of its policies`), list);
+		more.addEventListener("toggle", () => {
+			if (more.open && !list.children.length)
+				list.append(...rules.slice(0, 200).map((i) => ruleLine(i, "li")));
+		});
+		s.append(more);
+	}
+	return s;
+}
+
+function explainPair(box, i, k, u, v, from, to) {
+	const a = D.unit[u], b = D.unit[v], n = reach(u, v);
+	box.append(element("p", "verdict " + (n === 0 ? "no" : n === 1 ? "yes" : "part"),
+		D.port !== null ? answerText(n).replace(/ (allowed|denied)/, (w) => w.toUpperCase())
+			: n === 0 ? "DENIED on every port" : n === 1 ? "ALLOWED on every port"
+			: "ALLOWED on " + portsText(portLists[n]) + " only"));
+	box.append(explainHalf(from, 1, outGroups[a[0]], parties[i], { text: to, labels: parties[k].labels }, b),
+		explainHalf(to, 0, inGroups[b[1]], parties[k], { text: from, labels: parties[i].labels }, a));
+	const v0 = portLists[both(half(outGroups[a[0]], b)[0], half(inGroups[b[1]], a)[0])];
+	const port = D.port || (n !== 0 && v0[0] ? range(v0[0], v0[1] || 1, v0[1] || 1) : "PORT");
+	const word = (p, text) => (p.isWorld ? "world" : text);
+	if (parties[i].kind !== "Namespace" && parties[k].kind !== "Namespace")
+		box.append(element("code", "cmd", `ripstop explain ${word(parties[i], from)} ${word(parties[k], to)} ${port}`));
+}
+
+// Pairs of a cell whose units do not agree, most frequent answer first.
+function explainMixed(box, i, k) {
+	const sorts = new Map(), A = parties[i], B = parties[k];
+	for (let x = 0; x < A.units.length; x += 3)
+		for (let y = 0; y < B.units.length; y += 3) {
+			const u = A.units[x], v = B.units[y];
+			const pairs = i === k && u === v ? (A.ends === 1 ? 1 : A.units[x + 1] * (A.units[x + 1] - 1))
+				: A.units[x + 1] * B.units[y + 1];
+			if (!pairs)
+				continue;
+			const n = reach(u, v), s = sorts.get(n) || { n, pairs: 0, u, v, from: A.units[x + 2], to: B.units[y + 2] };
+			s.pairs += pairs;
+			sorts.set(n, s);
+		}
+	const list = [...sorts.values()].sort((p, q) => q.pairs - p.pairs), detail = element("div");
+	const full = (p, name) => (name < 0 ? p.text : `${p.ns}/${S(name)}`);
+	box.append(element("p", "quiet", `The pairs of this cell do not agree: ${list.length} different answers. Choose one:`));
+	for (const s of list.slice(0, 40)) {
+		const b = element("button", "pick", `${s.pairs} pair${s.pairs === 1 ? "" : "s"}: ${answerText(s.n)}`);
+		b.type = "button";
+		b.onclick = () => {
+			detail.replaceChildren(element("h2", "", `${full(A, s.from)} \u2192 ${full(B, s.to)}`));
+			explainPair(detail, i, k, s.u, s.v, full(A, s.from), full(B, s.to));
+		};
+		box.append(b);
+	}
+	if (list.length > 40)
+		box.append(element("p", "quiet", `and ${list.length - 40} more`));
+	box.append(detail);
+}
+
+function explain() {
+	const box = $("why"), [r, c] = active, close = element("button", "close", "\u00d7");
+	if (r >= axis.from.lines.length || c >= axis.to.lines.length)
+		return;
+	const [i, k] = pairAt(r, c), a = axis.from.lines[r], b = axis.to.lines[c];
+	close.type = "button";
+	close.setAttribute("aria-label", "Close the explanation (Escape)");
+	close.onclick = () => shut();
+	box.replaceChildren(close, element("h2", "", `${parties[i].text} \u2192 ${parties[k].text}`));
+	const others = [[a, "client"], [b, "server"]].filter(([l]) => l.fold)
+		.map(([l, word]) => `for ${l.hit.length - 1} more as ${word}`);
+	if (others.length)
+		box.append(element("p", "quiet", `The same ${others.join(" and ")}.`));
+	if (i === k && parties[i].alone) {
+		box.append(element("p", "", parties[i].isWorld ? "Two ends outside: nobody here judges it."
+			: "A pod reaches itself, always."));
+	} else if (reachOf(i, k) === MIXED && (parties[i].units.length > 3 || parties[k].units.length > 3)) {
+		explainMixed(box, i, k);
+	} else {
+		explainPair(box, i, k, parties[i].units[0], parties[k].units[0], parties[i].text, parties[k].text);
+	}
+	if (box.hidden) {
+		box.hidden = false;
+		chosen = true;
+		measure();
+		move(...active);
+	}
+	box.scrollTop = 0;
+}
+
+function shut() {
+	$("why").hidden = true;
+	chosen = false;
+	measure();
+	scroll.focus();
+	later();
+}
+
+/* ---- hands ----------------------------------------------------------------------------------- */
+
+function at(event) {
+	const box = scroll.getBoundingClientRect();
+	const r = Math.floor((event.clientY - box.top + scroll.scrollTop) / size);
+	const c = Math.floor((event.clientX - box.left + scroll.scrollLeft) / size);
+	return r < axis.from.lines.length && c < axis.to.lines.length ? [r, c] : null;
+}
+
+scroll.addEventListener("click", (e) => {
+	const cell = at(e);
+	if (!cell)
+		return;
+	move(...cell);
+	chosen = true;
+	explain();
+});
+scroll.addEventListener("mousemove", (e) => {
+	hover = at(e);
+	read();
+});
+scroll.addEventListener("mouseleave", () => {
+	hover = null;
+	read();
+});
+scroll.addEventListener("scroll", later);
+
+scroll.addEventListener("keydown", (e) => {
+	const [r, c] = active, page = Math.max(1, Math.floor(scroll.clientHeight / size) - 1), far = e.ctrlKey || e.metaKey;
+	const to = { ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1],
+		PageUp: [r - page, c], PageDown: [r + page, c], Home: [far ? 0 : r, 0],
+		End: [far ? axis.from.lines.length - 1 : r, axis.to.lines.length - 1] }[e.key];
+	if (to)
+		move(...to);
+	else if (e.key === "Enter" || e.key === " ")
+		explain();
+	else if (e.key === "Escape" && !$("why").hidden)
+		shut();
+	else if ((e.key === "e" || e.key === "E") && axis.from.lines[r]?.fold)
+		unfold(e.key === "e" ? "from" : "to", axis.from.lines[r].row);
+	else
+		return;
+	e.preventDefault();
+});
+$("why").addEventListener("keydown", (e) => {
+	if (e.key === "Escape")
+		shut();
+});
+document.addEventListener("keydown", (e) => {
+	if (e.target.tagName === "INPUT" || e.ctrlKey || e.metaKey || e.altKey)
+		return;
+	const act = { "/": () => $("from").focus(), "+": () => zoom(1), "-": () => zoom(-1), t: () => turn() }[e.key];
+	if (act) {
+		act();
+		e.preventDefault();
+	}
+});
+
+function filter(name) {
+	const a = axis[name];
+	a.words = $(name).value.toLowerCase().split(/\s+/).filter(Boolean);
+	layOut(a);
+	fit();
+	measure();
+	scroll.scrollTop = scroll.scrollLeft = 0;
+	move(...active);
+}
+for (const name of ["from", "to"]) {
+	$(name).addEventListener("input", () => filter(name));
+	$(name).addEventListener("keydown", (e) => {
+		if (e.key === "Escape") {
+			$(name).value = "";
+			filter(name);
+		} else if (e.key === "Enter" || e.key === "ArrowDown") {
+			scroll.focus();
+			e.preventDefault();
+		}
+	});
+}
+
+// As large as fits, down to 8 pixels; with names as long as one of the two axes still fits.
+let zoomed = false;
+function fit() {
+	const v = $("view"), rows = (v.clientHeight - 130) / axis.from.lines.length;
+	const cols = (v.clientWidth - 200) / axis.to.lines.length;
+	const room = Math.max(Math.min(rows, cols), Math.min(Math.max(rows, cols), 14), 8);
+	if (!zoomed)
+		size = SIZES.filter((s) => s <= Math.min(room, 24)).pop();
+}
+
+function zoom(by) {
+	const i = SIZES.indexOf(size) + by;
+	if (i < 0 || i >= SIZES.length)
+		return;
+	size = SIZES[i];
+	zoomed = true;
+	measure();
+	move(...active);
+}
+$("smaller").onclick = () => zoom(-1);
+$("larger").onclick = () => zoom(1);
+
+function theme(dark) {
+	document.documentElement.dataset.theme = dark ? "dark" : "light";
+	$("theme").textContent = dark ? "Light" : "Dark";
+	readColors();
+	legend();
+	later();
+}
+function turn() {
+	turned = true;
+	theme(document.documentElement.dataset.theme !== "dark");
+}
+let turned = false;
+const wish = window.matchMedia("(prefers-color-scheme: dark)");
+wish.addEventListener("change", () => turned || theme(wish.matches));
+$("theme").onclick = turn;
+window.addEventListener("resize", () => {
+	measure();
+	later();
+});
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+function legend() {
+	const words = { none: "denied", some: D.by === "pod" ? "some ports" : "some ports or pairs",
+		all: "allowed by policy", open: "open: no policy isolates", self: "itself" };
+	if (D.port !== null)
+		words.some = "some of it";
+	$("legend").replaceChildren(...Object.entries(words).filter(([k]) => k !== "self").map(([k, text]) => {
+		const li = element("li"), i = element("i");
+		i.style.background = colors[k];
+		li.append(i, text);
+		return li;
+	}));
+}
+
+function begin() {
+	const n = parties.length - 1;
+	performance.mark("begun");
+	$("about").textContent = `${D.from}: ${n} ${D.by}${n === 1 ? "" : "s"}` +
+		(D.by === "pod" ? "" : ` of ${D.pods} pods`) + `, ${D.policies} policies; ` +
+		(D.port === null ? "every port" : D.port) + `, IPv${D.family}. The world is ${D.world}.` +
+		(D.rows.length < parties.length ? ` ${D.rows.length} rows, equal ones are folded.` : "");
+	document.title = `Who reaches whom \u00b7 ${D.from}`;
+	layOut(axis.from);
+	layOut(axis.to);
+	fit();
+	theme(wish.matches);
+	measure();
+	draw();
+	scroll.focus({ preventScroll: true });
+	performance.mark("drawn");
+}
+
+window.ripstop = { axis, parties, kindAt, KINDS, sentence, state: () => ({ size, active, headWidth, headHeight,
+	left: scroll.scrollLeft, top: scroll.scrollTop }) };
+begin();
+})();
