@@ -351,7 +351,7 @@ function drawBands(lines, first, last, along) {
 	context.fillStyle = colors.quiet;
 	context.globalAlpha = 0.45;
 	for (let i = Math.max(first, 1); i < last; i++)
-		if (nsOf(lines[i]) !== nsOf(lines[i - 1]))
+		if (D.by !== "namespace" && nsOf(lines[i]) !== nsOf(lines[i - 1]))
 			along(i * size);
 	context.globalAlpha = 1;
 }

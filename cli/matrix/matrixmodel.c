@@ -162,11 +162,14 @@ static void ask_port(const struct mx_question *q, const struct rs_local_pod *ser
 
 	if (!q->text)
 		return;
-	u->icmp = q->port.proto == 0 && !q->port.name;
-	u->proto = q->port.proto;
-	u->lo = q->port.lo;
-	u->hi = q->port.hi;
-	for (i = 0; q->port.name && server && i < server->n_ports; i++)
+	if (!q->port.name) {
+		u->icmp = q->port.proto == 0;
+		u->proto = q->port.proto;
+		u->lo = q->port.lo;
+		u->hi = q->port.hi;
+		return;
+	}
+	for (i = 0; server && i < server->n_ports; i++)
 		if (server->ports[i].name && !strcmp(server->ports[i].name, q->port.name)) {
 			u->proto = server->ports[i].proto;
 			u->lo = u->hi = server->ports[i].port;

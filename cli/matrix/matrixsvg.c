@@ -5,7 +5,7 @@
 #include "cli/matrix/matrix.h"
 
 #define NAMES_FROM 11	 /* smaller cells have no room for a name beside them */
-#define TITLES_UP_TO 200 /* rows; above it, runs of equal cells have one title */
+#define TITLES_UP_TO 150 /* rows; above it a title is of a row, and the file stays small */
 
 enum look {
 	LOOK_NONE,
@@ -101,7 +101,7 @@ static void put_head(struct picture *p, size_t width)
 	cli_put(p->r, "<text x=\"16\" y=\"26\" style=\"font-size: 16px; font-weight: 600\">Who "
 		      "reaches whom</text>\n");
 	cli_putf(p->r,
-		 "<text class=\"q\" x=\"16\" y=\"46\">%s, %s by %s, IPv%d; rows are clients, "
+		 "<text class=\"q\" x=\"16\" y=\"46\">%s: %s, by %s, IPv%d; rows are clients, "
 		 "columns servers</text>\n",
 		 from, port ? port : "every port", by[p->m->by], p->m->family);
 	put_legend(p, 68);
@@ -140,33 +140,66 @@ static void put_names(struct picture *p)
 	}
 }
 
-static void put_run(struct picture *p, size_t from, size_t to, size_t end, enum look k)
+static void put_cell(struct picture *p, size_t from, size_t to)
 {
 	rs_autofree char *text = mx_cell_text(p->m, mx_cell(p->m, from, to));
+	enum look k = look(p->m, from, to);
 	double gap = p->size >= 6 ? 1 : 0;
 
 	cli_putf(p->r, "<rect class=\"k%d\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\">",
 		 k, (double)p->left + (double)to * p->size, (double)p->top + (double)from * p->size,
-		 (double)(end - to) * p->size - gap, p->size - gap);
-	cli_putf(p->r, "<title>%s \xe2\x86\x92 %s%s%s: %s</title></rect>\n", p->names[from],
-		 p->names[to], end > to + 1 ? " \xe2\x80\xa6 " : "",
-		 end > to + 1 ? p->names[end - 1] : "",
-		 end > to + 1 || k == LOOK_SELF ? look_words[k] : text);
+		 p->size - gap, p->size - gap);
+	cli_putf(p->r, "<title>%s \xe2\x86\x92 %s: %s</title></rect>\n", p->names[from],
+		 p->names[to], k == LOOK_SELF ? look_words[k] : text);
+}
+
+/* The cells of one look in a row: runs, in units of cells. */
+static void put_runs(struct picture *p, size_t from, enum look k)
+{
+	size_t n = p->m->n_rows, to, end;
+	bool any = false;
+
+	for (to = 0; to < n; to = end) {
+		for (end = to; end < n && look(p->m, from, end) == k; end++)
+			;
+		if (end == to) {
+			end++;
+			continue;
+		}
+		if (!any)
+			cli_putf(p->r, "<path class=\"k%d\" d=\"", k);
+		any = true;
+		cli_putf(p->r, "M%zu %zuh%zuv1H%zuz", to, from, end - to, to);
+	}
+	if (any)
+		cli_put(p->r, "\"/>\n");
+}
+
+static void put_row(struct picture *p, size_t from)
+{
+	enum look k;
+
+	cli_putf(p->r, "<g><title>from %s</title>", p->names[from]);
+	for (k = LOOK_NONE; k <= LOOK_SELF; k++)
+		put_runs(p, from, k);
+	cli_put(p->r, "</g>\n");
 }
 
 static void put_cells(struct picture *p)
 {
-	const struct matrix *m = p->m;
-	size_t n = m->n_rows, from, to, end;
+	size_t n = p->m->n_rows, from, to;
 
+	if (n > TITLES_UP_TO)
+		cli_putf(p->r, "<g transform=\"translate(%zu %zu) scale(%.4f)\" shape-rendering=\"crispEdges\">\n", p->left,
+			 p->top, p->size);
 	for (from = 0; from < n; from++)
-		for (to = 0; to < n; to = end) {
-			enum look k = look(m, from, to);
-
-			for (end = to + 1; n > TITLES_UP_TO && end < n && look(m, from, end) == k;)
-				end++;
-			put_run(p, from, to, end, k);
-		}
+		if (n > TITLES_UP_TO)
+			put_row(p, from);
+		else
+			for (to = 0; to < n; to++)
+				put_cell(p, from, to);
+	if (n > TITLES_UP_TO)
+		cli_put(p->r, "</g>\n");
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
