@@ -319,8 +319,9 @@ function drawCells(r0, r1, c0, c1) {
 // Never colour alone: a corner for some ports, a ring for open, a bar for itself.
 function drawSign(kind, x, y) {
 	const s = size - 1;
-	context.fillStyle = context.strokeStyle = kind === SELF ? colors.line : colors.page;
-	context.globalAlpha = kind === SELF ? 1 : 0.9;
+	context.fillStyle = colors.page;
+	context.strokeStyle = kind === SELF ? colors.quiet : colors.mark;
+	context.globalAlpha = kind === SOME ? 1 : 0.4;
 	context.lineWidth = 1.5;
 	context.beginPath();
 	if (kind === SOME) {

@@ -137,7 +137,7 @@ class Browser:
         return self.ask("POST", f"/session/{self.session}{path}", body)
 
     def open(self, path):
-        self.do("/url", {"url": "file://" + os.path.abspath(path)})
+        self.do("/url", {"url": path if path.startswith("about:") else "file://" + os.path.abspath(path)})
 
     def run(self, script, *args):
         return self.do("/execute/sync", {"script": script, "args": list(args)})
@@ -146,6 +146,15 @@ class Browser:
         """Until what was asked for is drawn: two frames."""
         self.do("/execute/async", {"args": [], "script": "const done = arguments[0];"
                                    "requestAnimationFrame(() => requestAnimationFrame(() => done(1)))"})
+
+    def first_paint(self):
+        """Milliseconds from the beginning of the load; it may be told a little later than it happens."""
+        for _ in range(200):
+            found = self.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+            if found is not None:
+                return found
+            time.sleep(0.05)
+        raise TimeoutError("the page is never painted")
 
     def keys(self, selector, text):
         found = self.do("/element", {"using": "css selector", "value": selector})[ELEMENT]
