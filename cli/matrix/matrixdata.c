@@ -11,7 +11,9 @@
  *	ports	by number: [proto, lo, hi, ...]; 0 is none, 1 is all
  *	why	by number: [proto, lo, hi, rule, ...]; rule -1: none
  *	policy	[text, where, [ingress rules], [egress rules]]
- *	rule	[policy, ingress 0 or egress 1, index, where, peers, ports, asked port matches]
+ *	rule	[policy, ingress 0 or egress 1, index, where, peers, ports, asked port matches,
+ *		[near, ...], how near to other pods, how near to the world]
+ *	near	by number: namespaces whose pods a peer is about, though it may not match them
  *	out, in	groups: [isolated, over budget, [policies], ports, why, [class, ports, why, ...]]
  *	unit	[out group, in group, class, range class, asked proto, lo, hi]; -1: none
  *	party	[ns, text, kind, labels, row, alone, ends, [unit, count, example, ...]]
@@ -29,7 +31,7 @@
 struct data {
 	const struct matrix *m;
 	struct rs_strbuf *b;
-	struct rs_intern strings, ports, whys;
+	struct rs_intern strings, ports, whys, nears;
 	struct rs_u32s classes;
 	uint32_t *rule_base;	  /* by policy of the IR: number of its first ingress rule */
 	struct rs_u32s groups[2]; /* of units; by RS_DIR_IN - 1, RS_DIR_OUT - 1 */
@@ -60,23 +62,29 @@ static void put_json_raw(struct rs_strbuf *b, const char *text)
 }
 
 /* Of text that is escaped for the reader already; NULL is -1. */
-static void put_text(struct data *d, const char *text)
+static int64_t text_number(struct data *d, const char *text)
 {
-	if (!text)
-		rs_strbuf_puts(d->b, "-1");
-	else
-		rs_strbuf_printf(d->b, "%u",
-				 rs_intern_put(&d->strings, text, strlen(text) + 1, NULL));
+	return text ? (int64_t)rs_intern_put(&d->strings, text, strlen(text) + 1, NULL) : -1;
 }
 
 /* Of text as an object has it. */
-static void put_raw(struct data *d, const char *text)
+static int64_t raw_number(struct data *d, const char *text)
 {
 	rs_auto_strbuf safe = { 0 };
 
 	if (text)
 		rs_strbuf_puts_safe(&safe, text);
-	put_text(d, text ? rs_strbuf_str(&safe) : NULL);
+	return text_number(d, text ? rs_strbuf_str(&safe) : NULL);
+}
+
+static void put_text(struct data *d, const char *text)
+{
+	rs_strbuf_printf(d->b, "%lld", (long long)text_number(d, text));
+}
+
+static void put_raw(struct data *d, const char *text)
+{
+	rs_strbuf_printf(d->b, "%lld", (long long)raw_number(d, text));
 }
 
 static void put_texts(struct data *d)
@@ -166,6 +174,58 @@ static bool asked_port_matches(const struct mx_question *q, const struct rs_rule
 	       rs_rule_ports_match(r, NULL, 0, q->port.proto ? q->port.proto : 1, q->port.lo);
 }
 
+/* The namespaces of parties that a peer's selector of namespaces, or its policy's own, holds. */
+static uint32_t near_number(struct data *d, const struct rs_policy *p, const struct rs_peer *peer)
+{
+	rs_auto_strbuf b = { 0 };
+	const char *last = NULL;
+	size_t i;
+
+	rs_strbuf_putc(&b, '[');
+	for (i = 0; i < d->m->parties.n; i++) {
+		const char *ns = d->m->parties.v[i].ns;
+		const struct rs_labels *labels;
+
+		if (!ns || (last && !strcmp(ns, last)))
+			continue;
+		last = ns;
+		labels = rs_world_ns_labels(&d->m->cw->w, ns);
+		if (peer->ns_selector.present
+			    ? !labels || !rs_selector_matches(&peer->ns_selector, labels)
+			    : strcmp(ns, p->meta.ns) != 0)
+			continue;
+		rs_strbuf_printf(&b, b.len > 1 ? ",%lld" : "%lld", (long long)raw_number(d, ns));
+	}
+	return list_number(&d->nears, &b);
+}
+
+/* How near a rule comes to a peer that it does not match, as explain ranks it: 3 for pods of the
+ * namespaces in `near` and for addresses in a block, 2 for others that it could be about, else 1. */
+static void put_nearness(struct data *d, const struct rs_policy *p, const struct rs_rule *r)
+{
+	int pods = 0, world = 0;
+	bool any = false;
+	size_t i;
+
+	rs_strbuf_puts(d->b, ",[");
+	for (i = 0; i < r->n_peers; i++) {
+		const struct rs_peer *peer = &r->peers[i];
+		int of_world = !peer->has_block					   ? 1
+			       : rs_cidr_contains(&peer->block.cidr, &d->m->world) ? 3
+										   : 2;
+
+		if (peer->invalid)
+			continue;
+		world = of_world > world ? of_world : world;
+		pods = !peer->has_block ? 2 : pods > 1 ? pods : 1;
+		if (peer->has_block)
+			continue;
+		rs_strbuf_printf(d->b, any ? ",%u" : "%u", near_number(d, p, peer));
+		any = true;
+	}
+	rs_strbuf_printf(d->b, "],%d,%d]", pods, world);
+}
+
 static void put_rule(struct data *d, const struct rs_policy *p, size_t policy,
 		     enum rs_direction dir, size_t index)
 {
@@ -187,7 +247,8 @@ static void put_rule(struct data *d, const struct rs_policy *p, size_t policy,
 	put_text(d, rs_strbuf_str(&peers));
 	rs_strbuf_putc(d->b, ',');
 	put_text(d, rs_strbuf_str(&ports));
-	rs_strbuf_printf(d->b, ",%d]", asked_port_matches(&d->m->q, r));
+	rs_strbuf_printf(d->b, ",%d", asked_port_matches(&d->m->q, r));
+	put_nearness(d, p, r);
 }
 
 static void put_rules(struct data *d)
@@ -487,11 +548,13 @@ void mx_put_data(struct rs_strbuf *b, const struct matrix *m)
 	put_pairs(&d);
 	put_lists(&d, "ports", &d.ports);
 	put_lists(&d, "why", &d.whys);
+	put_lists(&d, "near", &d.nears);
 	put_texts(&d); /* the last: the others found its strings */
 	rs_strbuf_puts(b, "}");
 	rs_intern_free(&d.strings);
 	rs_intern_free(&d.ports);
 	rs_intern_free(&d.whys);
+	rs_intern_free(&d.nears);
 	rs_vec_free(&d.classes);
 	rs_vec_free(&d.groups[0]);
 	rs_vec_free(&d.groups[1]);

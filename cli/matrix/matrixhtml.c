@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * matrixhtml.c - a matrix as one page that needs nothing else: matrix.html with matrix.css,
- * matrix.js and the data in it. The three are built into the program as they stand in this folder.
+ * three scripts and the data in it. They are built into the program as they stand in this folder.
  */
 #include <string.h>
 
@@ -17,7 +17,9 @@
 
 EMBED(mx_page, "matrix.html");
 EMBED(mx_style, "matrix.css");
-EMBED(mx_script, "matrix.js");
+EMBED(mx_reach, "matrixreach.js");
+EMBED(mx_why, "matrixwhy.js");
+EMBED(mx_map, "matrix.js");
 
 /* The page up to a mark; returns what is behind it. */
 static const char *put_until(struct cli_run *r, const char *page, const char *mark)
@@ -35,7 +37,11 @@ void mx_put_html(struct cli_run *r, const struct matrix *m)
 	cli_put(r, mx_style);
 	rest = put_until(r, rest, "@DATA@");
 	mx_put_data(&r->out, m);
-	rest = put_until(r, rest, "@SCRIPT@");
-	cli_put(r, mx_script);
+	rest = put_until(r, rest, "@REACH@");
+	cli_put(r, mx_reach);
+	rest = put_until(r, rest, "@WHY@");
+	cli_put(r, mx_why);
+	rest = put_until(r, rest, "@MAP@");
+	cli_put(r, mx_map);
 	cli_put(r, rest);
 }

@@ -190,8 +190,10 @@ static void put_cells(struct picture *p)
 	size_t n = p->m->n_rows, from, to;
 
 	if (n > TITLES_UP_TO)
-		cli_putf(p->r, "<g transform=\"translate(%zu %zu) scale(%.4f)\" shape-rendering=\"crispEdges\">\n", p->left,
-			 p->top, p->size);
+		cli_putf(p->r,
+			 "<g transform=\"translate(%zu %zu) scale(%.4f)\" "
+			 "shape-rendering=\"crispEdges\">\n",
+			 p->left, p->top, p->size);
 	for (from = 0; from < n; from++)
 		if (n > TITLES_UP_TO)
 			put_row(p, from);
