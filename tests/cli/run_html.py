@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page and the picture of `ripstop matrix` in a real headless Chromium: drawn, looked at, used by hand and by keys.
 
-    tests/cli/run_html.py [--build DIR] [--keep FOLDER] [--bench]
+    tests/cli/run_html.py [--build DIR] [--keep FOLDER] [--only PART] [--bench]
 
 Worlds of 20, 200 and 2,000 endpoints. What the page works out is held against `-o json`, and its colours, in the
 screenshot, against what it works out. --keep leaves pages and screenshots there. --bench looks at nothing but sizes and
@@ -256,6 +256,38 @@ return x < box.right - 1 && y < box.bottom - 1 && x > box.left && y > box.top ? 
             self.roles(b)
             self.check("the console is empty", not (log := b.console()), log[:3])
 
+    def as_explain(self):
+        """What the page says of a port is what `ripstop explain` says: verdict, rule that allows, rule that comes closest."""
+        source = self.world(200)
+        path = self.make("port.html", "-f", source, "--by", "pod", "--port", "tcp/8081", "-o", "html")
+        bad, met = [], {"allowed": 0, "denied": 0, "rule": 0, "miss": 0}
+        with Browser(1280, 860) as b:
+            b.open(path)
+            b.settle()
+            seen = b.run(READ_ALL)
+            cells = [(i, k) for i in range(len(seen["rows"])) for k in range(len(seen["cols"])) if seen["cells"][i][k] != "4"]
+            chosen = []
+            for kinds in "0", "2", "3":  # denied, allowed by a rule, open
+                chosen += self.random.sample([c for c in cells if seen["cells"][c[0]][c[1]] in kinds], 8 if kinds != "3" else 2)
+            for i, k in chosen:
+                title, text = b.run("window.ripstop.go(arguments[0], arguments[1]); const w = document.getElementById('why');"
+                                    "return [w.querySelector('h2').innerText, w.innerText]", i, k)
+                p = subprocess.run([self.program, "explain", "-f", source, *title.split(" \u2192 "), "8081", "-o", "json"],
+                                   capture_output=True, cwd=ROOT, check=False)
+                o = json.loads(p.stdout)
+                met[o["verdict"]] += 1
+                out, _, into = text.partition("Ingress of")
+                said = [(("ALLOWED" in text), o["verdict"] == "allowed")]
+                for half, part in (("egress", out), ("ingress", into)):
+                    rule, miss = o[half].get("rule"), o[half].get("miss", {}).get("rule")
+                    met["rule"] += bool(rule)
+                    met["miss"] += bool(miss)
+                    closest = part.split("Closest: ")[1].split(" allows ")[0] if "Closest: " in part else None
+                    said += [(closest, miss), (not rule or rule in part, True)]
+                if any(x != y for x, y in said):
+                    bad.append((title, said))
+        self.check(f"the page says what explain says, of {len(chosen)} pairs", not bad and min(met.values()) >= 8, f"{met}, {bad[:3]}")
+
     def keys(self, b, names, why):
         n = len(names)
         b.press(UP, UP, UP, UP, UP, UP, HOME)
@@ -372,6 +404,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--build", default="build/rel")
     ap.add_argument("--keep")
+    ap.add_argument("--only", help="explanations, as_explain, hostile, picture, or a number of endpoints")
     ap.add_argument("--bench", action="store_true")
     args = ap.parse_args()
     r = Runner(os.path.abspath(args.build), args.keep and os.path.abspath(args.keep))
@@ -382,8 +415,10 @@ def main():
     if why:
         print(f"skipped: {why}\n0 passed, 0 failed, 1 skipped")
         return 0
+    parts = {name: getattr(r, name) for name in ("explanations", "as_explain", "hostile", "picture")}
+    parts.update({str(n): lambda n=n: r.page(n) for n in WORLDS})
     try:
-        for part in [r.bench] if args.bench else [r.explanations, r.hostile, r.picture, *(lambda n=n: r.page(n) for n in WORLDS)]:
+        for part in [r.bench] if args.bench else [parts[args.only]] if args.only else parts.values():
             part()
     finally:
         if not args.keep:
