@@ -49,7 +49,7 @@ WRONG = [  # arguments, exit code, words of the error
     (f"{EXAMPLE} -n nowhere", 3, "nowhere"),
     (f"{EXAMPLE} extra", 2, "operands"),
 ]
-HOSTILE = "\x1b[2J\u202e</script><img src=x onerror=alert(1)>&\"'"
+HOSTILE = ("\x1b[2J\u202e<", "script ><img src=x onerror=alert(1)>&\"'")  # a folder in a folder: "</script>"
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 PROTOS = {"tcp": 6, "udp": 17, "sctp": 132}
 
@@ -240,8 +240,8 @@ class Runner:
         self.check("dot", code == 0 and out.startswith("digraph") and out.count("{") == out.count("}"))
 
     def hostile(self):
-        folder = os.path.join(self.dir, HOSTILE.replace("/", "\u2215"))
-        os.mkdir(folder)
+        folder = os.path.join(self.dir, *HOSTILE)
+        os.makedirs(folder)
         for name in sorted(os.listdir(os.path.join(ROOT, "examples/three-tier"))):
             if name.endswith(".yaml"):
                 with open(os.path.join(ROOT, "examples/three-tier", name), encoding="utf-8") as f:
