@@ -38,6 +38,7 @@ SCREENS = {  # name: (arguments, exit code)
     "matrix-ns-json": (f"{EXAMPLE} -o json --by ns", 0),
     "matrix-dot": (f"{EXAMPLE} -o dot", 0),
     "matrix-kinds": ("-f tests/cli/worlds/kinds.yaml", 0),
+    "matrix-alike": ("-f tests/cli/worlds/alike.yaml --by pod -o json", 0),
     "matrix-named": ("-f tests/cli/worlds/kinds.yaml --port http", 0),
 }
 WRONG = [  # arguments, exit code, words of the error
