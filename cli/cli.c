@@ -18,6 +18,8 @@ const struct cli_program cli_self = {
 	.flags = no_flags,
 	.run = run,
 	.live = cli_live_agent,
+	.kernel = cli_kernel_walk,
+	.agent_lives = cli_agent_lives,
 };
 
 int main(int argc, char **argv)

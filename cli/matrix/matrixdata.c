@@ -200,7 +200,7 @@ static uint32_t near_number(struct data *d, const struct rs_policy *p, const str
 }
 
 /* How near a rule comes to a peer that it does not match, as explain ranks it: 3 for pods of the
- * namespaces in `near` and for addresses in a block, 2 for others that it could be about, else 1. */
+ * namespaces in `near` and for addresses in a block, 2 for others that it could be about, or 1. */
 static void put_nearness(struct data *d, const struct rs_policy *p, const struct rs_rule *r)
 {
 	int pods = 0, world = 0;
@@ -210,12 +210,12 @@ static void put_nearness(struct data *d, const struct rs_policy *p, const struct
 	rs_strbuf_puts(d->b, ",[");
 	for (i = 0; i < r->n_peers; i++) {
 		const struct rs_peer *peer = &r->peers[i];
-		int of_world = !peer->has_block					   ? 1
-			       : rs_cidr_contains(&peer->block.cidr, &d->m->world) ? 3
-										   : 2;
+		int of_world = 1;
 
 		if (peer->invalid)
 			continue;
+		if (peer->has_block)
+			of_world = rs_cidr_contains(&peer->block.cidr, &d->m->world) ? 3 : 2;
 		world = of_world > world ? of_world : world;
 		pods = !peer->has_block ? 2 : pods > 1 ? pods : 1;
 		if (peer->has_block)

@@ -26,7 +26,7 @@ int cli_offline_explain(struct cli_run *r, struct json_object **out); /* flow.c 
 /* Whether the verb is to be answered from objects: -f, or operands that agents do not know. */
 bool cli_is_offline(const struct cli_run *r);
 
-/* ---- judge.c: one flow, or many that one question names -------------------------------------- */
+/* ---- judging.c: one flow, or many that one question names ------------------------------------ */
 
 /* One of the ends that an operand stands for. */
 struct cli_flow_end {
@@ -69,6 +69,10 @@ int cli_cut_range(const struct cli_world *cw, const struct rs_ir *ir, const stru
 		  struct cli_flow_ends *out, struct rs_err *err);
 
 /* ---- through.c: Services --------------------------------------------------------------------- */
+
+/* The endpoint behind a Service that a backend is; SIZE_MAX: none that was read. */
+size_t cli_find_backend(const struct cli_world *cw, const struct cli_service *s,
+			const struct cli_backend *b);
 
 /* ExplainResult of a flow to a Service: what it leads to, and each backend explained. */
 int cli_judge_service(struct cli_flow *f, const struct cli_service *s, struct json_object *o,
