@@ -104,6 +104,9 @@ $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,agent) \
 		-Wl,--start-group $(call libs,$(DEPS_agent)) -Wl,--end-group $(EXT_agent)
 
+# Its page is built in as it stands, which the compiler's list of dependencies does not know.
+$(BUILD)/obj/cli/matrix/matrixhtml.o: $(wildcard cli/matrix/matrix*.html cli/matrix/matrix*.css cli/matrix/matrix*.js)
+
 # Two programs of one room: they differ in main() and in whom they ask, and how.
 KUBECTL_OBJS := $(filter $(BUILD)/obj/cli/kubectl/%,$(call objs,cli))
 RIPSTOP_OBJS := $(filter-out $(KUBECTL_OBJS),$(call objs,cli))

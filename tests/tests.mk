@@ -27,6 +27,10 @@ $(foreach r,$(ROOMS),$(eval $(call unit_room,$(r))))
 .PHONY: tests-build
 tests-build: $(UNIT_BINS) $(EXTRA_TEST_BINS)
 
+.PHONY: bench-matrix
+bench-matrix: $(BUILD)/ripstop ## time and size of `ripstop matrix` and of its page, against their bars
+	@python3 tests/cli/run_html.py --build $(BUILD) --bench
+
 # ---- fuzzers: clang's libFuzzer with the sanitizers, in a build folder of their own --------------
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRCS))

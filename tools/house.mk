@@ -5,7 +5,7 @@ APT_BUILD := gcc make pkg-config libc6-dev linux-libc-dev libnl-3-dev libnl-rout
 	libmnl-dev libjson-c-dev libyaml-dev libevent-dev uthash-dev libsmartcols-dev libcurl4-openssl-dev \
 	iproute2 nftables procps python3-minimal libpython3-stdlib
 APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux iputils-ping \
-	iptables
+	iptables chromium chromium-driver
 
 .PHONY: deps
 deps: ## install what build and demo need (and, with `check`, what the tests need); Debian, as root

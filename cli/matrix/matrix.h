@@ -3,8 +3,8 @@
  * matrix.h - cli/matrix/ shows who reaches whom in a world, all ends against all.
  *
  * matrixmodel.c makes the model below from a cli_world; the others render it: matrixtext.c (table,
- * wide, csv, md, dot), matrixjson.c (json, jsonl, yaml), matrixsvg.c, matrixhtml.c (with the page in
- * matrix.html, matrix.css and matrix.js). cmd_matrix.c is the verb.
+ * wide, csv, md, dot), matrixjson.c (json, jsonl, yaml), matrixsvg.c, matrixhtml.c (the page:
+ * matrix.html, matrix.css, *.js) with matrixdata.c. cmd_matrix.c is the verb.
  *
  * A party is what the reader sees as one: a pod, a workload, a namespace, or the world (an address
  * outside that is nobody's). Its ends fall into units, which are alike in every respect that
@@ -38,10 +38,11 @@ struct mx_unit {
 	bool icmp;
 };
 
-/* So many ends of a party are of that unit. */
+/* So many ends of a party are of that unit, and the name of one. */
 struct mx_share {
 	uint32_t unit;
 	uint32_t n;
+	const char *example;
 };
 
 struct mx_party {

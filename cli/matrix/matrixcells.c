@@ -114,7 +114,7 @@ static void find_holders(const struct matrix *m, struct holders *h)
 		for (k = 0; k < p->n_shares; k++) {
 			const struct mx_share *s = &m->shares.v[p->first_share + k];
 
-			h->v[at[s->unit]++] = (struct mx_share){ (uint32_t)i, s->n };
+			h->v[at[s->unit]++] = (struct mx_share){ (uint32_t)i, s->n, NULL };
 		}
 	}
 	free(at);

@@ -22,6 +22,8 @@ static struct json_object *party_object(const struct matrix *m, const struct mx_
 	rs_json_add_str(o, "namespace", p->ns);
 	if (p->ns && strcmp(p->kind, "Namespace") != 0)
 		rs_json_add_str(o, "name", p->name);
+	if (p->n_ends == 1 && !p->alone)
+		json_object_object_add(o, "template", json_object_new_boolean(true));
 	if (p->ns)
 		add_int(o, "pods", p->n_ends);
 	else

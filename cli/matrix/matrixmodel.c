@@ -162,11 +162,14 @@ static void ask_port(const struct mx_question *q, const struct rs_local_pod *ser
 
 	if (!q->text)
 		return;
-	u->icmp = q->port.proto == 0 && !q->port.name;
-	u->proto = q->port.proto;
-	u->lo = q->port.lo;
-	u->hi = q->port.hi;
-	for (i = 0; q->port.name && server && i < server->n_ports; i++)
+	if (!q->port.name) {
+		u->icmp = q->port.proto == 0;
+		u->proto = q->port.proto;
+		u->lo = q->port.lo;
+		u->hi = q->port.hi;
+		return;
+	}
+	for (i = 0; server && i < server->n_ports; i++)
 		if (server->ports[i].name && !strcmp(server->ports[i].name, q->port.name)) {
 			u->proto = server->ports[i].proto;
 			u->lo = u->hi = server->ports[i].port;
@@ -204,7 +207,8 @@ static void add_shares(struct matrix *m, const struct end *v, const uint32_t *un
 	size_t i, first = m->shares.n, last;
 
 	for (i = 0; i < n; i++)
-		*rs_vec_push(&m->shares) = (struct mx_share){ unit[i], 1 };
+		*rs_vec_push(&m->shares) =
+			(struct mx_share){ unit[i], 1, v[i].e ? v[i].e->name : NULL };
 	qsort(m->shares.v + first, n, sizeof(*m->shares.v), by_share);
 	for (i = last = first; i < first + n; i++)
 		if (i == first || m->shares.v[i].unit != m->shares.v[last - 1].unit)

@@ -258,7 +258,7 @@ void rs_reach_table_free(struct rs_reach_table *t)
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static size_t first_cell(const struct rs_ir *ir, enum rs_ir_dir dir, uint32_t group)
+size_t rs_reach_first_cell(const struct rs_ir *ir, enum rs_ir_dir dir, uint32_t group)
 {
 	struct rs_ir_cell key = { .dir = (uint8_t)dir, .group = group };
 	size_t lo = 0, hi = ir->n_cells;
@@ -283,7 +283,7 @@ static void spread_out(struct rs_reach_table *t, uint32_t group)
 	memset(t->by_class, 0xff, (t->classes.n + 1) * sizeof(*t->by_class));
 	if (group == UINT32_MAX)
 		return;
-	for (i = first_cell(ir, RS_DIR_OUT, group); i < ir->n_cells; i++) {
+	for (i = rs_reach_first_cell(ir, RS_DIR_OUT, group); i < ir->n_cells; i++) {
 		const struct rs_ir_cell *c = &ir->cells[i];
 
 		if (c->dir != RS_DIR_OUT || c->group != group)

@@ -6,6 +6,8 @@
 #include "policy/reach.h"
 
 void rs_reach_of_profile(const struct rs_ir *ir, uint32_t profile, struct rs_reach *out);
+/* Where the cells of a group begin, or would. */
+size_t rs_reach_first_cell(const struct rs_ir *ir, enum rs_ir_dir dir, uint32_t group);
 /* What both allow. out is new. */
 void rs_reach_both(const struct rs_reach *a, const struct rs_reach *b, struct rs_reach *out);
 
