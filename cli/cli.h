@@ -86,6 +86,7 @@ struct cli_options {
 	int interval_ms; /* of -w; 0: not given */
 	enum cli_progress progress;
 	bool ascii;
+	bool install;
 	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
@@ -122,7 +123,6 @@ struct cli_program {
 	const char *name;   /* of the binary */
 	const char *before; /* what is typed before "ripstop" */
 	const char *about;
-	const char *codes; /* exit codes of its own, a line of help */
 	const struct cli_flag *flags;
 	int (*run)(struct cli_run *r); /* a verb that asks an agent */
 };
@@ -154,7 +154,11 @@ int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
+int cli_cmd_completion(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
+
+/* The table of verbs and flags, the codes too, as one object (`ripstop __table`). */
+void cli_put_itself(struct cli_run *r);
 
 /* ---- flags.c: the table of flags ------------------------------------------------------------- */
 
@@ -179,6 +183,7 @@ int cli_cmd_help(struct cli_run *r);
 #define CLI_F_TOP 0x40000u
 #define CLI_F_LOCAL 0x80000u /* doctor, ipam */
 #define CLI_F_SORT 0x100000u
+#define CLI_F_COMPLETION 0x200000u
 #define CLI_F_LIST                                                                               \
 	(CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | \
 	 CLI_F_WATCH)
@@ -195,6 +200,12 @@ struct cli_flag {
 };
 
 extern const struct cli_flag cli_flags[];
+
+/* The flag that "--name", "--name=value", "-n" or "-nvalue" is; NULL when it is none. */
+const struct cli_flag *cli_flag_of(const char *word);
+
+/* Keep a flag for kubectl; value may be NULL. */
+void cli_hand_on(struct cli_run *r, const struct cli_flag *f, const char *value);
 
 /* "table, wide, json": the words of -o for a set of forms; the caller frees it. */
 char *cli_forms_text(unsigned int forms);

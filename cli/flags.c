@@ -163,6 +163,12 @@ static bool set_watch(struct cli_options *o, const char *v)
 	return o->watch = true;
 }
 
+static bool set_install(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->install = true;
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -205,6 +211,8 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop explain shop/web shop/db 5432 --expect deny", CLI_F_EXPLAIN, set_expect },
 	{ 0, "family", "4|6", "the addresses to judge where an end has both",
 	  "ripstop explain shop/web shop/db 5432 --family 6", CLI_F_EXPLAIN, set_family },
+	{ 0, "install", NULL, "kubectl: write kubectl_complete-ripstop beside kubectl-ripstop",
+	  "ripstop completion kubectl --install", CLI_F_COMPLETION, set_install },
 	{ 0, "color", "auto|always|never",
 	  "colours (auto: on a terminal or with CLICOLOR_FORCE, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },
@@ -265,8 +273,14 @@ struct walk {
 	size_t n_given;
 };
 
-/* To kubectl, as one word: a value that begins with "-" stays a value. */
-static void hand_on(struct cli_run *r, const struct cli_flag *f, const char *value)
+const struct cli_flag *cli_flag_of(const char *word)
+{
+	return word[1] == '-' ? find_flag(word + 2, strcspn(word + 2, "="), 0)
+			      : find_flag(NULL, 0, word[1]);
+}
+
+/* One word: a value that begins with "-" stays a value. */
+void cli_hand_on(struct cli_run *r, const struct cli_flag *f, const char *value)
 {
 	r->flags[r->n_flags++] =
 		value ? rs_asprintf("--%s=%s", f->name, value) : rs_asprintf("--%s", f->name);
@@ -288,7 +302,7 @@ static int apply(struct walk *w, const struct cli_flag *f, const char *value, st
 		return CLI_USAGE;
 	}
 	if (!f->set)
-		hand_on(r, f, value);
+		cli_hand_on(r, f, value);
 	else if (!f->set(&r->opt, value)) {
 		if (f->set == set_output) {
 			free(example);
