@@ -18,7 +18,7 @@ static const struct {
 	{ 4, "no agent: it cannot be reached, refuses, or its answer cannot be used" },
 	{ 5, "kubectl ripstop: some nodes did not answer" },
 	{ 6, "the input is invalid; stderr says where" },
-	{ 7, "explain --kernel: the kernel does not do what the objects say" },
+	{ 7, "explain: the kernel does not do what the objects say" },
 	{ 124, "the time of --timeout is up" },
 };
 

@@ -10,7 +10,7 @@
 
 #include "cli/complete.h"
 #include "cli/term.h"
-#include "cli/watch.h"
+#include "cli/watching.h"
 
 /* What is for people; programs read UTF-8. */
 static void to_ascii(struct rs_strbuf *b)

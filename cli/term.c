@@ -127,7 +127,7 @@ size_t cli_term_width(const char *text)
 	return width;
 }
 
-/* How much of text to take: all that fits, or up to the last good place if that is not too short. */
+/* How much of text to take: what fits, or up to the last good place if that is not too short. */
 static size_t fitting(const char *text, size_t width)
 {
 	size_t at = 0, columns = 0, good = 0, good_columns = 0, w, n;
