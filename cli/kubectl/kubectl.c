@@ -136,10 +136,8 @@ static int all_nodes(struct cli_run *r)
 	if (cli_wants_object(r))
 		r->list = json_object_new_array();
 	cli_progress_begin(r, "asking nodes", k->agents.n);
-	for (k->turn = 0; k->turn < k->agents.n; k->turn++) {
-		cli_progress_step(k->turn);
+	for (k->turn = 0; k->turn < k->agents.n; k->turn++)
 		count(&t, one_node(r, k->agents.v[k->turn].node));
-	}
 	cli_progress_end();
 	code = conclude(r, &t);
 	list = rs_steal_ptr(&r->list);
