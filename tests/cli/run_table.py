@@ -197,13 +197,59 @@ class Table(Runner):
         self.check("--install that cannot be written", code == 4 and not out and target in err and
                    os.listdir(folder).count("kubectl_complete-ripstop.new") == 0, f"{code} {err}")
 
+    # ---- man pages
+
+    def rendered(self, page):
+        """The page as a person reads it, without its layout."""
+        if shutil.which("mandoc"):
+            argv = ["mandoc", "-Tutf8", page]
+        elif shutil.which("groff"):
+            argv = ["groff", "-man", "-Tutf8", "-P-c", page]
+        else:
+            return None
+        code, out, err = self.run(argv)
+        self.check(f"{os.path.basename(page)} renders", code == 0 and not err and out.strip(), err)
+        return re.sub(r"\s+", " ", re.sub("\x1b\\[[0-9;]*m|.\b", "", out)).replace("\u2010 ", "").replace("\u2010", "-")
+
+    def man(self):
+        if not shutil.which("scdoc"):
+            print("skipped: man pages: no scdoc here")
+            self.skipped += 1
+            return
+        out = os.path.join(self.tmp.name, "man")
+        code, _, err = self.run([sys.executable, os.path.join(ROOT, "tools", "mkman.py"), "--build", self.build, "--out", out])
+        self.check("tools/mkman.py", code == 0, err)
+        pages = {name: self.rendered(os.path.join(out, name)) for name in sorted(os.listdir(out))}
+        if None in pages.values():
+            print("skipped: what man pages say: neither mandoc nor groff here")
+            self.skipped += 1
+            return
+        ours, theirs = self.table(self.program), self.table(self.kubectl)
+        for v in ours["verbs"]:
+            text = pages.get(f"ripstop-{v['name']}.1", "")
+            flags = [f for f in ours["flags"] if f["common"] or f["name"] in v["flags"]]
+            self.check(f"ripstop-{v['name']}(1)", all(f"--{f['name']}" in text and f["help"][1:] in text and f["example"] in text for f in flags)
+                       and v["help"] in text and v["example"] in text and all(x in text for x in v.get("forms", []))
+                       and re.sub(r"\s+", " ", v.get("details", "")) in text, text)
+            self.check(f"ripstop(1) names {v['name']}", f"ripstop-{v['name']}(1)" in pages["ripstop.1"], pages["ripstop.1"])
+        self.check("ripstop(1) names the flags of every verb", all(f"--{f['name']}" in pages["ripstop.1"] for f in ours["flags"] if f["common"]))
+        self.check("kubectl-ripstop(1) names its flags", all(f"--{f['name']}" in pages["kubectl-ripstop.1"] for f in theirs["flags"] if f["ofProgram"]))
+        _, text, _ = self.run([os.path.join(self.build, "ripstop-agent"), "--help"])
+        names = re.findall(r"^  --([a-z-]+) [^-\s]", text, re.M)
+        self.check("ripstop-agent(8) has every option", len(names) > 10 and all(f"--{n} " in pages["ripstop-agent.8"] for n in names), pages["ripstop-agent.8"])
+        flags_only = {"config", "force", "stay"}
+        self.check("ripstop.conf(5) has every key", all((f" {n} " in pages["ripstop.conf.5"]) == (n not in flags_only) for n in names), pages["ripstop.conf.5"])
+        with open(os.path.join(ROOT, "docs", "plugin.md"), encoding="utf-8") as f:
+            keys = re.findall(r"^\| `([A-Za-z.]+)` \|", f.read(), re.M)
+        self.check("ripstop-cni(8) has every key", len(keys) > 8 and all(f" {k} " in pages["ripstop-cni.8"] for k in keys), pages["ripstop-cni.8"])
+
 
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--build", default="build/rel")
     args = ap.parse_args()
     r = Table(args.build)
-    for part in (r.rows, r.help, r.offers, r.scripts, r.bash, r.install):
+    for part in (r.rows, r.help, r.offers, r.scripts, r.bash, r.install, r.man):
         part()
     print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")
     return 1 if r.failed else 0
