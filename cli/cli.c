@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cli.c - cli/ is `ripstop`, the debug command line: it asks the agent and renders the answer. */
 #include "cli/cli.h"
+#include "cli/world/live.h"
 
 static const struct cli_flag no_flags[] = { { 0 } };
 
@@ -15,6 +16,7 @@ const struct cli_program cli_self = {
 	.about = "ripstop shows what is enforced for the pods of this node, and why.",
 	.flags = no_flags,
 	.run = run,
+	.live = cli_live_agent,
 };
 
 int main(int argc, char **argv)

@@ -66,6 +66,13 @@ enum cli_progress {
 	CLI_PROGRESS_NONE,
 };
 
+/* What a row of a matrix stands for. */
+enum cli_by {
+	CLI_BY_WORKLOAD,
+	CLI_BY_POD,
+	CLI_BY_NS,
+};
+
 struct cli_options {
 	const char *namespace;
 	bool all_namespaces;
@@ -82,8 +89,11 @@ struct cli_options {
 	size_t n_files;
 	bool recursive;
 	const char *cluster_cidr;
+	enum cli_by by;
+	const char *port; /* NULL: every port */
 	bool watch;
-	int interval_ms; /* of -w; 0: not given */
+	const char *root; /* doctor's */
+	int interval_ms;  /* of -w; 0: not given */
 	enum cli_progress progress;
 	bool ascii;
 	bool install;
@@ -118,13 +128,15 @@ struct cli_run {
 /* ---- program.c: what a program is, and how one runs ------------------------------------------ */
 
 struct cli_flag;
+struct cli_live;
 
 struct cli_program {
 	const char *name;   /* of the binary */
 	const char *before; /* what is typed before "ripstop" */
 	const char *about;
 	const struct cli_flag *flags;
-	int (*run)(struct cli_run *r); /* a verb that asks an agent */
+	int (*run)(struct cli_run *r);			      /* a verb that asks an agent */
+	int (*live)(struct cli_run *r, struct cli_live *out); /* world/live.h */
 };
 
 extern const struct cli_program cli_self;
@@ -153,6 +165,8 @@ int cli_cmd_pods(struct cli_run *r);
 int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
+int cli_cmd_doctor(struct cli_run *r);
+int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_completion(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);

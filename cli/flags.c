@@ -157,6 +157,25 @@ static bool set_cluster_cidr(struct cli_options *o, const char *v)
 	return *v != '\0';
 }
 
+static bool set_by(struct cli_options *o, const char *v)
+{
+	static const char *const words[] = { "workload", "pod", "ns" };
+	size_t i;
+
+	for (i = 0; i < RS_ARRAY_SIZE(words); i++)
+		if (!strcmp(v, words[i])) {
+			o->by = (enum cli_by)i;
+			return true;
+		}
+	return false;
+}
+
+static bool set_port(struct cli_options *o, const char *v)
+{
+	o->port = v;
+	return *v != '\0';
+}
+
 static bool set_watch(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -167,6 +186,12 @@ static bool set_install(struct cli_options *o, const char *v)
 {
 	(void)v;
 	return o->install = true;
+}
+
+static bool set_root(struct cli_options *o, const char *v)
+{
+	o->root = v;
+	return *v != '\0';
 }
 
 static bool set_help(struct cli_options *o, const char *v)
@@ -199,8 +224,14 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "cluster-cidr", "CIDR[,CIDR]",
 	  "the cluster's pod ranges, where pods without an address stand (10.244.0.0/16)",
 	  "ripstop matrix -f k8s/ --cluster-cidr 10.0.0.0/8", CLI_F_FILES, set_cluster_cidr },
+	{ 0, "by", "pod|workload|ns", "what a row and a column stand for (workload)",
+	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX, set_by },
+	{ 0, "port", "PORT", "judge this port only: 5432, tcp/5432, udp/53, http, tcp/1-1024, icmp",
+	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
+	{ 0, "root", "DIR", "look at the machine whose files lie there, not at this one",
+	  "ripstop doctor --root /mnt", CLI_F_LOCAL, set_root },
 	{ 0, "interval", "SECONDS", "with -w: how long from one answer to the next (2; also 500ms)",
 	  "ripstop pods -w --interval 10", CLI_F_WATCH, set_interval },
 	{ 0, "socket", "PATH", "control socket of the agent (/run/ripstop/agent.sock)",
@@ -210,7 +241,8 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "expect", "allow|deny", "the verdict that is exit code 0 (allow)",
 	  "ripstop explain shop/web shop/db 5432 --expect deny", CLI_F_EXPLAIN, set_expect },
 	{ 0, "family", "4|6", "the addresses to judge where an end has both",
-	  "ripstop explain shop/web shop/db 5432 --family 6", CLI_F_EXPLAIN, set_family },
+	  "ripstop explain shop/web shop/db 5432 --family 6", CLI_F_EXPLAIN | CLI_F_MATRIX,
+	  set_family },
 	{ 0, "install", NULL, "kubectl: write kubectl_complete-ripstop beside kubectl-ripstop",
 	  "ripstop completion kubectl --install", CLI_F_COMPLETION, set_install },
 	{ 0, "color", "auto|always|never",

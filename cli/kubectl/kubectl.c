@@ -155,12 +155,30 @@ static bool is_about_a_pod(const struct cli_command *c)
 	return c->run == cli_cmd_rules || c->run == cli_cmd_explain;
 }
 
+/* Judged here, once: by files, or by the cluster's objects. */
+static bool is_about_a_world(const struct cli_run *r)
+{
+	static const char *const verbs[] = { "matrix", "diff", "simulate", "lint", "test" };
+
+	for (size_t i = 0; i < RS_ARRAY_SIZE(verbs); i++)
+		if (!strcmp(r->cmd->name, verbs[i]))
+			return true;
+	return r->opt.n_files > 0;
+}
+
 static int run_verb(struct cli_run *r)
 {
 	struct kube *k = r->kube;
 
+	if (is_about_a_world(r))
+		return r->cmd->run(r);
 	if (is_about_a_pod(r->cmd))
 		return r->cmd->run(r);
+	if (r->cmd->run == cli_cmd_doctor) {
+		cli_error("run `ripstop doctor` on the node itself: a container does not see it",
+			  "doctor looks at the machine that it runs on");
+		return CLI_USAGE;
+	}
 	if (kube_find_agents(r, r->opt.node, &k->agents, &k->none) == 0)
 		kube_answer_clear(&k->none);
 	if (!k->none.code && !r->opt.node)
@@ -195,6 +213,7 @@ const struct cli_program cli_self = {
 		 "ask every node, rules and explain those of the pods; --node asks one only.",
 	.flags = flags,
 	.run = run,
+	.live = kube_live,
 };
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/world/live.h"
 #include "cli/world/worldparts.h"
 
 RS_DEFINE_CLEANUP(cleanup_world, struct cli_world *, cli_world_free)
@@ -122,6 +123,7 @@ int cli_world_make(struct rs_store *s, struct rs_extras *x, const char *cluster_
 	cw->arena = rs_new(struct cli_world_arena);
 	cw->store = s;
 	cw->w.store = s;
+	cw->w.everyone = true;
 	cw->arena->x = x;
 	cw->origin = origin;
 	cw->knows_services = strcmp(origin, "agent") != 0;
@@ -207,6 +209,34 @@ static void tell(const struct cli_world *cw)
 			 cw->n_skipped == 1 ? "" : "s", cw->skipped);
 }
 
+static int failed(int rc, const struct rs_err *err)
+{
+	cli_error(err->hint, "%s", rs_err_str(err));
+	return cli_world_code(rc);
+}
+
+static int open_live(struct cli_run *r, struct cli_world **out)
+{
+	struct cli_live live = { 0 };
+	rs_auto_err err = { 0 };
+	int code = cli_self.live(r, &live), rc;
+
+	if (code) {
+		cli_live_clear(&live);
+		return code;
+	}
+	rc = cli_world_make(rs_steal_ptr(&live.store), rs_steal_ptr(&live.x),
+			    r->opt.cluster_cidr ? r->opt.cluster_cidr : live.pod_ranges,
+			    live.origin, out, &err);
+	if (rc == 0) {
+		(*out)->from = rs_steal_ptr(&live.from);
+		(*out)->knows_services = live.knows_services;
+		tell(*out);
+	}
+	cli_live_clear(&live);
+	return rc < 0 ? failed(rc, &err) : 0;
+}
+
 int cli_world_open(struct cli_run *r, struct cli_world **out)
 {
 	struct cli_world_paths paths = {
@@ -219,16 +249,11 @@ int cli_world_open(struct cli_run *r, struct cli_world **out)
 	rs_auto_err err = { 0 };
 	int rc;
 
-	if (!paths.n) {
-		cli_error("name the manifests: -f FILE, -f FOLDER, or -f - for standard input",
-			  "%s reads files only", r->cmd->name);
-		return CLI_USAGE;
-	}
+	if (!paths.n)
+		return open_live(r, out);
 	rc = cli_world_files(&paths, out, &err);
-	if (rc < 0) {
-		cli_error(err.hint, "%s", rs_err_str(&err));
-		return cli_world_code(rc);
-	}
+	if (rc < 0)
+		return failed(rc, &err);
 	tell(*out);
 	return 0;
 }
@@ -252,7 +277,7 @@ int cli_world_ir(struct cli_world *cw, const struct rs_ir **ir, struct rs_err *e
 static const struct cli_endpoint *exact(const struct cli_world *cw, const char *ns,
 					const char *name)
 {
-	size_t lo = 0, hi = cw->arena->n_sorted, i;
+	size_t lo = 0, hi = cw->w.n_sorted, i;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -267,7 +292,7 @@ static const struct cli_endpoint *exact(const struct cli_world *cw, const char *
 		else
 			hi = mid;
 	}
-	for (i = cw->arena->n_sorted; i < cw->n_ends; i++)
+	for (i = cw->w.n_sorted; i < cw->n_ends; i++)
 		if (!strcmp(cw->ends[i].ns, ns) && !strcmp(cw->ends[i].name, name))
 			return &cw->ends[i];
 	return NULL;

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/base.h"
+#include "object/encode.h"
 #include "object/store.h"
 
 RS_DEFINE_CLEANUP(cleanup_reader, struct rs_doc_reader *, rs_doc_close)
@@ -355,6 +356,16 @@ int rs_decode_json_with(struct rs_store *s, struct rs_extras *x, const char *nam
 {
 	rs_cleanup(cleanup_reader) struct rs_doc_reader *r = NULL;
 	struct rs_dec d = { .store = s, .extras = x, .label = name, .admit = admit };
+
+	rs_doc_open_json(name, o, &r);
+	return decode_documents(&d, r, err);
+}
+
+int rs_decode_encoded(struct rs_store *s, const char *name, struct json_object *o,
+		      struct rs_err *err)
+{
+	rs_cleanup(cleanup_reader) struct rs_doc_reader *r = NULL;
+	struct rs_dec d = { .store = s, .label = name, .admit = RS_ADMIT_LENIENT, .encoded = true };
 
 	rs_doc_open_json(name, o, &r);
 	return decode_documents(&d, r, err);

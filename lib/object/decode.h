@@ -31,6 +31,7 @@ struct rs_dec {
 	const char *label;	  /* what errors begin with */
 	const char *file; /* for positions: the store's copy, NULL for objects without a file */
 	enum rs_admit admit;
+	bool encoded; /* the text is of rs_encode(): a part may say that it is invalid */
 	/* the object at hand, for messages */
 	const char *kind;
 	const char *ns;
@@ -43,6 +44,9 @@ struct rs_dec {
 /* Note a fault at `at`; returns -EINVAL. Values in the text are the caller's to bound. */
 int rs_dec_fail(struct rs_dec *d, const struct rs_at *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* A fault when the map at `at` is what rs_encode() makes of an invalid part. */
+int rs_dec_encoded_fault(struct rs_dec *d, const struct rs_at *at);
 
 /* Under LENIENT: take the fault into *why (NULL: into a warning) and return 0; else return rc. */
 int rs_dec_contain(struct rs_dec *d, int rc, char **why);
