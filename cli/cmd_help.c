@@ -34,7 +34,7 @@ static void put_table(struct cli_run *r, const struct cli_flag *f, unsigned int 
 		left = rs_asprintf("%s%c%s --%s%s%s", f->letter ? "-" : " ",
 				   f->letter ? f->letter : ' ', f->letter ? "," : " ", f->name,
 				   f->arg ? " " : "", f->arg ? f->arg : "");
-		cli_putf(r, "  %-30s %s\n", left, f->help);
+		cli_putf(r, "  %-32s %s\n", left, f->help);
 	}
 }
 
@@ -66,7 +66,7 @@ static int help_all(struct cli_run *r)
 		rs_autofree char *left =
 			rs_asprintf("%s%s%s", c->name, *c->operands ? " " : "", c->operands);
 
-		cli_putf(r, "  %-30s %s\n", left, c->help);
+		cli_putf(r, "  %-32s %s\n", left, c->help);
 	}
 	cli_putf(r, "\n%sripstop help VERB tells the flags, forms and examples of one.\n",
 		 cli_self.before);

@@ -29,6 +29,13 @@ def esc(text):
     return re.sub(r"([\\*_`#\[\]<>|~])", r"\\\1", text)
 
 
+def paragraphs(text):
+    """Lines that flow together, but for what is laid out by spaces."""
+    if re.search(r"^ |\S {2,}\S", text, re.M):
+        return "```\n" + text + "\n```"
+    return "\n".join(re.sub(r"^([-.;])", r"\\\1", esc(line)) for line in text.split("\n"))
+
+
 def capital(text):
     return text[:1].upper() + text[1:]
 
@@ -54,7 +61,7 @@ def page_of_verb(table, verb):
     text = f"{title}(1)\n\n# NAME\n\n{title} - {esc(verb['help'])}\n\n# SYNOPSIS\n\n{synopsis(table, verb)}\n\n# DESCRIPTION\n\n"
     text += esc(capital(verb["help"])) + ".\n\n"
     if "details" in verb:
-        text += esc(verb["details"]) + "\n\n"
+        text += paragraphs(verb["details"]) + "\n\n"
     text += "# FLAGS\n\n" + "\n".join(flag_entry(f, table["before"]) for f in flags)
     if "forms" in verb:
         text += "\n# FORMS\n\nWords of *--output*: " + ", ".join(f"*{x}*" for x in verb["forms"]) + ".\n"

@@ -219,6 +219,8 @@ class Table(Runner):
         out = os.path.join(self.tmp.name, "man")
         code, _, err = self.run([sys.executable, os.path.join(ROOT, "tools", "mkman.py"), "--build", self.build, "--out", out])
         self.check("tools/mkman.py", code == 0, err)
+        if code:
+            return
         pages = {name: self.rendered(os.path.join(out, name)) for name in sorted(os.listdir(out))}
         if None in pages.values():
             print("skipped: what man pages say: neither mandoc nor groff here")

@@ -269,7 +269,7 @@ class Session(Runner):
         agent.stop()
 
     def help(self):
-        self.open(80, 60)
+        self.open(100, 200)
         out = self.term.run("ripstop explain --help")
         self.check("help on a terminal", "Usage: ripstop explain SRC DST PORT" in out and "[0]" in out, out)
         self.close()
