@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- the question ----------------------------------------------------------------------------- */
+/* ---- the question ---------------------------------------------------------------------------- */
 
 /* The node and the world are in no namespace, whatever -n says. */
 static char *end_operand(const struct cli_run *r, const char *operand)

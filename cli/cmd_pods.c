@@ -101,7 +101,7 @@ static void render(struct cli_run *r, struct json_object *list)
 	cli_table_end(r, t, "", !r->opt.no_headers);
 }
 
-/* ---- pods of objects: nobody has made them yet, or nobody asked where ------------------------- */
+/* ---- pods of objects: nobody has made them yet, or nobody asked where ------------------------ */
 
 static const struct cli_column object_columns[] = {
 	{ "NAMESPACE", false }, { "POD", false },      { "KIND", false },   { "INGRESS", false },

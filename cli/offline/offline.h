@@ -26,7 +26,7 @@ int cli_offline_explain(struct cli_run *r, struct json_object **out); /* flow.c 
 /* Whether the verb is to be answered from objects: -f, or operands that agents do not know. */
 bool cli_is_offline(const struct cli_run *r);
 
-/* ---- judge.c: one flow, or many that one question names -------------------------------------- */
+/* ---- judging.c: one flow, or many that one question names ------------------------------------ */
 
 /* One of the ends that an operand stands for. */
 struct cli_flow_end {

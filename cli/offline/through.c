@@ -70,19 +70,6 @@ static bool serves(const struct cli_backend *b, const struct rs_service_port *p)
 
 /* ---- who a backend is ------------------------------------------------------------------------ */
 
-static bool selects(const struct rs_labels *selector, const struct rs_labels *labels)
-{
-	size_t i;
-
-	for (i = 0; i < selector->n; i++) {
-		const char *value = rs_labels_get(labels, selector->v[i].key);
-
-		if (!value || strcmp(value, selector->v[i].value))
-			return false;
-	}
-	return selector->n;
-}
-
 static size_t by_address(const struct cli_world *cw, const struct rs_addr *a)
 {
 	size_t i, j;
@@ -101,7 +88,7 @@ static size_t by_selector(const struct cli_world *cw, const struct cli_service *
 
 	for (i = 0; i < cw->n_ends; i++)
 		if (cw->ends[i].is_template && !strcmp(cw->ends[i].ns, s->o->meta.ns) &&
-		    selects(&s->o->selector, cw->w.locals[i].labels))
+		    cli_service_selects(s->o, cw->w.locals[i].labels))
 			return i;
 	return SIZE_MAX;
 }
@@ -207,6 +194,12 @@ static int judge_backends(struct cli_flow *f, const struct cli_service *s,
 		n->not_ready += !s->backends[i].ready;
 		if (s->backends[i].ready)
 			rc = judge_backend(f, s, p, &s->backends[i], list, n, err);
+	}
+	/* Their addresses are those of their nodes, which a selector does not tell. */
+	if (rc == 0 && !n->ready && s->n_host) {
+		rs_err_set(err, ENOENT, "what is behind Service %s/%s is in the host network",
+			   s->o->meta.ns, s->o->meta.name);
+		return rs_err_hint(err, "ask for the addresses of the nodes instead");
 	}
 	if (rc == 0 && n->ready && n->ready == n->other_family)
 		rc = rs_err_set(err, EAFNOSUPPORT,

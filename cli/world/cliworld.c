@@ -239,6 +239,16 @@ static int open_live(struct cli_run *r, struct cli_world **out)
 	return rc < 0 ? failed(rc, &err) : 0;
 }
 
+static bool reads_stdin(const struct cli_world_paths *paths)
+{
+	size_t i;
+
+	for (i = 0; i < paths->n; i++)
+		if (!strcmp(paths->v[i], "-"))
+			return true;
+	return false;
+}
+
 int cli_world_open(struct cli_run *r, struct cli_world **out)
 {
 	struct cli_world_paths paths = {
@@ -253,6 +263,11 @@ int cli_world_open(struct cli_run *r, struct cli_world **out)
 
 	if (!paths.n)
 		return open_live(r, out);
+	if (r->opt.watch && reads_stdin(&paths)) {
+		cli_error("write it to a file first, and watch that",
+			  "-w reads again and again, and -f - can be read once");
+		return CLI_USAGE;
+	}
 	rc = cli_world_files(&paths, out, &err);
 	if (rc < 0)
 		return failed(rc, &err);

@@ -3,24 +3,25 @@
  * cliworld.h - cli/world/ makes one world of objects to ask: from files (-f), from the agent of
  * this node, or, for kubectl ripstop, from the cluster by kubectl.
  *
- * What flows in: objects. What flows out: a store, every pod of it as a subject (as if one node held
- * them all), the Services beside it, and the IR that the one compiler of lib/policy makes of them.
- * So explain, rules, matrix, diff, simulate, lint and test ask the code that also makes the kernel's
- * rules, whoever the objects came from.
+ * What flows in: objects. What flows out: a store, every pod of it as a subject (as if one node
+ * held them all), the Services beside it, and the IR that the one compiler of lib/policy makes of
+ * them. So explain, rules, matrix, diff, simulate, lint and test ask the code that also makes the
+ * kernel's rules, whoever the objects came from.
  *
- * Workloads (Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob) of files stand for their
- * pods: one endpoint each, with the labels and ports of the pod template and the workload's name. A
- * workload whose pods are in the same files too (by controller ownerReference) gets none of its own.
+ * Workloads (Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob) of files stand for
+ * their pods: one endpoint each, with the labels and ports of the pod template and the workload's
+ * name. A workload whose pods are in the same files too (by controller ownerReference) gets none
+ * of its own.
  *
- * Pods in the host network and pods that have finished are no endpoints: no policy is about them. Two
- * of one namespace and name (a Deployment and a StatefulSet "web"): the workload's endpoint is called
- * "web (StatefulSet)".
+ * Pods in the host network and pods that have finished are no endpoints: no policy is about them.
+ * Two of one namespace and name (a Deployment and a StatefulSet "web"): the workload's endpoint is
+ * called "web (StatefulSet)".
  *
- * Pod ranges are --cluster-cidr, else the podCIDRs of Nodes that were read, else 10.244.0.0/16; and
- * fd00:10:244::/56 only where a pod, Node or Service shows that IPv6 is in use (instead, if IPv4 is
- * not). An endpoint without an address gets one of ours in each family of these ranges: the first free
- * ones, in the order of (namespace, name). An ipBlock inside a range may decide by it; given_ip says
- * which endpoints have addresses of their own.
+ * Pod ranges are --cluster-cidr, else the podCIDRs of Nodes that were read, else 10.244.0.0/16;
+ * and fd00:10:244::/56 only where a pod, Node or Service shows that IPv6 is in use (instead, if
+ * IPv4 is not). An endpoint without an address gets one of ours in each family of these ranges:
+ * the first free ones, in the order of (namespace, name). An ipBlock inside a range may decide by
+ * it; given_ip says which endpoints have addresses of their own.
  */
 #ifndef RIPSTOP_CLI_WORLD_CLIWORLD_H
 #define RIPSTOP_CLI_WORLD_CLIWORLD_H
@@ -61,6 +62,7 @@ struct cli_service {
 	struct cli_backend *backends;
 	size_t n_backends;
 	bool from_slices;
+	size_t n_host; /* pods in the host network that its selector finds: no endpoints */
 };
 
 struct cli_world {
@@ -118,8 +120,8 @@ void cli_world_free(struct cli_world *cw); /* NULL is legal */
 /* The IR of the whole world; compiled at the first call. Owned by cw. */
 int cli_world_ir(struct cli_world *cw, const struct rs_ir **ir, struct rs_err *err);
 
-/* The IR in which only these endpoints are subjects: all that judges flows between them, and a small
- * part of the work. Owned by cw, until the next call. */
+/* The IR in which only these endpoints are subjects: all that judges flows between them, and a
+ * small part of the work. Owned by cw, until the next call. */
 int cli_world_ir_of(struct cli_world *cw, const size_t *ends, size_t n, const struct rs_ir **ir,
 		    struct rs_err *err);
 
@@ -127,6 +129,9 @@ int cli_world_ir_of(struct cli_world *cw, const size_t *ends, size_t n, const st
 const struct cli_endpoint *cli_world_endpoint(const struct cli_world *cw, const char *ns,
 					      const char *name);
 const struct rs_local_pod *cli_world_pod(const struct cli_world *cw, const struct cli_endpoint *e);
+
+/* Whether a Service's selector finds pods with these labels; an empty one finds none. */
+bool cli_service_selects(const struct rs_service *o, const struct rs_labels *labels);
 
 /* "shop/web": escaped nowhere, allocated. Workloads and pods read alike. */
 char *cli_endpoint_text(const struct cli_endpoint *e);
@@ -137,8 +142,8 @@ int cli_world_sibling(struct cli_world *cw, size_t i, char *name, size_t *out, s
 /*
  * What an operand of the grammar means (docs/cli.md, Operands): [NS/]POD, pod/NS/NAME,
  * deploy|sts|ds|rs|job|cronjob/NS/NAME, ns/NAME, svc/NS/NAME, node[/NAME], IP, CIDR, world,
- * 'app=api,tier=be@shop'. One of the kinds below; a hypothetical pod is added to the world (it must
- * be resolved before cli_world_ir()).
+ * 'app=api,tier=be@shop'. One of the kinds below; a hypothetical pod is added to the world (it
+ * must be resolved before cli_world_ir()).
  */
 enum cli_operand_kind {
 	CLI_OPERAND_ENDPOINTS, /* one or more of the world: ends */

@@ -94,10 +94,10 @@ static void find_workload(struct cli_world *cw, const struct rs_pod *p, struct c
 /* ---- pods ------------------------------------------------------------------------------------ */
 
 static void add_absent(struct cli_world *cw, const struct rs_meta *m, const char *kind,
-		       bool finished)
+		       const struct rs_labels *labels, bool finished)
 {
 	*rs_vec_push(&cw->arena->absent) = (struct cli_absent){
-		.ns = m->ns, .name = m->name, .kind = kind, .finished = finished
+		.ns = m->ns, .name = m->name, .kind = kind, .labels = labels, .finished = finished
 	};
 }
 
@@ -106,7 +106,7 @@ static void add_pod(struct cli_world *cw, const struct rs_pod *p, struct drafts 
 	struct draft *d;
 
 	if (p->host_network || rs_pod_finished(p)) {
-		add_absent(cw, &p->meta, "Pod", !p->host_network);
+		add_absent(cw, &p->meta, "Pod", &p->meta.labels, !p->host_network);
 		return;
 	}
 	d = rs_vec_push(&out->v);
@@ -192,7 +192,7 @@ static void add_workloads(struct cli_world *cw, struct drafts *out)
 		    workload_of(cw, w->owner_kind, w->meta.ns, w->owner_name))
 			continue;
 		if (w->host_network)
-			add_absent(cw, &w->meta, w->kind, false);
+			add_absent(cw, &w->meta, w->kind, &w->labels, false);
 		else if (!has_pods(index, n_pods, w))
 			*rs_vec_push(&more.v) = template(w);
 	}

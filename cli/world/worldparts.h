@@ -25,6 +25,7 @@ struct cli_absent {
 	const char *ns;
 	const char *name;
 	const char *kind; /* "Pod", "DaemonSet" */
+	const struct rs_labels *labels;
 	bool finished;
 };
 

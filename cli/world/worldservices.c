@@ -50,17 +50,17 @@ static bool add_slices(const struct rs_extras *x, const struct rs_service *o, st
 
 /* ---- by the selector ------------------------------------------------------------------------- */
 
-static bool selects(const struct rs_labels *selector, const struct rs_labels *labels)
+bool cli_service_selects(const struct rs_service *o, const struct rs_labels *labels)
 {
 	size_t i;
 
-	for (i = 0; i < selector->n; i++) {
-		const char *value = rs_labels_get(labels, selector->v[i].key);
+	for (i = 0; i < o->selector.n; i++) {
+		const char *value = rs_labels_get(labels, o->selector.v[i].key);
 
-		if (!value || strcmp(value, selector->v[i].value))
+		if (!value || strcmp(value, o->selector.v[i].value))
 			return false;
 	}
-	return selector->n > 0;
+	return o->selector.n > 0;
 }
 
 /* 0: the pod has no port of that name. */
@@ -105,9 +105,20 @@ static void add_selected(const struct cli_world *cw, const struct rs_service *o,
 	for (i = 0; i < cw->w.n_sorted; i++) {
 		const struct rs_local_pod *l = &cw->w.locals[i];
 
-		if (!strcmp(cw->ends[i].ns, o->meta.ns) && selects(&o->selector, l->labels))
+		if (!strcmp(cw->ends[i].ns, o->meta.ns) && cli_service_selects(o, l->labels))
 			add_pod(o, &cw->ends[i], l, out);
 	}
+}
+
+static size_t count_host(const struct cli_world *cw, const struct rs_service *o)
+{
+	const struct cli_absent *v = cw->arena->absent.v;
+	size_t i, n = 0;
+
+	for (i = 0; i < cw->arena->absent.n; i++)
+		n += !v[i].finished && !strcmp(v[i].ns, o->meta.ns) &&
+		     cli_service_selects(o, v[i].labels);
+	return n;
 }
 
 void cli_make_services(struct cli_world *cw)
@@ -125,6 +136,7 @@ void cli_make_services(struct cli_world *cw)
 		s->from_slices = add_slices(x, s->o, &v);
 		if (!s->from_slices)
 			add_selected(cw, s->o, &v);
+		s->n_host = count_host(cw, s->o);
 		s->backends = v.v.v;
 		s->n_backends = v.v.n;
 	}

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * workload.h - what people keep in git beside the four kinds of <ripstop/object.h>: workloads, which
- * stand for their pods, Services and EndpointSlices. For the command line; the agent never reads
- * them.
+ * workload.h - what people keep in git beside the four kinds of <ripstop/object.h>: workloads,
+ * which stand for their pods, Services and EndpointSlices. For the command line; the agent never
+ * reads them.
  *
- * What flows in: the same documents. What flows out: arrays of plain structs. Objects of kinds that
- * are neither here nor there are counted.
+ * What flows in: the same documents. What flows out: arrays of plain structs. Objects of kinds
+ * that are neither here nor there are counted.
  *
  *	struct rs_extras *x = rs_extras_new();
  *	rc = rs_decode_text_with(store, x, "k8s/web.yaml", text, len, false, RS_ADMIT_STRICT, &err);

@@ -80,7 +80,7 @@ static void add_int(struct json_object *o, const char *key, size_t n)
 	json_object_object_add(o, key, json_object_new_int64((int64_t)n));
 }
 
-static void warn(struct json_object *list, const char *dir, size_t rule, const char *why)
+static void add_warning(struct json_object *list, const char *dir, size_t rule, const char *why)
 {
 	rs_autofree char *text = rs_asprintf("spec.%s[%zu] has a part that matches nothing: %s",
 					     dir, rule, why ? why : "it is invalid");
@@ -98,10 +98,10 @@ static void add_rule_warnings(struct json_object *list, const struct rs_policy *
 
 		for (size_t j = 0; j < r->n_peers; j++)
 			if (r->peers[j].invalid)
-				warn(list, names[dir], i, r->peers[j].why);
+				add_warning(list, names[dir], i, r->peers[j].why);
 		for (size_t j = 0; j < r->n_ports; j++)
 			if (r->ports[j].invalid)
-				warn(list, names[dir], i, r->ports[j].why);
+				add_warning(list, names[dir], i, r->ports[j].why);
 	}
 }
 

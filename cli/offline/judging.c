@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* judge.c - the flows that one question names, each judged; the first that is denied is explained. */
+/* judging.c - the flows that one question names; the first that is denied is explained. */
 #include "cli/offline/offline.h"
 
 #include <errno.h>
