@@ -97,6 +97,7 @@ struct cli_options {
 	enum cli_progress progress;
 	bool ascii;
 	bool install;
+	const char *selector;	     /* -l */
 	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
@@ -197,7 +198,8 @@ void cli_put_itself(struct cli_run *r);
 #define CLI_F_TOP 0x40000u
 #define CLI_F_LOCAL 0x80000u /* doctor, ipam */
 #define CLI_F_SORT 0x100000u
-#define CLI_F_COMPLETION 0x200000u
+#define CLI_F_COMPLETION 0x10000000u
+#define CLI_F_LABELS 0x20000000u
 #define CLI_F_LIST                                                                               \
 	(CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | \
 	 CLI_F_WATCH)
@@ -257,6 +259,14 @@ char *cli_qualified(const struct cli_run *r, const char *operand);
 /* Keep only the items of -n's namespace that an operand names ([NS/]NAME), all of them when there
  * is no operand; the first operand that names none goes to *missing, unless another node may. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
+
+/* ---- labels.c -------------------------------------------------------------------------------- */
+
+/* "app=api,tier!=be,env in (a,b),!x" */
+bool cli_is_selector(const char *text);
+
+/* Keep only the items whose labels -l selects; all of them without it. */
+void cli_keep_labeled(const struct cli_run *r, struct json_object *list);
 
 /* ---- progress.c: what takes longer than half a second ---------------------------------------- */
 

@@ -13,7 +13,7 @@ const struct cli_command cli_commands[] = {
 	{ "pods", "[[NS/]NAME...]", "the pods of this node: addresses, isolation, state",
 	  "Without -n those of every namespace. With -f those of manifests, and workloads, which\n"
 	  "stand for their pods.",
-	  "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST | CLI_F_FILES,
+	  "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST | CLI_F_LABELS | CLI_F_FILES,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_NAME), cli_cmd_pods },
 	{ "policies", "[[NS/]NAME]", "the policies, and the pods of this node that each selects",
 	  NULL, "ripstop policies shop/default-deny", 0, 1, CLI_F_LIST | CLI_F_FILES,

@@ -53,6 +53,12 @@ static bool set_sort_by(struct cli_options *o, const char *v)
 	return *v != '\0';
 }
 
+static bool set_selector(struct cli_options *o, const char *v)
+{
+	o->selector = v;
+	return cli_is_selector(v);
+}
+
 static bool set_no_headers(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -211,6 +217,8 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop pods -n shop", CLI_F_NAMESPACE, set_namespace },
 	{ 'A', "all-namespaces", NULL, "list every namespace (what happens without -n)",
 	  "ripstop pods -A", CLI_F_ALL, set_all },
+	{ 'l', "selector", "LABELS", "only those with these labels, as kubectl writes it",
+	  "ripstop pods -l 'app=api,tier!=be'", CLI_F_LABELS, set_selector },
 	{ 'o', "output", "FORM", "form of the answer; a verb's help says which it has",
 	  "ripstop status -o json", CLI_F_OUTPUT, set_output },
 	{ 0, "no-headers", NULL, "no line of column names", "ripstop pods --no-headers",
