@@ -229,7 +229,7 @@ class Session(Runner):
         go = os.path.join(self.tmp.name, "go")
         kubectl.write(faults=[{"when": ["exec", "a8"], "until": go}, {"when": ["exec"], "slow": 0.6}])
         term = self.open(80, path=kubectl.folder + ":" + self.build)
-        term.type(f"kubectl-ripstop version >{self.tmp.name}/out; clear; echo \"[$?]\"\n")
+        term.type(f"clear; kubectl-ripstop version >{self.tmp.name}/out; echo \"[$?]\"\n")
         out = term.wait(lambda s: "asking nodes" in s)
         self.check("a bar", re.search(r"^asking nodes  \|#{26}\.{4}\|  8 of 9 \(88%\)$", out, re.M), out)
         open(go, "w", encoding="utf-8").close()
