@@ -14,7 +14,6 @@ const struct cli_program cli_self = {
 	.name = "ripstop",
 	.before = "",
 	.about = "ripstop shows what is enforced for the pods of this node, and why.",
-	.codes = "",
 	.flags = no_flags,
 	.run = run,
 	.live = cli_live_agent,

@@ -108,6 +108,8 @@ struct cli_options {
 	int interval_ms;  /* of -w; 0: not given */
 	enum cli_progress progress;
 	bool ascii;
+	bool install;
+	const char *selector;	     /* -l */
 	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
@@ -146,7 +148,6 @@ struct cli_program {
 	const char *name;   /* of the binary */
 	const char *before; /* what is typed before "ripstop" */
 	const char *about;
-	const char *codes; /* exit codes of its own, a line of help */
 	const struct cli_flag *flags;
 	int (*run)(struct cli_run *r);			      /* a verb that asks an agent */
 	int (*live)(struct cli_run *r, struct cli_live *out); /* world/live.h */
@@ -196,7 +197,11 @@ int cli_cmd_verify(struct cli_run *r);
 int cli_cmd_ipam(struct cli_run *r);
 int cli_cmd_wait(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
+int cli_cmd_completion(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
+
+/* The table of verbs and flags, the codes too, as one object (`ripstop __table`). */
+void cli_put_itself(struct cli_run *r);
 
 /* ---- flags.c: the table of flags ------------------------------------------------------------- */
 
@@ -222,6 +227,8 @@ int cli_cmd_help(struct cli_run *r);
 #define CLI_F_LOCAL 0x80000u /* doctor, ipam */
 #define CLI_F_SORT 0x100000u
 #define CLI_F_WHATIF 0x200000u /* --traffic, --all */
+#define CLI_F_COMPLETION 0x10000000u
+#define CLI_F_LABELS 0x20000000u
 #define CLI_F_LIST                                                                               \
 	(CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | \
 	 CLI_F_WATCH)
@@ -238,6 +245,12 @@ struct cli_flag {
 };
 
 extern const struct cli_flag cli_flags[];
+
+/* The flag that "--name", "--name=value", "-n" or "-nvalue" is; NULL when it is none. */
+const struct cli_flag *cli_flag_of(const char *word);
+
+/* Keep a flag for kubectl; value may be NULL. */
+void cli_hand_on(struct cli_run *r, const struct cli_flag *f, const char *value);
 
 /* "table, wide, json": the words of -o for a set of forms; the caller frees it. */
 char *cli_forms_text(unsigned int forms);
@@ -288,6 +301,14 @@ char *cli_qualified(const struct cli_run *r, const char *operand);
 /* Keep only the items of -n's namespace that an operand names ([NS/]NAME), all of them when there
  * is no operand; the first operand that names none goes to *missing, unless another node may. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
+
+/* ---- labels.c -------------------------------------------------------------------------------- */
+
+/* "app=api,tier!=be,env in (a,b),!x" */
+bool cli_is_selector(const char *text);
+
+/* Keep only the items whose labels -l selects; all of them without it. */
+void cli_keep_labeled(const struct cli_run *r, struct json_object *list);
 
 /* ---- progress.c: what takes longer than half a second ---------------------------------------- */
 

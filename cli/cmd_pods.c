@@ -180,6 +180,7 @@ int cli_cmd_pods(struct cli_run *r)
 			  "no pod %s %s", missing, files ? "in what was read" : "on this node");
 		return CLI_NOT_FOUND;
 	}
+	cli_keep_labeled(r, list);
 	if (cli_wants_object(r))
 		cli_put_object(r, list);
 	else if (files)

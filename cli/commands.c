@@ -13,7 +13,7 @@ const struct cli_command cli_commands[] = {
 	{ "pods", "[[NS/]NAME...]", "the pods of this node: addresses, isolation, state",
 	  "Without -n those of every namespace. With -f those of manifests, and workloads, which\n"
 	  "stand for their pods.",
-	  "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST | CLI_F_FILES,
+	  "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST | CLI_F_LABELS | CLI_F_FILES,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_NAME), cli_cmd_pods },
 	{ "policies", "[[NS/]NAME]", "the policies, and the pods of this node that each selects",
 	  NULL, "ripstop policies shop/default-deny", 0, 1, CLI_F_LIST | CLI_F_FILES,
@@ -114,6 +114,17 @@ const struct cli_command cli_commands[] = {
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_ipam },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
+	{ "completion", "bash|zsh|fish|kubectl",
+	  "what makes a shell complete ripstop's words by TAB",
+	  "Verbs, flags, their values, and the names of pods, policies and namespaces, for which "
+	  "the\n"
+	  "agent is asked. For one shell, at its prompt: source <(ripstop completion bash). For "
+	  "all:\n"
+	  "ripstop completion bash >/etc/bash_completion.d/ripstop. kubectl ripstop is completed "
+	  "by\n"
+	  "kubectl's own completion and a program that --install writes.",
+	  "ripstop completion bash", 1, 1, CLI_F_COMPLETION, CLI_FORM(CLI_TABLE),
+	  cli_cmd_completion },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,
 	  CLI_FORM(CLI_TABLE), cli_cmd_help },
 	{ 0 },

@@ -53,6 +53,12 @@ static bool set_sort_by(struct cli_options *o, const char *v)
 	return *v != '\0';
 }
 
+static bool set_selector(struct cli_options *o, const char *v)
+{
+	o->selector = v;
+	return cli_is_selector(v);
+}
+
 static bool set_no_headers(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -237,6 +243,12 @@ static bool set_check(struct cli_options *o, const char *v)
 	return o->check = true;
 }
 
+static bool set_install(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->install = true;
+}
+
 static bool set_root(struct cli_options *o, const char *v)
 {
 	o->root = v;
@@ -266,6 +278,8 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop pods -n shop", CLI_F_NAMESPACE, set_namespace },
 	{ 'A', "all-namespaces", NULL, "list every namespace (what happens without -n)",
 	  "ripstop pods -A", CLI_F_ALL, set_all },
+	{ 'l', "selector", "LABELS", "only those with these labels, as kubectl writes it",
+	  "ripstop pods -l 'app=api,tier!=be'", CLI_F_LABELS, set_selector },
 	{ 'o', "output", "FORM", "form of the answer; a verb's help says which it has",
 	  "ripstop status -o json", CLI_F_OUTPUT, set_output },
 	{ 0, "no-headers", NULL, "no line of column names", "ripstop pods --no-headers",
@@ -319,6 +333,8 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "state-dir", "DIR",
 	  "read this state folder instead of asking the agent (/run/ripstop)",
 	  "ripstop ipam --state-dir /tmp/n1/state", CLI_F_LOCAL, set_state_dir },
+	{ 0, "install", NULL, "kubectl: write kubectl_complete-ripstop beside kubectl-ripstop",
+	  "ripstop completion kubectl --install", CLI_F_COMPLETION, set_install },
 	{ 0, "color", "auto|always|never",
 	  "colours (auto: on a terminal or with CLICOLOR_FORCE, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },
@@ -379,8 +395,14 @@ struct walk {
 	size_t n_given;
 };
 
-/* To kubectl, as one word: a value that begins with "-" stays a value. */
-static void hand_on(struct cli_run *r, const struct cli_flag *f, const char *value)
+const struct cli_flag *cli_flag_of(const char *word)
+{
+	return word[1] == '-' ? find_flag(word + 2, strcspn(word + 2, "="), 0)
+			      : find_flag(NULL, 0, word[1]);
+}
+
+/* One word: a value that begins with "-" stays a value. */
+void cli_hand_on(struct cli_run *r, const struct cli_flag *f, const char *value)
 {
 	r->flags[r->n_flags++] =
 		value ? rs_asprintf("--%s=%s", f->name, value) : rs_asprintf("--%s", f->name);
@@ -402,7 +424,7 @@ static int apply(struct walk *w, const struct cli_flag *f, const char *value, st
 		return CLI_USAGE;
 	}
 	if (!f->set)
-		hand_on(r, f, value);
+		cli_hand_on(r, f, value);
 	else if (!f->set(&r->opt, value)) {
 		if (f->set == set_output) {
 			free(example);

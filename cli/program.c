@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/complete.h"
 #include "cli/term.h"
-#include "cli/watch.h"
+#include "cli/watching.h"
 
 /* What is for people; programs read UTF-8. */
 static void to_ascii(struct rs_strbuf *b)
@@ -27,6 +28,8 @@ static int run(struct cli_run *r)
 	}
 	if (r->opt.help || !r->cmd || r->cmd->run == cli_cmd_help)
 		return cli_cmd_help(r);
+	if (r->cmd->run == cli_cmd_completion)
+		return cli_cmd_completion(r);
 	return cli_self.run(r);
 }
 
@@ -55,6 +58,32 @@ static int flush(const struct cli_run *r, int code)
 	return CLI_NO_AGENT;
 }
 
+/* What is no verb of people: other programs' questions. */
+static bool is_of_ours(const char *word)
+{
+	return !strcmp(word, "__complete") || !strcmp(word, "__table");
+}
+
+static int hidden(struct cli_run *r, int argc, char **argv)
+{
+	if (!strcmp(argv[1], "__complete"))
+		return cli_complete(r, argc - 2, argv + 2);
+	cli_put_itself(r);
+	return CLI_YES;
+}
+
+static void clear(struct cli_run *r)
+{
+	rs_strbuf_free(&r->out);
+	free(r->operands);
+	free(r->named);
+	free(r->opt.files);
+	free(r->opt.disabled);
+	while (r->n_flags)
+		free(r->flags[--r->n_flags]);
+	free(r->flags);
+}
+
 int cli_main(int argc, char **argv)
 {
 	struct cli_run r = { .opt = { .color = -1 } };
@@ -62,6 +91,11 @@ int cli_main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	cli_term_ascii(false);
+	if (argc > 1 && is_of_ours(argv[1])) {
+		code = flush(&r, hidden(&r, argc, argv));
+		clear(&r);
+		return code;
+	}
 	code = cli_parse(argc, argv, &r);
 	if (r.opt.ascii)
 		cli_term_ascii(true);
@@ -80,13 +114,6 @@ int cli_main(int argc, char **argv)
 								    : answer(&r);
 	}
 	code = flush(&r, code);
-	rs_strbuf_free(&r.out);
-	free(r.operands);
-	free(r.named);
-	free(r.opt.files);
-	free(r.opt.disabled);
-	while (r.n_flags)
-		free(r.flags[--r.n_flags]);
-	free(r.flags);
+	clear(&r);
 	return code;
 }

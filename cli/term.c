@@ -127,22 +127,32 @@ size_t cli_term_width(const char *text)
 	return width;
 }
 
-/* How much of text to take: all that fits, or up to the last good place if that is not too short. */
+/* Where text may be broken, the better place first: between words, within them. */
+static const char *const marks[] = { " ,", "/-" };
+
+/* How much of text to take: what fits, or up to the last good place if that is not too short. */
 static size_t fitting(const char *text, size_t width)
 {
-	size_t at = 0, columns = 0, good = 0, good_columns = 0, w, n;
+	size_t at = 0, columns = 0, w, n, i;
+	struct {
+		size_t at, columns;
+	} good[RS_ARRAY_SIZE(marks)] = { 0 };
 
 	while (text[at]) {
 		n = step(text + at, &w);
 		if (columns + w > width && at)
-			return good_columns * 2 >= width ? good : at;
+			break;
 		at += n;
 		columns += w;
-		if (strchr(" ,/-", text[at - 1])) {
-			good = at;
-			good_columns = columns;
-		}
+		for (i = 0; i < RS_ARRAY_SIZE(marks); i++)
+			if (strchr(marks[i], text[at - 1])) {
+				good[i].at = at;
+				good[i].columns = columns;
+			}
 	}
+	for (i = 0; text[at] && text[at] != ' ' && i < RS_ARRAY_SIZE(marks); i++)
+		if (good[i].columns * 2 >= width)
+			return good[i].at;
 	return at;
 }
 

@@ -3,9 +3,9 @@
 
 APT_BUILD := gcc make pkg-config libc6-dev linux-libc-dev libnl-3-dev libnl-route-3-dev libnftnl-dev \
 	libmnl-dev libjson-c-dev libyaml-dev libevent-dev uthash-dev libsmartcols-dev libcurl4-openssl-dev \
-	iproute2 nftables procps python3-minimal libpython3-stdlib
+	iproute2 nftables procps python3-minimal libpython3-stdlib scdoc
 APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux iputils-ping \
-	iptables chromium chromium-driver
+	iptables chromium chromium-driver tmux groff-base
 
 .PHONY: deps
 deps: ## install what build and demo need (and, with `check`, what the tests need); Debian, as root
@@ -49,11 +49,22 @@ lint: check-layers ## house rules: formatting, banned calls, file and header for
 fmt: ## format the C sources
 	@clang-format-14 -i $(shell git ls-files '*.c' '*.h')
 
+.PHONY: man
+man: $(BUILD)/ripstop $(BUILD)/kubectl-ripstop $(BUILD)/ripstop-agent ## man pages, from the programs' tables, into build/man
+	@tools/mkman.py --build $(BUILD) --out build/man
+
+MANDIR ?= $(PREFIX)/share/man
+# Without scdoc everything but the man pages is installed.
+MAN := $(if $(shell command -v scdoc),man)
+
+COMPLETIONS := bash:share/bash-completion/completions/ripstop zsh:share/zsh/vendor-completions/_ripstop \
+	fish:share/fish/vendor_completions.d/ripstop.fish kubectl:bin/kubectl_complete-ripstop
+
 # `make install STRIP=` keeps the debugging symbols.
 STRIP ?= -s
 
 .PHONY: install
-install: all ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, UNITDIR)
+install: all $(MAN) ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, UNITDIR)
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop-cni $(DESTDIR)$(CNIBINDIR)/ripstop
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop-agent
 	install -D $(STRIP) -m 0755 $(BUILD)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop
@@ -67,6 +78,12 @@ install: all ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCONFDIR, U
 	install -d -m 0755 $(DESTDIR)$(UNITDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' tools/ripstop-agent.service > $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 	chmod 0644 $(DESTDIR)$(UNITDIR)/ripstop-agent.service
+	for file in $(COMPLETIONS); do install -d $(DESTDIR)$(PREFIX)/$$(dirname $${file#*:}) && \
+		$(BUILD)/ripstop completion $${file%%:*} >$(DESTDIR)$(PREFIX)/$${file#*:} || exit 1; done
+	chmod 0755 $(DESTDIR)$(PREFIX)/bin/kubectl_complete-ripstop
+	@$(if $(MAN),,echo "install: no scdoc here, so no man pages")
+	$(if $(MAN),for page in build/man/*; do \
+		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done)
 
 .PHONY: image
 image: all ## OCI archive of agent, plugin and command line, from no base image: build/rel/ripstop-image.tar
@@ -75,7 +92,9 @@ image: all ## OCI archive of agent, plugin and command line, from no base image:
 .PHONY: uninstall
 uninstall: ## remove what install put there (configuration that was edited stays)
 	rm -f $(DESTDIR)$(CNIBINDIR)/ripstop $(DESTDIR)$(PREFIX)/bin/ripstop-agent $(DESTDIR)$(PREFIX)/bin/ripstop
-	rm -f $(DESTDIR)$(PREFIX)/bin/kubectl-ripstop
+	rm -f $(DESTDIR)$(PREFIX)/bin/kubectl-ripstop $(DESTDIR)$(MANDIR)/man1/ripstop.1 $(DESTDIR)$(MANDIR)/man1/ripstop-*.1
+	for file in $(COMPLETIONS); do rm -f $(DESTDIR)$(PREFIX)/$${file#*:}; done
+	rm -f $(DESTDIR)$(MANDIR)/man1/kubectl-ripstop.1 $(DESTDIR)$(MANDIR)/man5/ripstop.conf.5 $(DESTDIR)$(MANDIR)/man8/ripstop-*.8
 	rm -f $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 	cmp -s tools/05-ripstop.conflist $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist && \
 		rm -f $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist || true
@@ -85,7 +104,7 @@ uninstall: ## remove what install put there (configuration that was edited stays
 
 .PHONY: clean
 clean: ## remove build/ (build/cache stays)
-	rm -rf build/rel build/san build/fuzz
+	rm -rf build/rel build/san build/fuzz build/man
 
 .PHONY: help
 help: ## this list

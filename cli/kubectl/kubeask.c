@@ -124,6 +124,7 @@ static struct kube_answer *answer_in_turn(struct cli_run *r, const char *op, con
 		size_t left = k->agents.n - k->turn;
 
 		forget(k);
+		cli_progress_step(k->turn);
 		k->asked = k->turn;
 		k->n_answers = left < KUBE_AT_ONCE ? left : KUBE_AT_ONCE;
 		kube_ask(r, &k->agents.v[k->asked], k->n_answers, op, kind, request, k->answers);

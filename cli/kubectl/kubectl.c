@@ -135,8 +135,10 @@ static int all_nodes(struct cli_run *r)
 	r->many = true;
 	if (cli_wants_object(r))
 		r->list = json_object_new_array();
+	cli_progress_begin(r, "asking nodes", k->agents.n);
 	for (k->turn = 0; k->turn < k->agents.n; k->turn++)
 		count(&t, one_node(r, k->agents.v[k->turn].node));
+	cli_progress_end();
 	code = conclude(r, &t);
 	list = rs_steal_ptr(&r->list);
 	if (code == CLI_NOT_FOUND)
@@ -209,7 +211,6 @@ const struct cli_program cli_self = {
 		 "agents, and ripstop is run in their containers. status, pods, policies and "
 		 "version\n"
 		 "ask every node, rules and explain those of the pods; --node asks one only.",
-	.codes = "  5 some nodes did not answer\n",
 	.flags = flags,
 	.run = run,
 	.live = kube_live,

@@ -76,6 +76,7 @@ static void show(struct kube_child *c, const char *end)
 	}
 	rs_strbuf_puts_safe(&b, c->line.s);
 	rs_strbuf_puts(&b, end);
+	cli_progress_hide();
 	fputs(b.s, stderr);
 	fflush(stderr);
 }

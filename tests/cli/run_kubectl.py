@@ -204,6 +204,7 @@ class Runner:
             code, out, err = self.call(line.split())
             text = f"$ kubectl ripstop {line}\n{out}" + "".join(f"2> {x}\n" for x in err.splitlines())
             text += "".join(sorted(f"kubectl {' '.join(c)}\n" for c in self.kubectl.calls()))
+            text = text.replace("\r", "<CR>")
             path = os.path.join(HERE, "screens", f"kubectl-{name}.txt")
             if self.update:
                 with open(path, "w", encoding="utf-8") as f:

@@ -9,7 +9,8 @@ Beside the program lies table.json:
     sockets  name of an agent's pod -> socket
     ripstop  the program
     faults   [{"when": [words of the call], "code": N, "stdout": "...", "stderr": "...", "flood": bytes, "hang": true,
-             "orphan": true, "ask": true}]: the first counts whose words are all there; "ask" goes on when it is told 123456
+             "orphan": true, "ask": true, "slow": seconds, "until": path}]: the first counts whose words are all there;
+             "ask" goes on when it is told 123456, "slow" after that time, "until" when that file is there
 What has no meaning to kubectl ends as kubectl would end.
 """
 import json
@@ -111,6 +112,12 @@ def fault(one):
     os.write(2, one.get("stderr", "").encode("utf-8", "surrogateescape"))
     if one.get("ask"):
         return sys.stdin.readline() == "123456\n" or fail("error: wrong code")
+    if one.get("slow"):
+        return time.sleep(one["slow"])
+    if one.get("until"):
+        while not os.path.exists(one["until"]):
+            time.sleep(0.05)
+        return None
     if one.get("hang"):  # it is killed before that
         time.sleep(300)
     sys.exit(one.get("code", 0))

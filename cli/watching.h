@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watch.h - inside cli/: -w, one question asked again and again.
+ * watching.h - inside cli/: -w, one question asked again and again.
  */
-#ifndef RIPSTOP_CLI_WATCH_H
-#define RIPSTOP_CLI_WATCH_H
+#ifndef RIPSTOP_CLI_WATCHING_H
+#define RIPSTOP_CLI_WATCHING_H
 
 #include "cli/cli.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * watch.c - -w: the same question again and again.
+ * watching.c - -w: the same question again and again.
  *
  * On a terminal each answer takes the place of the one before, written at once over the old one
  * so that nothing flickers, on the terminal's second screen; the last answer stays when it ends.
@@ -8,7 +8,7 @@
  * goes away meanwhile is told and asked again. Ctrl-C, SIGTERM and a reader that hangs up end it,
  * with the exit code of the last answer.
  */
-#include "cli/watch.h"
+#include "cli/watching.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every JSON object that goes out obeys the schema of its kind in docs/schema/: golden screens, answers of the stand-in agent,
+what the command line makes of files, what a real agent answers (root).
+
+    tests/cli/run_schema.py [--build DIR]
+
+The last line is the count.
+"""
+import argparse
+import copy
+import glob
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
+FOLDER = os.path.join(ROOT, "docs", "schema")
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+from jsonschema_lite import SchemaError, Schemas  # noqa: E402
+from real_agent import RealAgent, possible  # noqa: E402
+
+NOT_KINDS = {"common.json"}
+
+
+def objects(text):
+    """The JSON objects of a text, one after another, whatever stands between and behind them."""
+    decoder, at = json.JSONDecoder(), 0
+    while True:
+        at = text.find("{", at)
+        if at < 0 or (at and text[at - 1] != "\n"):
+            return
+        value, at = decoder.raw_decode(text, at)
+        yield value
+
+
+class Check:
+    def __init__(self, build):
+        self.build = os.path.abspath(build)
+        self.ripstop = os.path.join(self.build, "ripstop")
+        self.passed = self.failed = self.skipped = 0
+        self.schemas = Schemas(FOLDER)
+        self.kinds = {}
+        for name in sorted(os.listdir(FOLDER)):
+            if name.endswith(".json"):
+                kind = self.schemas.file(name).get("properties", {}).get("kind", {}).get("const")
+                if kind:
+                    self.kinds[kind] = name
+
+    def check(self, name, holds, detail=""):
+        if holds:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAIL {name}: {detail[:1500]}", flush=True)
+
+    def faults(self, o):
+        """Of an object of any kind; a List's items are objects too."""
+        kind = o.get("kind")
+        if not isinstance(kind, str) or kind not in self.kinds:
+            return [f"kind {kind} has no schema in docs/schema"]
+        try:
+            faults = self.schemas.errors(self.kinds[kind], o)
+        except SchemaError as e:
+            return [f"the schema itself: {e}"]
+        for item in o.get("items", []) if kind == "List" else []:
+            faults += self.faults(item)
+        return faults
+
+    def obeys(self, name, o):
+        faults = self.faults(o)
+        self.check(name, not faults, "\n".join(faults[:5]))
+
+    # ---- the parts
+
+    def walk(self, name, node, at=""):
+        """Every keyword is known, every $ref leads somewhere, every object is closed."""
+        if isinstance(node, dict):
+            if "$ref" in node:
+                self.schemas._target(node["$ref"], name)
+            if node.get("type") == "object" and "properties" in node and "additionalProperties" not in node:
+                raise SchemaError(f"{at}: not closed")
+            missing = set(node.get("required", [])) - set(node.get("properties", {})) if "properties" in node else set()
+            if missing and isinstance(node.get("required"), list):
+                raise SchemaError(f"{at}: required, but no property: {missing}")
+            for key, value in node.items():
+                self.walk(name, value, f"{at}/{key}")
+        elif isinstance(node, list):
+            for i, value in enumerate(node):
+                self.walk(name, value, f"{at}/{i}")
+
+    def themselves(self):
+        for name in sorted(n for n in os.listdir(FOLDER) if n.endswith(".json")):
+            try:
+                s = self.schemas.file(name)
+                self.walk(name, s)
+                fault = "" if s["$schema"].endswith("/2020-12/schema") and s["$id"].endswith("/v1/" + name) and s["title"] else "head"
+            except (SchemaError, KeyError, ValueError) as e:
+                fault = repr(e)
+            self.check(f"schema {name}", not fault, fault)
+        with open(os.path.join(ROOT, "docs", "json.md"), encoding="utf-8") as f:
+            told = set(re.findall(r"^## ([A-Z]\w+)", f.read(), re.M))
+        self.check("docs/json.md and docs/schema tell of the same kinds", told == set(self.kinds), f"{told ^ set(self.kinds)}")
+
+    def screens(self):
+        """The golden screens whose command says -o json or -o jsonl."""
+        n = 0
+        for path in sorted(glob.glob(os.path.join(HERE, "screens", "*.txt"))):
+            with open(path, encoding="utf-8") as f:
+                command, _, text = f.read().partition("\n")
+            if not re.search(r"(-o |--output[= ])json( |$)", command):
+                continue
+            text = "".join(x + "\n" for x in text.split("\n") if not x.startswith(("2> ", "kubectl ", "$ ")))
+            found = list(objects("\n" + text))
+            n += len(found)
+            self.check(f"screen {os.path.basename(path)} holds an object", found or not text.strip(), text)
+            for o in found:
+                self.obeys(f"screen {os.path.basename(path)}", o)
+        self.check("there are screens of JSON", n >= 3, str(n))
+
+    def answers(self):
+        with open(os.path.join(HERE, "answers.json"), encoding="utf-8") as f:
+            table = json.load(f)
+        for op, answer in table.items():
+            for one in answer if isinstance(answer, list) else [answer]:
+                o = one.get("result")
+                if o and o.get("verdict") != "maybe":  # the one that the command line refuses
+                    self.obeys(f"answers.json {op}", o)
+
+    def strict(self):
+        """A schema that lets anything through would make all of this green."""
+        with open(os.path.join(HERE, "answers.json"), encoding="utf-8") as f:
+            table = json.load(f)
+        for op, answer in table.items():
+            o = (answer[0] if isinstance(answer, list) else answer)["result"]
+            for path, member in list(self.members(o)):
+                for what, change in (("unknown member", {"zork": 1}), ("wrong type", None)):
+                    broken = copy.deepcopy(o)
+                    at = broken
+                    for key in path[:-1]:
+                        at = at[key]
+                    if change is None:
+                        at[path[-1]] = [[]] if not isinstance(member, list) else {"a": 1}
+                    elif isinstance(member, dict) and path[-1] not in ("labels",):
+                        at[path[-1]] = dict(member, **change)
+                    else:
+                        continue
+                    self.check(f"{op} {path}: {what} is noticed", self.faults(broken))
+
+    def members(self, o, path=()):
+        for key, value in o.items() if isinstance(o, dict) else enumerate(o):
+            yield path + (key,), value
+            if isinstance(value, (dict, list)):
+                yield from self.members(value, path + (key,))
+
+    def call(self, argv, *more):
+        p = subprocess.run([self.ripstop, *argv, *more, "-o", "json"], capture_output=True, timeout=60, check=False, cwd=ROOT)
+        return json.loads(p.stdout) if p.stdout else None
+
+    def ask_all(self, name, *more, ports=("5432", "udp/53", "icmp")):
+        """Every verb about a world, and explain about every pair of its pods."""
+        pods = self.call(["pods"], *more)
+        if not pods:
+            self.check(f"{name}: pods", False)
+            return
+        self.obeys(f"{name}: pods", pods)
+        self.obeys(f"{name}: policies", self.call(["policies"], *more))
+        names = [f"{p['namespace']}/{p['name']}" for p in pods["items"]][:6]
+        for pod in names:
+            self.obeys(f"{name}: rules {pod}", self.call(["rules", pod], *more))
+        ends = names + ["world", "node", "10.9.9.9"]
+        for src, dst in itertools.product(ends, names[:4] + ["world"]):
+            if src != dst:
+                for port in ports:
+                    o = self.call(["explain", src, dst, port], *more)
+                    if o:
+                        self.obeys(f"{name}: explain {src} {dst} {port}", o)
+
+    def files(self):
+        self.ask_all("three-tier", "-f", "examples/three-tier")
+        offline = os.path.join("tests", "cli", "offline")
+        for world in sorted(os.listdir(os.path.join(ROOT, offline))):
+            self.ask_all(f"offline/{world}", "-R", "-f", os.path.join(offline, world), ports=("80", "tcp/1-65535"))
+        o = self.call(["explain", "-f", f"{offline}/cluster.json", "-n", "shop", "api-7-ccccc", "svc/web", "80"])
+        self.check("a Service is explained", o and o.get("backends"), str(o))
+        self.obeys("explain svc/web", o or {})
+
+    def agent(self):
+        why = possible()
+        if why:
+            print(f"skipped: a real agent's answers: {why}")
+            self.skipped += 1
+            return
+        with RealAgent(self.build, os.path.join(ROOT, "examples", "three-tier")) as agent:
+            agent.attach("production", "api", "app:api")
+            agent.attach("production", "stray", "app:stray")
+            for verb in ("status", "version"):
+                self.obeys(f"real agent: {verb}", self.call([verb], "--socket", agent.socket))
+            self.ask_all("real agent", "--socket", agent.socket)
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--build", default="build/rel")
+    args = ap.parse_args()
+    r = Check(args.build)
+    for part in (r.themselves, r.screens, r.answers, r.strict, r.files, r.agent):
+        part()
+    print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")
+    return 1 if r.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
