@@ -93,7 +93,9 @@ struct cli_options {
 	const char *port; /* NULL: every port */
 	bool watch;
 	const char *root; /* doctor's */
-	int interval_ms;  /* of -w; 0: not given */
+	const char *output_file;
+	bool redact;
+	int interval_ms; /* of -w; 0: not given */
 	enum cli_progress progress;
 	bool ascii;
 	const char *sort_by;	     /* a column's name */
@@ -166,6 +168,7 @@ int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_doctor(struct cli_run *r);
+int cli_cmd_bundle(struct cli_run *r);
 int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
@@ -246,6 +249,15 @@ char *cli_qualified(const struct cli_run *r, const char *operand);
 /* Keep only the items of -n's namespace that an operand names ([NS/]NAME), all of them when there
  * is no operand; the first operand that names none goes to *missing, unless another node may. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
+
+/* ---- bundle/bundle.c: archives --------------------------------------------------------------- */
+
+/* An archive may go where -O says: not to a terminal. 0, or an exit code after the error was told. */
+int cli_bundle_check(struct cli_run *r);
+/* "ripstop-bundle-WHAT-20261122T003107Z", nothing but letters, digits, - and . in it. */
+char *cli_bundle_name(const char *what);
+/* Write it there, else as NAME.tar.gz, a file of ours alone; "wrote FILE (N kB)" goes to r->out. */
+int cli_bundle_put(struct cli_run *r, const char *name, const struct rs_strbuf *data);
 
 /* ---- progress.c: what takes longer than half a second ---------------------------------------- */
 

@@ -46,6 +46,13 @@ const struct cli_command cli_commands[] = {
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_DOT) | CLI_FORM(CLI_SVG) |
 		  CLI_FORM(CLI_HTML),
 	  cli_cmd_matrix },
+	{ "bundle", "", "one archive for those who help: state, rules, objects, kernel, doctor",
+	  "A tar.gz with a MANIFEST.json that lists what is in it, what was left out, and why. It\n"
+	  "never holds Secrets, environment variables, payloads of packets or flows. Exit code 0, "
+	  "or\n"
+	  "5 when a part could not be had (stderr and the manifest say which).",
+	  "ripstop bundle --redact", 0, 0, CLI_F_AGENT | CLI_F_BUNDLE, CLI_FORM(CLI_TABLE),
+	  cli_cmd_bundle },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,

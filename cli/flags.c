@@ -188,6 +188,18 @@ static bool set_root(struct cli_options *o, const char *v)
 	return *v != '\0';
 }
 
+static bool set_output_file(struct cli_options *o, const char *v)
+{
+	o->output_file = v;
+	return *v != '\0';
+}
+
+static bool set_redact(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->redact = true;
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -224,6 +236,10 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
+	{ 'O', "output-file", "FILE", "where it goes: a file that is not there yet, or - (stdout)",
+	  "ripstop bundle -O /tmp/n1.tar.gz", CLI_F_BUNDLE | CLI_F_CAPTURE, set_output_file },
+	{ 0, "redact", NULL, "hashes in place of names, labels, file names and addresses",
+	  "ripstop bundle --redact", CLI_F_BUNDLE, set_redact },
 	{ 0, "root", "DIR", "look at the machine whose files lie there, not at this one",
 	  "ripstop doctor --root /mnt", CLI_F_LOCAL, set_root },
 	{ 0, "interval", "SECONDS", "with -w: how long from one answer to the next (2; also 500ms)",
