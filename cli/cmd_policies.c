@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cmd_policies.c - `ripstop policies`: every policy and the pods of this node that it selects. */
 #include "cli/cli.h"
+#include "cli/offline/offline.h"
 
 #include <string.h>
 
@@ -85,7 +86,8 @@ int cli_cmd_policies(struct cli_run *r)
 {
 	rs_autojson struct json_object *list = NULL;
 	const char *missing = NULL;
-	int code = cli_call(r, request(r), "policies", "PolicyList", &list);
+	int code = r->opt.n_files ? cli_offline_policies(r, &list)
+				  : cli_call(r, request(r), "policies", "PolicyList", &list);
 
 	if (code)
 		return code;

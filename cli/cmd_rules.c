@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cmd_rules.c - `ripstop rules POD`: who may reach a pod and whom it may reach, rule by rule. */
 #include "cli/cli.h"
+#include "cli/offline/offline.h"
 
 #include <string.h>
 
@@ -16,18 +17,32 @@ enum {
 	N_COLUMNS
 };
 
+static void put_fact(struct cli_run *r, const char *name, char *text)
+{
+	if (strcmp(text, "-"))
+		cli_putf(r, "   %s%s%s", name, *name ? " " : "", text);
+	free(text);
+}
+
+/* The agent knows where the pod is, files know what it belongs to. */
 static void put_pod(struct cli_run *r, struct json_object *o)
 {
 	struct json_object *pod = rs_json_get(o, "pod"), *meta = rs_json_get(o, "metadata");
-	rs_autofree char *ips = cli_cell_list(pod, "ips", ",");
-	rs_autofree char *labels = cli_cell_labels(rs_json_get(pod, "labels"));
-	rs_autofree char *node = cli_cell(meta, "node");
-	rs_autofree char *gen = cli_cell_number(meta, "generation");
+	struct json_object *workload = rs_json_get(pod, "workload");
+	rs_autofree char *kind = cli_cell(workload, "kind");
+	rs_autofree char *name = cli_cell(workload, "name");
 
 	cli_put_safe(r, rs_json_text(pod, "namespace", "-"));
 	cli_put(r, "/");
 	cli_put_safe(r, rs_json_text(pod, "name", "-"));
-	cli_putf(r, "   %s   node %s   labels %s   generation %s\n", ips, node, labels, gen);
+	put_fact(r, "", cli_cell_list(pod, "ips", ","));
+	if (workload && strcmp(kind, "Pod"))
+		cli_putf(r, "   %s %s", kind, name);
+	put_fact(r, "node", cli_cell(workload ? pod : meta, "node"));
+	put_fact(r, "labels", cli_cell_labels(rs_json_get(pod, "labels")));
+	put_fact(r, "generation", cli_cell_number(meta, "generation"));
+	put_fact(r, "", cli_cell(pod, "where"));
+	cli_put(r, "\n");
 }
 
 static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, const char *dir)
@@ -129,15 +144,20 @@ static void put_rows(struct cli_run *r, struct json_object *o)
 	cli_table_end(r, t, "", !r->opt.no_headers);
 }
 
+static int ask(struct cli_run *r, struct json_object **o)
+{
+	rs_autofree char *pod = cli_qualified(r, r->operands[0]);
+	struct json_object *req = json_object_new_object();
+
+	rs_json_add_str(req, "pod", pod);
+	return cli_call(r, req, "rules", "Rules", o);
+}
+
 int cli_cmd_rules(struct cli_run *r)
 {
 	rs_autojson struct json_object *o = NULL;
-	rs_autofree char *pod = cli_qualified(r, r->operands[0]);
-	struct json_object *req = json_object_new_object();
-	int code;
+	int code = cli_is_offline(r) ? cli_offline_rules(r, &o) : ask(r, &o);
 
-	rs_json_add_str(req, "pod", pod);
-	code = cli_call(r, req, "rules", "Rules", &o);
 	if (code)
 		return code;
 	if (cli_wants_object(r))

@@ -11,21 +11,28 @@ const struct cli_command cli_commands[] = {
 	  CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_WATCH, CLI_FORMS_TEXT | CLI_FORMS_OBJECT,
 	  cli_cmd_status },
 	{ "pods", "[[NS/]NAME...]", "the pods of this node: addresses, isolation, state",
-	  "Without -n those of every namespace.", "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST,
+	  "Without -n those of every namespace. With -f those of manifests, and workloads, which\n"
+	  "stand for their pods.",
+	  "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST | CLI_F_FILES,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_NAME), cli_cmd_pods },
 	{ "policies", "[[NS/]NAME]", "the policies, and the pods of this node that each selects",
-	  NULL, "ripstop policies shop/default-deny", 0, 1, CLI_F_LIST,
+	  NULL, "ripstop policies shop/default-deny", 0, 1, CLI_F_LIST | CLI_F_FILES,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_NAME), cli_cmd_policies },
 	{ "rules", "[NS/]POD", "who may reach a pod, whom it may reach, and by which rule", NULL,
 	  "ripstop rules shop/db-0", 1, 1,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | CLI_F_WATCH,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | CLI_F_WATCH |
+		  CLI_F_FILES,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_rules },
 	{ "explain", "SRC DST PORT", "the verdict on one flow, step by step, and why",
 	  "SRC and DST are pods ([NS/]NAME), addresses, node (this node itself) or world (an\n"
 	  "address that is nobody's). PORT is 5432 (TCP), tcp/5432, udp/53, sctp/9 or icmp.\n"
+	  "With -f also workloads (deploy/NS/NAME, sts, ds, rs, job, cronjob), svc/NS/NAME as "
+	  "DST,\n"
+	  "ranges (10.0.0.0/8), node/NAME and pods that are none ('app=api,tier=be@NS'); and PORT\n"
+	  "may be a range (tcp/8000-8100) or a name that the destination declares (http).\n"
 	  "Exit code 0 when the flow is allowed, 1 when it is denied.",
 	  "ripstop explain shop/web shop/db-0 5432", 3, 3,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_WATCH,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_WATCH | CLI_F_FILES,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_explain },
 	{ "doctor", "",
 	  "is this machine as Ripstop needs it: kernel, CNI, sysctls, other rules, agent",

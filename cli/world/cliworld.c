@@ -123,6 +123,7 @@ int cli_world_make(struct rs_store *s, struct rs_extras *x, const char *cluster_
 	cw->arena = rs_new(struct cli_world_arena);
 	cw->store = s;
 	cw->w.store = s;
+	cw->w.everyone = true;
 	cw->arena->x = x;
 	cw->origin = origin;
 	cw->knows_services = strcmp(origin, "agent") != 0;
@@ -276,7 +277,7 @@ int cli_world_ir(struct cli_world *cw, const struct rs_ir **ir, struct rs_err *e
 static const struct cli_endpoint *exact(const struct cli_world *cw, const char *ns,
 					const char *name)
 {
-	size_t lo = 0, hi = cw->arena->n_sorted, i;
+	size_t lo = 0, hi = cw->w.n_sorted, i;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -291,7 +292,7 @@ static const struct cli_endpoint *exact(const struct cli_world *cw, const char *
 		else
 			hi = mid;
 	}
-	for (i = cw->arena->n_sorted; i < cw->n_ends; i++)
+	for (i = cw->w.n_sorted; i < cw->n_ends; i++)
 		if (!strcmp(cw->ends[i].ns, ns) && !strcmp(cw->ends[i].name, name))
 			return &cw->ends[i];
 	return NULL;

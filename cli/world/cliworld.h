@@ -67,7 +67,7 @@ struct cli_world {
 	const char *origin; /* "files", "agent", "kubectl": metadata.source */
 	char *from;	    /* for people: "k8s/ (41 files)", "context prod" */
 	struct rs_store *store;
-	struct rs_world w; /* locals = every pod; complete false */
+	struct rs_world w; /* locals = every pod, of which n_sorted exist; complete false */
 	struct cli_endpoint *ends;
 	size_t n_ends;		      /* = w.n_locals */
 	bool families[2];	      /* in use by the pods: IPv4, IPv6 */
@@ -126,6 +126,9 @@ const struct rs_local_pod *cli_world_pod(const struct cli_world *cw, const struc
 /* "shop/web": escaped nowhere, allocated. Workloads and pods read alike. */
 char *cli_endpoint_text(const struct cli_endpoint *e);
 
+/* Another pod like endpoint i, with an address of its own, before cli_world_ir(). Takes name. */
+int cli_world_sibling(struct cli_world *cw, size_t i, char *name, size_t *out, struct rs_err *err);
+
 /*
  * What an operand of the grammar means (docs/cli.md, Operands): [NS/]POD, pod/NS/NAME,
  * deploy|sts|ds|rs|job|cronjob/NS/NAME, ns/NAME, svc/NS/NAME, node[/NAME], IP, CIDR, world,
@@ -162,6 +165,7 @@ struct cli_port {
 	uint8_t proto;
 	uint16_t lo, hi;
 	const char *name; /* NULL: a number */
+	bool any_proto;	  /* a name without a protocol; proto is TCP then */
 };
 int cli_port_parse(const char *text, struct cli_port *out, struct rs_err *err);
 

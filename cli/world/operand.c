@@ -72,7 +72,7 @@ static const struct cli_endpoint *elsewhere(const struct cli_world *cw, const ch
 {
 	size_t i;
 
-	for (i = 0; i < cw->arena->n_sorted; i++)
+	for (i = 0; i < cw->w.n_sorted; i++)
 		if (!strcmp(cw->ends[i].name, name) || !strcmp(cw->ends[i].workload, name))
 			return &cw->ends[i];
 	return NULL;
@@ -107,7 +107,7 @@ static void add_workload(const struct cli_world *cw, const char *kind, const cha
 {
 	size_t i;
 
-	for (i = 0; i < cw->arena->n_sorted; i++) {
+	for (i = 0; i < cw->w.n_sorted; i++) {
 		const struct cli_endpoint *e = &cw->ends[i];
 
 		if (!strcmp(e->ns, ns) && !strcmp(e->workload, name) &&
@@ -167,12 +167,29 @@ static int namespace(const struct cli_world *cw, const char *name, struct cli_op
 	if (!rs_store_namespace(cw->store, name))
 		return rs_err_set(err, ENOENT, "there is no namespace %s in %s", name, cw->from);
 	o->kind = CLI_OPERAND_ENDPOINTS;
-	for (i = 0; i < cw->arena->n_sorted; i++)
+	for (i = 0; i < cw->w.n_sorted; i++)
 		if (!strcmp(cw->ends[i].ns, name))
 			add_end(o, i);
 	return o->n_ends
 		       ? 0
 		       : rs_err_set(err, ENOENT, "namespace %s has no pods in %s", name, cw->from);
+}
+
+static int no_service(const struct cli_world *cw, const char *ns, const char *name,
+		      struct rs_err *err)
+{
+	rs_auto_strbuf b = { 0 };
+	size_t i;
+
+	for (i = 0; i < cw->n_services && i < 5; i++)
+		rs_strbuf_printf(&b, "%s%s/%s", i ? ", " : "", cw->services[i].o->meta.ns,
+				 cw->services[i].o->meta.name);
+	if (i < cw->n_services)
+		rs_strbuf_puts(&b, ", ...");
+	rs_err_set(err, ENOENT, "there is no Service %s/%s in %s", ns, name, cw->from);
+	if (!b.len)
+		return rs_err_hint(err, "there is none at all: was its manifest named with -f?");
+	return rs_err_hint(err, "there are %s", rs_strbuf_str(&b));
 }
 
 static int service(const struct cli_world *cw, const char *ns, const char *name,
@@ -182,10 +199,10 @@ static int service(const struct cli_world *cw, const char *ns, const char *name,
 
 	o->kind = CLI_OPERAND_SERVICE;
 	if (!cw->knows_services) {
-		rs_err_set(err, ENOSYS, "the agent knows no Services, so not %s/%s either", ns,
+		rs_err_set(err, ENOSYS, "%s knows no Services, so not %s/%s either", cw->from, ns,
 			   name);
-		return rs_err_hint(err, "ask with -f and the Service's manifest, or kubectl "
-					"ripstop, or name a pod behind it");
+		return rs_err_hint(err, "ask with -f and the Service's manifest, or name a pod "
+					"behind it");
 	}
 	for (i = 0; i < cw->n_services; i++) {
 		const struct rs_meta *m = &cw->services[i].o->meta;
@@ -195,7 +212,7 @@ static int service(const struct cli_world *cw, const char *ns, const char *name,
 		o->service = &cw->services[i];
 		return 0;
 	}
-	return no_such(cw, "Service", ns, name, err);
+	return no_service(cw, ns, name, err);
 }
 
 /* ---- KIND/NS/NAME, KIND/NAME ----------------------------------------------------------------- */

@@ -59,6 +59,7 @@ int cli_port_parse(const char *text, struct cli_port *out, struct rs_err *err)
 		}
 	if (is_name(s)) {
 		out->name = s;
+		out->any_proto = s == text;
 		return 0;
 	}
 	dash = strchr(s, '-');

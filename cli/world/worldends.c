@@ -300,7 +300,7 @@ void cli_make_ends(struct cli_world *cw)
 		cw->ends[i] = d.v.v[i].e;
 		cw->arena->locals[i] = d.v.v[i].l;
 	}
-	cw->n_ends = cw->w.n_locals = cw->arena->n_sorted = d.v.n;
+	cw->n_ends = cw->w.n_locals = cw->w.n_sorted = d.v.n;
 	cw->arena->cap_ends = cw->arena->cap_locals = d.v.n;
 	cw->w.locals = cw->arena->locals;
 	rs_vec_free(&d.v);
@@ -324,4 +324,19 @@ size_t cli_add_hypothetical(struct cli_world *cw, const char *ns, const char *na
 	cw->w.locals = a->locals;
 	cw->w.n_locals = ++cw->n_ends;
 	return i;
+}
+
+int cli_world_sibling(struct cli_world *cw, size_t i, char *name, size_t *out, struct rs_err *err)
+{
+	struct rs_labels labels = rs_labels_copy(cw->w.locals[i].labels);
+	struct cli_endpoint like = cw->ends[i];
+
+	*out = cli_add_hypothetical(cw, like.ns, cli_world_keep(cw, name),
+				    rs_memdup(&labels, sizeof(labels)));
+	cw->arena->locals[*out].ports = cw->arena->locals[i].ports;
+	cw->arena->locals[*out].n_ports = cw->arena->locals[i].n_ports;
+	cw->ends[*out].workload_kind = like.workload_kind;
+	cw->ends[*out].workload = like.workload;
+	cw->ends[*out].pos = like.pos;
+	return cli_give_address(cw, *out, err);
 }

@@ -32,7 +32,6 @@ struct cli_world_arena {
 	struct rs_extras *x;
 	struct rs_local_pod *locals; /* = w.locals */
 	size_t cap_locals, cap_ends;
-	size_t n_sorted; /* endpoints that are not hypothetical */
 	struct rs_vec(void *) blocks;
 	struct rs_vec(struct rs_labels *) labels; /* of hypothetical pods */
 	struct rs_vec(struct cli_absent) absent;

@@ -102,7 +102,7 @@ static void add_selected(const struct cli_world *cw, const struct rs_service *o,
 {
 	size_t i;
 
-	for (i = 0; i < cw->arena->n_sorted; i++) {
+	for (i = 0; i < cw->w.n_sorted; i++) {
 		const struct rs_local_pod *l = &cw->w.locals[i];
 
 		if (!strcmp(cw->ends[i].ns, o->meta.ns) && selects(&o->selector, l->labels))

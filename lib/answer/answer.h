@@ -59,7 +59,9 @@ struct rs_question {
 	struct rs_answer_end src, dst;
 	uint8_t proto; /* 0: ICMP of the family at hand */
 	uint16_t port;
-	int family; /* 0: any that both ends have, as long as the verdict is the same */
+	/* 0: any that both ends have, as long as the verdict is the same; then the one that was
+	 * judged */
+	int family;
 };
 
 /*
@@ -68,7 +70,7 @@ struct rs_question {
  * -EAFNOSUPPORT: the ends share no family; -EINVAL: the families' verdicts differ.
  */
 int rs_answer_explain(struct json_object *o, const struct rs_world *w, const struct rs_ir *ir,
-		      const struct rs_question *q, enum rs_verdict *verdict, struct rs_err *err);
+		      struct rs_question *q, enum rs_verdict *verdict, struct rs_err *err);
 
 /* "tcp", "udp", "sctp", "icmp" (0). */
 const char *rs_answer_proto(uint8_t proto);

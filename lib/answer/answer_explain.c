@@ -154,17 +154,16 @@ static void fill(struct json_object *o, const struct rs_question *q, int family,
 }
 
 int rs_answer_explain(struct json_object *o, const struct rs_world *w, const struct rs_ir *ir,
-		      const struct rs_question *q, enum rs_verdict *verdict, struct rs_err *err)
+		      struct rs_question *q, enum rs_verdict *verdict, struct rs_err *err)
 {
 	struct rs_explanation *x = NULL;
-	int family = q->family;
-	int rc = family ? explain_family(w, ir, q, family, &x, err)
-			: explain_any(w, ir, q, &family, &x, err);
+	int rc = q->family ? explain_family(w, ir, q, q->family, &x, err)
+			   : explain_any(w, ir, q, &q->family, &x, err);
 
 	if (rc < 0)
 		return rc;
 	*verdict = x->verdict;
-	fill(o, q, family, x);
+	fill(o, q, q->family, x);
 	rs_explanation_free(x);
 	return 0;
 }
