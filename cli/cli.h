@@ -66,11 +66,13 @@ enum cli_progress {
 	CLI_PROGRESS_NONE,
 };
 
-/* What a row of a matrix stands for. */
+/* What a row of a matrix stands for; the last two are those of top. */
 enum cli_by {
 	CLI_BY_WORKLOAD,
 	CLI_BY_POD,
 	CLI_BY_NS,
+	CLI_BY_POLICY,
+	CLI_BY_REASON,
 };
 
 struct cli_options {
@@ -90,6 +92,7 @@ struct cli_options {
 	bool recursive;
 	const char *cluster_cidr;
 	enum cli_by by;
+	bool by_given;
 	const char *port; /* NULL: every port */
 	bool watch;
 	const char *root; /* doctor's */
@@ -168,6 +171,7 @@ int cli_cmd_policies(struct cli_run *r);
 int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_doctor(struct cli_run *r);
+int cli_cmd_top(struct cli_run *r);
 int cli_cmd_bundle(struct cli_run *r);
 int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);

@@ -53,6 +53,13 @@ const struct cli_command cli_commands[] = {
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_DOT) | CLI_FORM(CLI_SVG) |
 		  CLI_FORM(CLI_HTML),
 	  cli_cmd_matrix },
+	{ "top", "", "what is dropped now, and most: by reason, by pod or by policy",
+	  "On a terminal again and again (--interval), else once, over one second. By reason\n"
+	  "packets are counted; by pod and by policy drop records, of which the kernel makes a\n"
+	  "bounded number a second and pod. A packet that two policies refuse counts for both.",
+	  "ripstop top --by pod", 0, 0,
+	  CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_TOP | CLI_F_WATCH | CLI_F_SORT,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_top },
 	{ "bundle", "", "one archive for those who help: state, rules, objects, kernel, doctor",
 	  "A tar.gz with a MANIFEST.json that lists what is in it, what was left out, and why. It\n"
 	  "never holds Secrets, environment variables, payloads of packets or flows. Exit code 0, "

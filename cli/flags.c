@@ -159,12 +159,13 @@ static bool set_cluster_cidr(struct cli_options *o, const char *v)
 
 static bool set_by(struct cli_options *o, const char *v)
 {
-	static const char *const words[] = { "workload", "pod", "ns" };
+	static const char *const words[] = { "workload", "pod", "ns", "policy", "reason" };
 	size_t i;
 
 	for (i = 0; i < RS_ARRAY_SIZE(words); i++)
 		if (!strcmp(v, words[i])) {
 			o->by = (enum cli_by)i;
+			o->by_given = true;
 			return true;
 		}
 	return false;
@@ -230,8 +231,9 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "cluster-cidr", "CIDR[,CIDR]",
 	  "the cluster's pod ranges, where pods without an address stand (10.244.0.0/16)",
 	  "ripstop matrix -f k8s/ --cluster-cidr 10.0.0.0/8", CLI_F_FILES, set_cluster_cidr },
-	{ 0, "by", "pod|workload|ns", "what a row and a column stand for (workload)",
-	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX, set_by },
+	{ 0, "by", "pod|workload|ns|policy|reason",
+	  "what a row stands for (matrix: pod, workload, ns; top: reason, pod, policy)",
+	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX | CLI_F_TOP, set_by },
 	{ 0, "port", "PORT", "judge this port only: 5432, tcp/5432, udp/53, http, tcp/1-1024, icmp",
 	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
@@ -428,12 +430,16 @@ static int check(const struct walk *w, const struct cli_run *r)
 			cli_error(usage, "%s: operand %zu is empty", r->cmd->name, i + 1);
 			return CLI_USAGE;
 		}
+	if (r->opt.by >= CLI_BY_POLICY && r->cmd->run != cli_cmd_top) {
+		cli_error(usage, "--by policy and --by reason are for top");
+		return CLI_USAGE;
+	}
 	if (r->opt.watch && !(CLI_FORM(r->opt.output) & CLI_FORMS_WATCHED)) {
 		cli_error("-w has: table, wide, json, jsonl, yaml", "-w shows no -o %s",
 			  output_names[r->opt.output]);
 		return CLI_USAGE;
 	}
-	if (r->opt.interval_ms && !r->opt.watch) {
+	if (r->opt.interval_ms && !r->opt.watch && r->cmd->run != cli_cmd_top) {
 		cli_error(NULL, "--interval is about -w, and there is no -w");
 		return CLI_USAGE;
 	}
