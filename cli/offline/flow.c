@@ -150,11 +150,36 @@ static int resolve(struct cli_run *r, struct question *q, struct rs_err *err)
 	return rc < 0 ? rc : add_sibling(q, err);
 }
 
+/* The rules of those that the question is about. */
+static int make_rules(struct question *q, struct rs_err *err)
+{
+	struct rs_vec(size_t) v = { 0 };
+	size_t i;
+	int rc;
+
+	for (i = 0; i < q->src.n_ends; i++)
+		*rs_vec_push(&v) = q->src.ends[i];
+	for (i = 0; i < q->dst.n_ends; i++)
+		*rs_vec_push(&v) = q->dst.ends[i];
+	for (i = 0; q->dst.service && i < q->dst.service->n_backends; i++) {
+		size_t end =
+			cli_find_backend(q->f.cw, q->dst.service, &q->dst.service->backends[i]);
+
+		if (end != SIZE_MAX)
+			*rs_vec_push(&v) = end;
+	}
+	if (q->f.sibling != SIZE_MAX)
+		*rs_vec_push(&v) = q->f.sibling;
+	rc = cli_world_ir_of(q->f.cw, v.v, v.n, &q->f.ir, err);
+	rs_vec_free(&v);
+	return rc;
+}
+
 static int judge(struct question *q, struct json_object *o, struct rs_err *err)
 {
 	struct cli_flow *f = &q->f;
 	enum rs_verdict verdict;
-	int rc = cli_world_ir(f->cw, &f->ir, err);
+	int rc = make_rules(q, err);
 
 	if (rc == 0)
 		rc = make_ends(q, &q->src, &f->src, err);

@@ -70,6 +70,10 @@ int cli_cut_range(const struct cli_world *cw, const struct rs_ir *ir, const stru
 
 /* ---- through.c: Services --------------------------------------------------------------------- */
 
+/* The endpoint behind a Service that a backend is; SIZE_MAX: none that was read. */
+size_t cli_find_backend(const struct cli_world *cw, const struct cli_service *s,
+			const struct cli_backend *b);
+
 /* ExplainResult of a flow to a Service: what it leads to, and each backend explained. */
 int cli_judge_service(struct cli_flow *f, const struct cli_service *s, struct json_object *o,
 		      struct rs_err *err);

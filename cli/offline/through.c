@@ -106,8 +106,8 @@ static size_t by_selector(const struct cli_world *cw, const struct cli_service *
 	return SIZE_MAX;
 }
 
-static size_t find_backend(const struct cli_world *cw, const struct cli_service *s,
-			   const struct cli_backend *b)
+size_t cli_find_backend(const struct cli_world *cw, const struct cli_service *s,
+			const struct cli_backend *b)
 {
 	const struct cli_endpoint *e =
 		b->pod_name ? cli_world_endpoint(cw, b->pod_ns, b->pod_name) : NULL;
@@ -120,7 +120,7 @@ static size_t find_backend(const struct cli_world *cw, const struct cli_service 
 static int backend_end(const struct cli_flow *f, const struct cli_service *s,
 		       const struct cli_backend *b, struct cli_flow_ends *out)
 {
-	size_t i = find_backend(f->cw, s, b), j;
+	size_t i = cli_find_backend(f->cw, s, b), j;
 	struct cli_flow_end *e = rs_vec_push(&out->v);
 	char text[RS_ADDR_STRLEN];
 

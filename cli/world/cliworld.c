@@ -17,6 +17,7 @@ void *cli_world_keep(struct cli_world *cw, void *block)
 void cli_world_free(struct cli_world *cw)
 {
 	struct cli_world_arena *a = cw ? cw->arena : NULL;
+	struct rs_ir *part = a ? a->part : NULL;
 	size_t i;
 
 	if (!cw)
@@ -42,6 +43,7 @@ void cli_world_free(struct cli_world *cw)
 	free(cw->skipped);
 	rs_conditions_free(&cw->conditions);
 	rs_ir_free(cw->ir);
+	rs_ir_free(part);
 	rs_compiler_free(cw->compiler);
 	rs_store_free(cw->store);
 	free(cw);
@@ -272,6 +274,40 @@ int cli_world_ir(struct cli_world *cw, const struct rs_ir **ir, struct rs_err *e
 	}
 	*ir = cw->ir;
 	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct rs_local_pod *x = a, *y = b;
+	int cmp = strcmp(x->ns, y->ns);
+
+	return cmp ? cmp : strcmp(x->name, y->name);
+}
+
+int cli_world_ir_of(struct cli_world *cw, const size_t *ends, size_t n, const struct rs_ir **ir,
+		    struct rs_err *err)
+{
+	rs_autofree struct rs_local_pod *locals = rs_new0(struct rs_local_pod, n);
+	struct rs_compiler *compiler = rs_compiler_new(NULL);
+	struct rs_world w = cw->w;
+	size_t i, k = 0;
+	int rc;
+
+	for (i = 0; i < n; i++)
+		locals[i] = cw->w.locals[ends[i]];
+	if (n)
+		qsort(locals, n, sizeof(*locals), by_name);
+	for (i = 0; i < n; i++)
+		if (!k || by_name(&locals[i], &locals[k - 1]))
+			locals[k++] = locals[i];
+	w.locals = locals;
+	w.n_locals = w.n_sorted = k;
+	rs_ir_free(cw->arena->part);
+	cw->arena->part = NULL;
+	rc = rs_compile(compiler, &w, &cw->arena->part, &cw->conditions, err);
+	rs_compiler_free(compiler);
+	*ir = cw->arena->part;
+	return rc;
 }
 
 static const struct cli_endpoint *exact(const struct cli_world *cw, const char *ns,

@@ -118,6 +118,11 @@ void cli_world_free(struct cli_world *cw); /* NULL is legal */
 /* The IR of the whole world; compiled at the first call. Owned by cw. */
 int cli_world_ir(struct cli_world *cw, const struct rs_ir **ir, struct rs_err *err);
 
+/* The IR in which only these endpoints are subjects: all that judges flows between them, and a small
+ * part of the work. Owned by cw, until the next call. */
+int cli_world_ir_of(struct cli_world *cw, const size_t *ends, size_t n, const struct rs_ir **ir,
+		    struct rs_err *err);
+
 /* The endpoint of that name: a pod's, a workload's, or a pod "db-0" of a StatefulSet db. NULL. */
 const struct cli_endpoint *cli_world_endpoint(const struct cli_world *cw, const char *ns,
 					      const char *name);

@@ -36,6 +36,7 @@ struct cli_world_arena {
 	struct rs_vec(struct rs_labels *) labels; /* of hypothetical pods */
 	struct rs_vec(struct cli_absent) absent;
 	struct cli_addresses addresses;
+	struct rs_ir *part; /* of cli_world_ir_of() */
 };
 
 /* Memory that lives as long as the world. */

@@ -59,7 +59,7 @@ USAGE = [  # arguments, what the error says
     ("status --node=", "is not NODE"), ("status --agent-namespace a/b", "is not NAME"),
     ("status -n shop", "means nothing to status"),
     ("rules", "usage: kubectl ripstop rules [NS/]POD"),
-    ("explain a b 80-90", "is no port"),
+    ("explain a b 90-80", "is no port"),
     ("status --exec-plugin x", "unknown flag --exec-plugin"),
 ]
 
