@@ -256,7 +256,8 @@ void cli_keep_named(const struct cli_run *r, struct json_object *list, const cha
 
 /* ---- bundle/bundle.c: archives --------------------------------------------------------------- */
 
-/* An archive may go where -O says: not to a terminal. 0, or an exit code after the error was told. */
+/* An archive may go where -O says: not to a terminal. 0, or an exit code after the error was
+ * told. */
 int cli_bundle_check(struct cli_run *r);
 /* "ripstop-bundle-WHAT-20261122T003107Z", nothing but letters, digits, - and . in it. */
 char *cli_bundle_name(const char *what);

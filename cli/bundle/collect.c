@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* collect.c - what goes into a support archive: answers of the agent, and what this machine's kernel
- * and files say. Nothing is run, and a part that fails does not keep the others out. */
+/* collect.c - what goes into a support archive: answers of the agent, and what this machine's
+ * kernel and files say. Nothing is run, and a part that fails does not keep the others out. */
 #include "cli/bundle/bundle.h"
 
 #include <errno.h>

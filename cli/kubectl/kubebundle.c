@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* kubebundle.c - `kubectl ripstop bundle`: the archive of every node in one, as `ripstop bundle -O -`
- * in the agents' containers makes them. */
+/* kubebundle.c - `kubectl ripstop bundle`: the archive of every node in one, as `ripstop bundle -O
+ * -` in the agents' containers makes them. */
 #include "cli/kubectl/kubectl.h"
 
 #include <string.h>
