@@ -241,7 +241,7 @@ class Runner:
         for what in ("pods", "namespaces", "networkpolicies.networking.k8s.io"):
             fake.write(objects=objects, faults=[{"when": [what], "code": 1, "stderr": FORBIDDEN % what}])
             code, got, err = self.matrix(**kube)
-            self.check(f"no right to {what}", code == 4 and not got and "forbidden" in err, f"{code} {err}")
+            self.check(f"no right to {what}", code == 4 and not got and "forbidden" in err and "kubectl-ripstop-reader.yaml" in err, f"{code} {err}")
         for name, text in (("cut off", '{"items": [{"kind": "Pod"'), ("no list", "[]"), ("nothing", ""), ("no object", '{"items": [7]}')):
             fake.write(objects=objects, faults=[{"when": ["pods"], "stdout": text}])
             code, got, err = self.matrix(**kube)
