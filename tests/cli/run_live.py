@@ -205,6 +205,10 @@ class Runner:
             agent.stop()
             self.check(f"agent: {said}", code == want and said in err and not out, f"{code} {out} {err}")
 
+        code, _, err = self.run("matrix", "--socket", path)
+        self.check("no agent: there are files too", code == 4 and "manifests are read with -f" in err, err)
+        code, _, err = self.run("version", "--socket", path)
+        self.check("no agent: not for every verb", code == 4 and "read with -f" not in err, err)
         moving = [{"match": {"of": "Namespace"}, "result": page}, {"result": dict(page, revision="2")}]
         ask(moving, 4, "change faster than they can be read")
         ask({"result": dict(page, next="a/b")}, 4, "a page without objects is not the last one")
