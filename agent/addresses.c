@@ -20,6 +20,8 @@ static int see_lease(struct rs_lease *l, const char *name, const struct rs_err *
 	(void)why;
 	if (l && l->state == RS_LEASE_HELD && l->boot_id && !strcmp(l->boot_id, c->boot_id))
 		c->use[l->addr.family == RS_AF_IP6].held++;
+	if (l)
+		rs_lease_clear(l);
 	return 0;
 }
 
