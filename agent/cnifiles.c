@@ -35,7 +35,8 @@ struct rs_cnifiles {
 	bool same; /* of what was seen: the same program */
 	char *why_not;
 	struct rs_conditions conditions;
-	bool written; /* by this process */
+	char *first_other; /* of others' files that come before ours; NULL: none */
+	bool written;	   /* by this process */
 	int64_t written_ms;
 };
 
@@ -64,6 +65,7 @@ void rs_cnifiles_free(struct rs_cnifiles *c)
 	free(c->plugin);
 	free(c->source);
 	free(c->why_not);
+	free(c->first_other);
 	free(c);
 }
 
@@ -180,6 +182,10 @@ static void look_for_others(struct rs_cnifiles *c, int dirfd)
 		if (!is_config(e->d_name) || strcmp(e->d_name, RS_CONFLIST_NAME) >= 0)
 			continue;
 		rs_strbuf_puts_safe(&name, e->d_name);
+		if (!c->first_other || strcmp(e->d_name, c->first_other) < 0) {
+			free(c->first_other);
+			c->first_other = rs_strdup(e->d_name);
+		}
 		rs_conditions_add(&c->conditions, "OtherCniFirst",
 				  "%s/%s comes before %s: the runtime attaches pods by that one",
 				  c->opt->cni_conf_dir, rs_strbuf_str(&name), RS_CONFLIST_NAME);
@@ -229,6 +235,7 @@ static void keep_conflist(struct rs_cnifiles *c, bool ready, int64_t now_ms)
 				  c->opt->cni_conf_dir, strerror(errno));
 		return;
 	}
+	free(rs_steal_ptr(&c->first_other));
 	look_for_others(c, dir);
 	if (rs_file_read_at(dir, RS_CONFLIST_NAME, CONFLIST_MAX, &have, NULL, NULL) == 0 &&
 	    !strcmp(have, want))
@@ -259,4 +266,10 @@ void rs_cnifiles_conditions(const struct rs_cnifiles *c, struct rs_conditions *o
 {
 	for (size_t i = 0; c && i < c->conditions.n; i++)
 		rs_conditions_add(out, c->conditions.v[i].type, "%s", c->conditions.v[i].text);
+}
+
+void rs_cnifiles_order(const struct rs_cnifiles *c, bool *written, const char **first_other)
+{
+	*written = c->written;
+	*first_other = c->first_other;
 }

@@ -24,6 +24,9 @@ void rs_cnifiles_sync(struct rs_cnifiles *c, bool ready, int64_t now_ms);
 
 /* Why the plugin cannot serve pods; NULL when it can. Owned by c; c may be NULL. */
 const char *rs_cnifiles_why_not_ready(const struct rs_cnifiles *c);
+/* Whether our conflist is there, and which file of others a runtime takes before it (NULL:
+ * none). */
+void rs_cnifiles_order(const struct rs_cnifiles *c, bool *written, const char **first_other);
 void rs_cnifiles_conditions(const struct rs_cnifiles *c, struct rs_conditions *out);
 
 #endif

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* ops_cli.c - what the command line asks: status, pods, policies, rules, version; see
  * docs/json.md. */
+#include "agent/addresses.h"
+#include "agent/cnifiles.h"
+#include "agent/install.h"
 #include "agent/ops.h"
 
 #include <errno.h>
@@ -94,11 +97,62 @@ static void add_source(struct rs_agent *a, struct json_object *status)
 	json_object_object_add(status, "source", o);
 }
 
+static struct json_object *family_json(const struct rs_address_use *u)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_int(o, "family", u->family);
+	json_object_object_add(o, "total", json_object_new_uint64(u->total));
+	json_object_object_add(o, "used", json_object_new_uint64(u->held));
+	json_object_object_add(o, "free",
+			       json_object_new_uint64(u->total > u->held ? u->total - u->held : 0));
+	return o;
+}
+
+static void add_ipam(struct rs_agent *a, const struct rs_world *w, struct json_object *status)
+{
+	struct json_object *o = json_object_new_object(), *ranges = json_object_new_array();
+	struct json_object *families = json_object_new_array();
+	struct rs_address_use use[2];
+	char text[RS_CIDR_STRLEN];
+	rs_auto_err err = { 0 };
+
+	for (size_t i = 0; i < w->n_node_ranges; i++)
+		json_object_array_add(
+			ranges, json_object_new_string(rs_cidr_str(&w->node_ranges[i], text)));
+	json_object_object_add(o, "ranges", ranges);
+	json_object_object_add(status, "ipam", o);
+	if (rs_address_use(a, use, &err) < 0)
+		rs_json_add_str(o, "error", rs_err_str(&err));
+	for (size_t i = 0; i < RS_ARRAY_SIZE(use) && !err.num; i++)
+		if (use[i].total)
+			json_object_array_add(families, family_json(&use[i]));
+	json_object_object_add(o, "families", families);
+}
+
+/* Where the agent keeps the conflist: whether a runtime takes ours. */
+static void add_cni(struct rs_agent *a, struct json_object *status)
+{
+	struct json_object *o;
+	rs_autofree char *path = NULL;
+	const char *other;
+	bool written;
+
+	if (!a->cnifiles)
+		return;
+	rs_cnifiles_order(a->cnifiles, &written, &other);
+	path = rs_asprintf("%s/%s", a->opt.cni_conf_dir, RS_CONFLIST_NAME);
+	o = json_object_new_object();
+	rs_json_add_str(o, "conflist", path);
+	add_bool(o, "written", written);
+	add_bool(o, "first", written && !other);
+	rs_json_add_str(o, "before", other);
+	json_object_object_add(status, "cni", o);
+}
+
 static void add_objects(const struct rs_world *w, struct json_object *status)
 {
-	struct json_object *o = json_object_new_object(), *ipam = json_object_new_object();
-	struct json_object *ranges = json_object_new_array();
-	char text[RS_CIDR_STRLEN];
+	struct json_object *o = json_object_new_object();
 	size_t n;
 
 	rs_store_namespaces(w->store, &n);
@@ -108,11 +162,6 @@ static void add_objects(const struct rs_world *w, struct json_object *status)
 	rs_store_policies(w->store, &n);
 	add_int(o, "policies", (int64_t)n);
 	json_object_object_add(status, "objects", o);
-	for (size_t i = 0; i < w->n_node_ranges; i++)
-		json_object_array_add(
-			ranges, json_object_new_string(rs_cidr_str(&w->node_ranges[i], text)));
-	json_object_object_add(ipam, "ranges", ranges);
-	json_object_object_add(status, "ipam", ipam);
 }
 
 static bool is_isolated(const struct rs_world *w, const struct rs_attached *e,
@@ -180,6 +229,8 @@ void rs_op_status(struct rs_agent *a, struct rs_request *req, struct json_object
 	add_int(o, "rssBytes", (int64_t)rs_process_rss());
 	add_dataplane(a, o);
 	add_source(a, o);
+	add_ipam(a, &w, o);
+	add_cni(a, o);
 	add_objects(&w, o);
 	add_endpoints(a, &w, o);
 	add_conditions(a, &w, o);

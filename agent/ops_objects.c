@@ -9,7 +9,7 @@
 #include <ripstop/ctl.h>
 
 #include "base/jsonio.h"
-#include "object/encode.h"
+#include "object/object_encode.h"
 #include "object/store.h"
 
 /* Of a frame; the rest is for what stands around the items. */

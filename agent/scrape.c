@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "agent/addresses.h"
 #include "agent/agent.h"
 
 static void gauge(struct rs_strbuf *out, const char *name, const char *help, double v)
@@ -105,6 +106,45 @@ static void put_endpoints(struct rs_agent *a, struct rs_strbuf *out)
 			 (double)count[dir]);
 }
 
+static void put_family(struct rs_strbuf *out, const struct rs_address_use *u)
+{
+	static const char name[] = "ripstop_ipam_addresses";
+	const char *family = u->family == 6 ? "6" : "4";
+	uint64_t unused = u->total > u->held ? u->total - u->held : 0;
+
+	for (int used = 1; used >= 0; used--) {
+		rs_auto_strbuf labels = { 0 };
+
+		rs_metric_label(&labels, "family", family);
+		rs_metric_label(&labels, "state", used ? "used" : "free");
+		rs_metric_sample(out, name, rs_strbuf_str(&labels),
+				 (double)(used ? u->held : unused));
+	}
+}
+
+static void put_addresses(struct rs_agent *a, struct rs_strbuf *out)
+{
+	struct rs_address_use use[2];
+	rs_auto_err err = { 0 };
+
+	if (rs_address_use(a, use, &err) < 0) {
+		rs_log(RS_LOG_WARN, "leases", "error", rs_err_str(&err), NULL);
+		return;
+	}
+	rs_metric_head(out, "ripstop_ipam_addresses", "gauge",
+		       "Addresses of this node's pod ranges, by family and state");
+	for (size_t i = 0; i < RS_ARRAY_SIZE(use); i++)
+		if (use[i].total)
+			put_family(out, &use[i]);
+}
+
+static void put_ready(struct rs_agent *a, struct rs_strbuf *out)
+{
+	rs_autofree char *why = rs_agent_why_not_ready(a);
+
+	gauge(out, "ripstop_ready", "1 when an ADD would be served", !why);
+}
+
 static const char *kind_label(int k)
 {
 	static const char *const names[RS_KINDS] = {
@@ -118,11 +158,12 @@ static const char *kind_label(int k)
 }
 
 /* One number of every kind. */
-#define PUT_KINDS(out, kinds, name, type, help, field)                                         \
-	do {                                                                                       \
-		rs_metric_head(out, name, type, help);                                             \
-		for (int k_ = 0; k_ < RS_KINDS; k_++)                                              \
-			labelled(out, name, "resource", kind_label(k_), (double)(kinds)[k_].field); \
+#define PUT_KINDS(out, kinds, name, type, help, field)                  \
+	do {                                                            \
+		rs_metric_head(out, name, type, help);                  \
+		for (int k_ = 0; k_ < RS_KINDS; k_++)                   \
+			labelled(out, name, "resource", kind_label(k_), \
+				 (double)(kinds)[k_].field);            \
 	} while (0)
 
 static void put_kinds(struct rs_agent *a, struct rs_strbuf *out)
@@ -206,7 +247,9 @@ char *rs_scrape(struct rs_agent *a)
 	rs_metric_label(&labels, "backend", a->dp->ops->name);
 	rs_metric_head(&out, "ripstop_build_info", "gauge", "Version and dataplane; always 1");
 	rs_metric_sample(&out, "ripstop_build_info", rs_strbuf_str(&labels), 1);
+	put_ready(a, &out);
 	put_endpoints(a, &out);
+	put_addresses(a, &out);
 	put_source(a, &out);
 	put_dataplane(a, &out);
 	put_conditions(a, &out);

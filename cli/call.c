@@ -64,7 +64,8 @@ static int failed(const struct cli_run *r, int rc, struct rs_err *err)
 	if (code == CLI_NO_AGENT && (rc == -ENOENT || rc == -ECONNREFUSED))
 		hint = rs_asprintf(
 			"no agent listens there: start one (systemctl start ripstop-agent, or "
-			"ripstop-agent --manifests DIR), or name its socket with --socket PATH");
+			"ripstop-agent --manifests DIR), or name its socket with --socket PATH%s",
+			r->cmd->flags & CLI_F_FILES ? "; manifests are read with -f PATH" : "");
 	else if (err->hint)
 		hint = rs_strdup(err->hint);
 	cli_error(hint, "%s", rs_err_str(err));

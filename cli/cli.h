@@ -61,11 +61,13 @@ enum cli_expect {
 	CLI_EXPECT_DENY,
 };
 
-/* What a row of a matrix stands for. */
+/* What a row of a matrix stands for; the last two are those of top. */
 enum cli_by {
 	CLI_BY_WORKLOAD,
 	CLI_BY_POD,
 	CLI_BY_NS,
+	CLI_BY_POLICY,
+	CLI_BY_REASON,
 };
 
 enum cli_progress {
@@ -96,6 +98,7 @@ struct cli_options {
 	bool explain;
 	const char *cluster_cidr;
 	enum cli_by by;
+	bool by_given;
 	const char *port; /* NULL: every port */
 	const char *against; /* of diff: a folder, "live", or NULL */
 	const char *traffic; /* a file of flow records */
@@ -105,7 +108,9 @@ struct cli_options {
 	const char **disabled; /* lint's: rules, as they were given */
 	size_t n_disabled;
 	const char *root; /* doctor's */
-	int interval_ms;  /* of -w; 0: not given */
+	const char *output_file;
+	bool redact;
+	int interval_ms; /* of -w; 0: not given */
 	enum cli_progress progress;
 	bool ascii;
 	bool install;
@@ -189,6 +194,8 @@ int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_lint(struct cli_run *r);
 int cli_cmd_doctor(struct cli_run *r);
+int cli_cmd_top(struct cli_run *r);
+int cli_cmd_bundle(struct cli_run *r);
 int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_diff(struct cli_run *r);
 int cli_cmd_simulate(struct cli_run *r);
@@ -309,6 +316,16 @@ bool cli_is_selector(const char *text);
 
 /* Keep only the items whose labels -l selects; all of them without it. */
 void cli_keep_labeled(const struct cli_run *r, struct json_object *list);
+
+/* ---- bundle/bundle.c: archives --------------------------------------------------------------- */
+
+/* An archive may go where -O says: not to a terminal. 0, or an exit code after the error was
+ * told. */
+int cli_bundle_check(struct cli_run *r);
+/* "ripstop-bundle-WHAT-20261122T003107Z", nothing but letters, digits, - and . in it. */
+char *cli_bundle_name(const char *what);
+/* Write it there, else as NAME.tar.gz, a file of ours alone; "wrote FILE (N kB)" goes to r->out. */
+int cli_bundle_put(struct cli_run *r, const char *name, const struct rs_strbuf *data);
 
 /* ---- progress.c: what takes longer than half a second ---------------------------------------- */
 

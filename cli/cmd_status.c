@@ -95,6 +95,45 @@ static void put_dataplane(struct cli_run *r, struct json_object *o)
 	put_error(r, d);
 }
 
+static void put_age(struct cli_run *r, struct json_object *kind)
+{
+	rs_autofree char *name = cli_cell(kind, "kind");
+
+	cli_putf(r, "%s ", name);
+	if (cli_true(kind, "synced"))
+		put_since(r, "", number(kind, "ageSeconds", -1), " ago");
+	else
+		cli_put_colored(r, CLI_BAD, "NOT SYNCED");
+}
+
+/* How long ago each list or watch last gave a sign of life. */
+static void put_kinds(struct cli_run *r, struct json_object *source)
+{
+	struct json_object *list = rs_json_get(source, "kinds");
+	size_t n = cli_count(source, "kinds");
+
+	if (!n)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		cli_put(r, i ? "   " : "              ");
+		put_age(r, json_object_array_get_idx(list, i));
+	}
+	cli_put(r, "\n");
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *k = json_object_array_get_idx(list, i);
+		rs_autofree char *name = cli_cell(k, "kind");
+
+		if (r->opt.output == CLI_WIDE)
+			cli_putf(r,
+				 "              %-14s %lld lists, %lld watches, %lld events, %lld "
+				 "failures, %lld unreadable\n",
+				 name, number(k, "lists", 0), number(k, "watches", 0),
+				 number(k, "events", 0), number(k, "failures", 0),
+				 number(k, "unreadable", 0));
+		put_error(r, k);
+	}
+}
+
 static void put_source(struct cli_run *r, struct json_object *o)
 {
 	struct json_object *s = rs_json_get(o, "source");
@@ -111,14 +150,66 @@ static void put_source(struct cli_run *r, struct json_object *o)
 	put_since(r, "   last read ", number(s, "ageSeconds", -1), " ago");
 	cli_put(r, "\n");
 	put_error(r, s);
+	put_kinds(r, s);
+}
+
+static void put_cni(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *c = rs_json_get(o, "cni");
+	const char *before = rs_json_text(c, "before", NULL);
+
+	if (!c)
+		return;
+	cli_put(r, "  cni         ");
+	cli_put_safe(r, rs_json_text(c, "conflist", "-"));
+	if (!cli_true(c, "written")) {
+		cli_put(r, "   ");
+		cli_put_colored(r, CLI_BAD, "NOT WRITTEN");
+	}
+	cli_put(r, "   first in order: ");
+	cli_put_colored(r, before ? CLI_BAD : CLI_PLAIN, before ? "NO, after " : "yes");
+	if (before)
+		cli_put_safe(r, before);
+	cli_put(r, "\n");
+}
+
+#define BAR 20
+
+/* Of IPv6 ranges nobody counts what is free. */
+static void put_family(struct cli_run *r, struct json_object *f, bool many)
+{
+	long long used = number(f, "used", -1), total = number(f, "total", -1), bar;
+
+	if (used < 0)
+		return;
+	cli_put(r, "   ");
+	if (many)
+		cli_putf(r, "IPv%lld ", number(f, "family", 4));
+	cli_putf(r, "%lld used", used);
+	if (total <= 0 || total > UINT32_MAX)
+		return;
+	bar = used >= total ? BAR : (used * BAR + total - 1) / total;
+	cli_putf(r, ", %lld free   |%.*s%.*s|", total > used ? total - used : 0, (int)bar,
+		 "####################", (int)(BAR - bar), "....................");
+}
+
+static void put_ipam(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *i = rs_json_get(o, "ipam"), *list = rs_json_get(i, "families");
+	rs_autofree char *ranges = cli_cell_list(i, "ranges", "   ");
+	size_t n = cli_count(i, "families");
+
+	cli_putf(r, "  ipam        %s", ranges);
+	for (size_t k = 0; k < n; k++)
+		put_family(r, json_object_array_get_idx(list, k), n > 1);
+	cli_put(r, "\n");
+	put_error(r, i);
 }
 
 static void put_counts(struct cli_run *r, struct json_object *o)
 {
 	struct json_object *b = rs_json_get(o, "objects"), *e = rs_json_get(o, "endpoints");
-	rs_autofree char *ranges = cli_cell_list(rs_json_get(o, "ipam"), "ranges", "   ");
 
-	cli_putf(r, "  ipam        %s\n", ranges);
 	if (b)
 		cli_putf(r, "  objects     %lld namespaces, %lld pods, %lld policies\n",
 			 number(b, "namespaces", 0), number(b, "pods", 0),
@@ -193,6 +284,8 @@ int cli_cmd_status(struct cli_run *r)
 		put_head(r, o);
 		put_dataplane(r, o);
 		put_source(r, o);
+		put_cni(r, o);
+		put_ipam(r, o);
 		put_counts(r, o);
 		put_drops(r, o);
 		put_notes(r, o);

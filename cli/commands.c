@@ -112,6 +112,20 @@ const struct cli_command cli_commands[] = {
 	  "Exit code 0; with --check 1 when there are leaks.",
 	  "ripstop ipam --check", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_LOCAL,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_ipam },
+	{ "top", "", "what is dropped now, and most: by reason, by pod or by policy",
+	  "On a terminal again and again (--interval), else once, over one second. By reason\n"
+	  "packets are counted; by pod and by policy drop records, of which the kernel makes a\n"
+	  "bounded number a second and pod. A packet that two policies refuse counts for both.",
+	  "ripstop top --by pod", 0, 0,
+	  CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_TOP | CLI_F_WATCH | CLI_F_SORT,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_top },
+	{ "bundle", "", "one archive for those who help: state, rules, objects, kernel, doctor",
+	  "A tar.gz with a MANIFEST.json that lists what is in it, what was left out, and why. It\n"
+	  "never holds Secrets, environment variables, payloads of packets or flows. Exit code 0, "
+	  "or\n"
+	  "5 when a part could not be had (stderr and the manifest say which).",
+	  "ripstop bundle --redact", 0, 0, CLI_F_AGENT | CLI_F_BUNDLE, CLI_FORM(CLI_TABLE),
+	  cli_cmd_bundle },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "completion", "bash|zsh|fish|kubectl",

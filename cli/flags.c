@@ -165,12 +165,13 @@ static bool set_cluster_cidr(struct cli_options *o, const char *v)
 
 static bool set_by(struct cli_options *o, const char *v)
 {
-	static const char *const words[] = { "workload", "pod", "ns" };
+	static const char *const words[] = { "workload", "pod", "ns", "policy", "reason" };
 	size_t i;
 
 	for (i = 0; i < RS_ARRAY_SIZE(words); i++)
 		if (!strcmp(v, words[i])) {
 			o->by = (enum cli_by)i;
+			o->by_given = true;
 			return true;
 		}
 	return false;
@@ -261,6 +262,18 @@ static bool set_state_dir(struct cli_options *o, const char *v)
 	return *v != '\0';
 }
 
+static bool set_output_file(struct cli_options *o, const char *v)
+{
+	o->output_file = v;
+	return *v != '\0';
+}
+
+static bool set_redact(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->redact = true;
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -293,14 +306,15 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "cluster-cidr", "CIDR[,CIDR]",
 	  "the cluster's pod ranges, where pods without an address stand (10.244.0.0/16)",
 	  "ripstop matrix -f k8s/ --cluster-cidr 10.0.0.0/8", CLI_F_FILES, set_cluster_cidr },
-	{ 0, "by", "pod|workload|ns", "what is put together as one (workload)",
-	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX | CLI_F_WHATIF, set_by },
 	{ 0, "against", "live|PATH", "what -f is compared with (live: what the agent or cluster has)",
 	  "ripstop diff -f new/ --against k8s/", CLI_F_DIFF, set_against },
 	{ 0, "traffic", "FILE", "flow records as JSON Lines (Hubble's field names): what is in use",
 	  "ripstop diff -f new/ --traffic flows.jsonl", CLI_F_WHATIF, set_traffic },
 	{ 0, "all", NULL, "more pairs than the first of a section",
 	  "ripstop diff -f new/ --against k8s/ --all", CLI_F_WHATIF, set_show_all },
+	{ 0, "by", "pod|workload|ns|policy|reason",
+	  "what a row stands for (pod, workload, ns; of top: reason, pod, policy)",
+	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX | CLI_F_WHATIF | CLI_F_TOP, set_by },
 	{ 0, "port", "PORT", "judge this port only: 5432, tcp/5432, udp/53, http, tcp/1-1024, icmp",
 	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
@@ -309,6 +323,10 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop lint -f k8s/ --severity warning", CLI_F_LINT, set_severity },
 	{ 0, "disable", "RULE[,RULE]", "rules that are not looked at; may be given again",
 	  "ripstop lint -f k8s/ --disable no-dns,sctp", CLI_F_LINT, set_disable },
+	{ 'O', "output-file", "FILE", "where it goes: a file that is not there yet, or - (stdout)",
+	  "ripstop bundle -O /tmp/n1.tar.gz", CLI_F_BUNDLE | CLI_F_CAPTURE, set_output_file },
+	{ 0, "redact", NULL, "hashes in place of names, labels, file names and addresses",
+	  "ripstop bundle --redact", CLI_F_BUNDLE, set_redact },
 	{ 0, "root", "DIR", "look at the machine whose files lie there, not at this one",
 	  "ripstop doctor --root /mnt", CLI_F_LOCAL, set_root },
 	{ 0, "interval", "SECONDS", "with -w: how long from one answer to the next (2; also 500ms)",
@@ -514,12 +532,16 @@ static int check(const struct walk *w, const struct cli_run *r)
 			cli_error(usage, "%s: operand %zu is empty", r->cmd->name, i + 1);
 			return CLI_USAGE;
 		}
+	if (r->opt.by >= CLI_BY_POLICY && r->cmd->run != cli_cmd_top) {
+		cli_error(usage, "--by policy and --by reason are for top");
+		return CLI_USAGE;
+	}
 	if (r->opt.watch && !(CLI_FORM(r->opt.output) & CLI_FORMS_WATCHED)) {
 		cli_error("-w has: table, wide, json, jsonl, yaml", "-w shows no -o %s",
 			  output_names[r->opt.output]);
 		return CLI_USAGE;
 	}
-	if (r->opt.interval_ms && !r->opt.watch) {
+	if (r->opt.interval_ms && !r->opt.watch && r->cmd->run != cli_cmd_top) {
 		cli_error(NULL, "--interval is about -w, and there is no -w");
 		return CLI_USAGE;
 	}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/complete.h"
 #include "cli/term.h"
@@ -110,6 +111,10 @@ int cli_main(int argc, char **argv)
 
 		r.colored = cli_term_color(r.opt.color);
 		cli_term_size(&r.width, &height);
+		/* It is for watching. */
+		if (r.cmd && r.cmd->run == cli_cmd_top && isatty(STDOUT_FILENO) &&
+		    CLI_FORM(r.opt.output) & CLI_FORMS_TEXT)
+			r.opt.watch = true;
 		code = r.opt.watch && !r.opt.help && !r.opt.version ? cli_watch(&r, answer)
 								    : answer(&r);
 	}

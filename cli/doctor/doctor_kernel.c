@@ -43,6 +43,7 @@ static const struct option {
 	{ "NFT_CT", "nft_ct", "rules read conntrack", true },
 	{ "NETFILTER_NETLINK", "nfnetlink", "the agent talks to netfilter", true },
 	{ "VETH", "veth", "a pod's link is a veth pair", true },
+	{ "NFT_LIMIT", "nft_limit", "the log of drops is bounded by pod", true },
 	{ "NFT_LOG", "nft_log", "drops are logged", false },
 	{ "NETFILTER_NETLINK_LOG", "nfnetlink_log", "monitor and capture read NFLOG", false },
 	{ "NFT_MASQ", "nft_masq", "masquerading towards the world", false },

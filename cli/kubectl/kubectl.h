@@ -130,6 +130,10 @@ struct cli_live;
 /* As cli_live_agent() (cli/world/live.h), by kubectl get. Warns of kinds it may not read. */
 int kube_live(struct cli_run *r, struct cli_live *out);
 
+/* ---- kubebundle.c ---------------------------------------------------------------------------- */
+
+int kube_bundle(struct cli_run *r);
+
 /* ---- ends.c: rules and explain --------------------------------------------------------------- */
 
 void kube_rules(struct cli_run *r, struct json_object *request, struct kube_answer *a);

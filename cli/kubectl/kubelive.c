@@ -80,6 +80,14 @@ static int take_part(struct cli_live *out, enum part part, const struct kube_chi
 		cli_warn("%s; so %s are not known", a.cause, parts[part].without);
 		code = 0;
 	} else if (code) {
+		/* To read a cluster takes other rights than to enter an agent. */
+		if (a.cause && strstr(a.cause, "forbidden")) {
+			free(a.hint);
+			a.hint = rs_strdup(
+				"the rights that are needed stand in "
+				"manifests/optional/kubectl-ripstop-reader.yaml; or ask files with "
+				"-f");
+		}
 		kube_tell(&a, NULL);
 	} else if (part == PART_SERVICES) {
 		out->knows_services = true;

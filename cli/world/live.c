@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "object/encode.h"
+#include "object/object_encode.h"
 
 /* How often it is begun again because something changed between two pages. */
 #define TRIES 10

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "base/base.h"
-#include "object/encode.h"
+#include "object/object_encode.h"
 #include "object/store.h"
 
 RS_DEFINE_CLEANUP(cleanup_reader, struct rs_doc_reader *, rs_doc_close)

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "base/base.h"
-#include "object/encode.h"
+#include "object/object_encode.h"
 
 /* ---- faults ---------------------------------------------------------------------------------- */
 

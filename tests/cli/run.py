@@ -54,8 +54,6 @@ USAGE = [  # arguments, what the error says
     ("polices", "did you mean policies?"),
     ("stat", "did you mean status?"),
     ("frobnicate", "ripstop help lists the verbs"),
-    ("monitor", "unknown verb"),
-    ("bundle", "unknown verb"),
     ("status --ouptut json", "did you mean --output?"),
     ("status --xyzzy", "unknown flag --xyzzy"),
     ("status -z", "unknown flag -z"),

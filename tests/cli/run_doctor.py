@@ -24,9 +24,9 @@ from fake_agent import FakeAgent  # noqa: E402
 
 VERSION = open(os.path.join(HERE, "..", "..", "VERSION"), encoding="utf-8").read().strip()
 RELEASE = "6.1.0-18-amd64"
-OPTIONS = ["NF_TABLES", "NF_TABLES_INET", "NF_CONNTRACK", "NF_CONNTRACK_MARK", "NFT_CT", "NETFILTER_NETLINK", "VETH", "NFT_LOG",
+OPTIONS = ["NF_TABLES", "NF_TABLES_INET", "NF_CONNTRACK", "NF_CONNTRACK_MARK", "NFT_CT", "NFT_LIMIT", "NETFILTER_NETLINK", "VETH", "NFT_LOG",
            "NETFILTER_NETLINK_LOG", "NFT_MASQ", "NFT_NAT"]
-MODULES = ["nf_tables", "nf_conntrack", "nft_ct", "nfnetlink", "veth", "nft_log", "nfnetlink_log", "nft_masq", "nft_nat"]
+MODULES = ["nf_tables", "nf_conntrack", "nft_ct", "nft_limit", "nfnetlink", "veth", "nft_log", "nfnetlink_log", "nft_masq", "nft_nat"]
 IS_MODULE = {o for o in OPTIONS if o not in ("NF_TABLES_INET", "NF_CONNTRACK_MARK")}
 V4, V6 = "proc/sys/net/ipv4/", "proc/sys/net/ipv6/"
 CONFLIST = json.dumps({"cniVersion": "1.0.0", "name": "ripstop", "plugins": [{"type": "ripstop"}, {"type": "portmap"}]})
@@ -85,7 +85,7 @@ CASES = {
     "module missing": ({f"lib/modules/{RELEASE}/modules.dep": "".join(f"kernel/{m}.ko:\n" for m in MODULES if m != "nf_conntrack")}, None,
                        "fail", "kernel", "nf_conntrack.ko is not among", 1),
     "module loaded all the same": ({f"lib/modules/{RELEASE}/modules.dep": "".join(f"kernel/{m}.ko:\n" for m in MODULES if m != "veth"),
-                                    "sys/module/veth/": None}, None, "ok", "kernel", "all 11 options", 0),
+                                    "sys/module/veth/": None}, None, "ok", "kernel", "all 12 options", 0),
     "plain config in /boot": ({"proc/config.gz": None, f"boot/config-{RELEASE}": gzip.decompress(config()).decode()}, None, "ok", "kernel",
                               f"(/boot/config-{RELEASE})", 0),
     "options unknown": ({"proc/config.gz": None}, None, "warn", "kernel", "its options are not known", 0),

@@ -132,6 +132,7 @@ class Runner:
     def agent_world(self):
         with RealAgent(self.build, self.folder) as agent:
             self.pages(agent)
+            self.status(agent)
             sock = ("--socket", agent.socket)
             files, live = self.matrix("-f", self.folder), self.matrix(*sock)
             self.check("the agent's matrix is the files'", files[1] and live[1] and files[1][1] == live[1][1], f"{files}\n{live}")
@@ -142,6 +143,8 @@ class Runner:
             job = [i for i in after["items"] if i["metadata"]["name"] == "job"]
             self.check("a pod without an object is one", len(job) == 1 and job[0]["metadata"]["labels"] == {"app": "api", "run": "1"} and
                        job[0]["status"]["podIPs"][0]["ip"].startswith("10.7.1.") and job[0]["spec"]["nodeName"] == "n1", job)
+            _, out, _ = self.run("status", "--socket", agent.socket)
+            self.check("its address is used", "IPv4 1 used, 253 free   |#..." in out and "IPv6 1 used" in out, out)
             self.check("and the revision is another", after["revision"] != before, before)
             code, out, err = self.run("matrix", "-n", "shop", "--by", "pod", *sock)
             self.check("it stands in the matrix", code == 0 and "shop/job" in out + err or "job" in out, out + err)
@@ -149,6 +152,28 @@ class Runner:
         with tempfile.TemporaryDirectory() as empty, RealAgent(self.build, empty) as agent:
             code, out, err = self.run("matrix", "--socket", agent.socket)
             self.check("an agent without objects", code == 3 and "holds nothing" in err, f"{code} {out} {err}")
+
+    def status(self, agent):
+        _, out, _ = self.run("status", "--socket", agent.socket)
+        self.check("addresses used and free", "10.7.1.0/24   fd07::/64   IPv4 0 used, 254 free   |....................|   IPv6 0 used\n" in out, out)
+        cni = {"conflist": "/etc/cni/net.d/05-ripstop.conflist", "written": True, "first": False, "before": "00-\x1b[2Jx.conf"}
+        kinds = [{"kind": "Pod", "synced": True, "ageSeconds": 2, "lists": 1, "watches": 3, "events": 87, "failures": 0, "unreadable": 0},
+                 {"kind": "Node", "synced": False, "error": "403 Forbidden"}]
+        families = [{"family": 4, "total": 254, "used": 1, "free": 253}]
+        for change, words in (({"cni": cni}, ["05-ripstop.conflist   first in order: NO, after 00-\\x1b[2Jx.conf"]),
+                              ({"cni": dict(cni, before=None, first=True)}, ["first in order: yes"]),
+                              ({"cni": dict(cni, written=False)}, ["NOT WRITTEN"]),
+                              ({"source": {"kind": "api", "path": "u", "synced": False, "kinds": kinds}}, ["Pod 2 s ago   Node NOT SYNCED", "ERROR 403 Forbidden",
+                               "Pod            1 lists, 3 watches, 87 events, 0 failures, 0 unreadable"]),
+                              ({"ipam": {"ranges": ["r"], "families": families}}, ["r   1 used, 253 free   |#...................|\n"]),
+                              ({"ipam": {"families": [dict(families[0], used=254)]}}, ["254 used, 0 free   |####################|"]),
+                              ({"ipam": {"families": [dict(families[0], used=400)]}}, ["400 used, 0 free   |####################|"]),
+                              ({"ipam": {"families": [7, {}, {"used": "x"}]}}, ["  ipam        -\n"])):
+            path = self.tmp.name + "/status.sock"
+            fake = FakeAgent(path, {"status": {"result": {"kind": "Status", **change}}})
+            _, out, err = self.run("status", "-o", "wide", "--socket", path)
+            fake.stop()
+            self.check(f"status of {change}", all(w in out for w in words), f"{out} {err}")
 
     def large(self, agent):
         """More than a frame holds."""
@@ -180,6 +205,10 @@ class Runner:
             agent.stop()
             self.check(f"agent: {said}", code == want and said in err and not out, f"{code} {out} {err}")
 
+        code, _, err = self.run("matrix", "--socket", path)
+        self.check("no agent: there are files too", code == 4 and "manifests are read with -f" in err, err)
+        code, _, err = self.run("version", "--socket", path)
+        self.check("no agent: not for every verb", code == 4 and "read with -f" not in err, err)
         moving = [{"match": {"of": "Namespace"}, "result": page}, {"result": dict(page, revision="2")}]
         ask(moving, 4, "change faster than they can be read")
         ask({"result": dict(page, next="a/b")}, 4, "a page without objects is not the last one")
@@ -226,7 +255,7 @@ class Runner:
         for what in ("pods", "namespaces", "networkpolicies.networking.k8s.io"):
             fake.write(objects=objects, faults=[{"when": [what], "code": 1, "stderr": FORBIDDEN % what}])
             code, got, err = self.matrix(**kube)
-            self.check(f"no right to {what}", code == 4 and not got and "forbidden" in err, f"{code} {err}")
+            self.check(f"no right to {what}", code == 4 and not got and "forbidden" in err and "kubectl-ripstop-reader.yaml" in err, f"{code} {err}")
         for name, text in (("cut off", '{"items": [{"kind": "Pod"'), ("no list", "[]"), ("nothing", ""), ("no object", '{"items": [7]}')):
             fake.write(objects=objects, faults=[{"when": ["pods"], "stdout": text}])
             code, got, err = self.matrix(**kube)

@@ -242,6 +242,16 @@ def kubectl_ripstop_rights_are_optional_and_few():
     equal([s["kind"] for s in binding["subjects"]], ["Group"], "whom it names: people")
 
 
+def readers_may_list_what_worlds_are_made_of():
+    role, binding = objects("optional/kubectl-ripstop-reader.yaml")
+    kinds = {r for rule in role["rules"] for r in rule["resources"]}
+    text = read(os.path.join(ROOT, "cli", "kubectl", "kubelive.c"))
+    asked = {m.split(".")[0] for m in re.findall(r'\[PART_[A-Z]+\] = \{ "([a-z0-9.]+)"', text)}
+    equal(kinds, asked, "what is listed, and what kubectl ripstop asks for")
+    equal({v for r in role["rules"] for v in r["verbs"]}, {"list"}, "verbs")
+    equal((binding["roleRef"]["name"], [s["kind"] for s in binding["subjects"]]), (role["metadata"]["name"], ["Group"]), "binding")
+
+
 # ---- the chart --------------------------------------------------------------------------------------
 
 
@@ -338,6 +348,7 @@ TESTS = [
     xg2_rbac_reads_four_kinds_and_nothing_else, nobody_is_privileged, folders_of_the_node_are_mounted_as_narrowly_as_can_be,
     only_the_agent_has_a_credential, it_runs_on_every_node_and_first, probes_stay_on_the_node, every_setting_is_an_option,
     the_agent_takes_the_configuration, optional_policies_are_good, kubectl_ripstop_rights_are_optional_and_few,
+    readers_may_list_what_worlds_are_made_of,
     the_chart_renders_to_the_manifests, the_charts_values_arrive, helm_renders_to_the_manifests,
 ]
 

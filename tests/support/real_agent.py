@@ -99,7 +99,11 @@ class RealAgent:
                 p.terminate()
             p.wait()
         self.log.close()
+        text = self.logs()
         shutil.rmtree(self.dir)
+        # A leak is told at the end, under the sanitizers.
+        if self.agent.returncode:
+            raise RuntimeError("the agent ended with code %d: %s" % (self.agent.returncode, text[-4000:]))
 
     def __enter__(self):
         return self

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* test_encode.c - what rs_encode() writes, rs_decode_encoded() reads back equal: every golden case,
+/* test_object_encode.c - what rs_encode() writes, rs_decode_encoded() reads back equal: every golden case,
  * and objects with every fault that is taken from an API server. */
 #include "decode_try.h"
 
@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/jsonio.h"
-#include "object/encode.h"
+#include "object/object_encode.h"
 #include "object/object_equal.h"
 #include "object/store.h"
 

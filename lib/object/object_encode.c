@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* encode.c - objects as Kubernetes' own JSON, with just the fields that Ripstop keeps; see
- * encode.h. */
-#include "object/encode.h"
+/* object_encode.c - objects as Kubernetes' own JSON, with just the fields that Ripstop keeps; see
+ * object_encode.h. */
+#include "object/object_encode.h"
 
 #include "base/base.h"
 #include "base/jsonio.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * encode.h - objects as Kubernetes' own JSON, with just the fields that Ripstop keeps, so that
+ * object_encode.h - objects as Kubernetes' own JSON, with just the fields that Ripstop keeps, so that
  * another program of ours can hold the same objects: what rs_decode_encoded() reads back is equal.
  *
  * Three things have no word in Kubernetes' grammar. A port, peer, selector or rule that was taken
@@ -9,8 +9,8 @@
  * deletion is not kept: it is RS_ENCODED_MOMENT. That a folder implies a namespace is not written:
  * leave such namespaces out and let rs_store_finish_folder() imply them again.
  */
-#ifndef RIPSTOP_OBJECT_ENCODE_H
-#define RIPSTOP_OBJECT_ENCODE_H
+#ifndef RIPSTOP_OBJECT_OBJECT_ENCODE_H
+#define RIPSTOP_OBJECT_OBJECT_ENCODE_H
 
 #include <json-c/json_types.h>
 
