@@ -319,6 +319,11 @@ class Runner:
         self.check("ipam of a cluster", code == 1 and len(json.loads(out)["items"]) == 2 and
                    all("--check" in c for c in calls if "exec" in c), f"{code} {out} {err}")
 
+    def no_folder_through_kubectl(self):
+        code, out, err, calls = self.ask_cluster("ipam --state-dir /run/ripstop", w1={"ipam": said(IPAM)}, w2={"ipam": said(IPAM)})
+        self.check("ipam --state-dir through kubectl", code == 2 and not out and "through kubectl" in err and
+                   not any("exec" in c for c in calls), f"{code} {out} {err} {calls}")
+
     def wait_for_nodes(self):
         api = {"policies": [{"kind": "NetworkPolicy", "metadata": {"namespace": "shop", "name": "deny", "uid": "u1", "generation": 3}}]}
         good, old = said(policy()), said(policy(objectGeneration=2))
@@ -363,7 +368,7 @@ class Runner:
 
     def all(self):
         for part in (self.screens, self.requests, self.usage, self.waiting, self.kernel_cannot_be_asked, self.hostile,
-                     self.odd_objects, self.many_nodes, self.wait_for_nodes, self.kernels_of_two_nodes):
+                     self.odd_objects, self.many_nodes, self.no_folder_through_kubectl, self.wait_for_nodes, self.kernels_of_two_nodes):
             part()
         print(f"{self.passed} passed, {self.failed} failed, 0 skipped")
         return 1 if self.failed else 0
