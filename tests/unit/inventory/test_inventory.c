@@ -317,7 +317,8 @@ static void test_damage(void **state)
 /* Nothing is made where there is nothing. */
 static void test_no_folder(void **state)
 {
-	struct rs_inventory_config cfg = { .state_dir = "/tmp/rs-inventory-none", .rest_s = 30 };
+	rs_autofree char *none = rs_asprintf("%s/none", bed.dir);
+	struct rs_inventory_config cfg = { .state_dir = none, .rest_s = 30 };
 	rs_autojson struct json_object *o = json_object_new_object();
 	rs_auto_err err = { 0 };
 
@@ -342,7 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
-		cmocka_unit_test(test_no_folder),
+		cmocka_unit_test_setup_teardown(test_no_folder, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
