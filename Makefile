@@ -15,7 +15,7 @@ Q := $(if $(V),,@)
 
 CC = gcc
 PKG_CONFIG = pkg-config
-PKGS := libnl-3.0 libnl-route-3.0 libnftnl libmnl json-c yaml-0.1 libevent smartcols libcurl
+PKGS := libnl-3.0 libnl-route-3.0 libnftnl libmnl json-c yaml-0.1 libevent smartcols libcurl zlib
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -36,11 +36,12 @@ CFLAGS += -std=gnu17 -fPIE $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-secti
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SANFLAGS)
 
 # ---- libraries: one archive a room of lib/, and what each may use --------------------------------
-ROOMS := base object source policy dataplane ruleset netlink ipam endpoint inventory ctl
+ROOMS := base object source policy answer dataplane ruleset netlink ipam endpoint inventory ctl
 DEPS_base := base
 DEPS_object := object base
 DEPS_source := source object base
 DEPS_policy := policy object base
+DEPS_answer := answer policy object base
 DEPS_dataplane := dataplane policy object base
 DEPS_ruleset := ruleset base
 DEPS_netlink := netlink base
@@ -49,22 +50,23 @@ DEPS_endpoint := endpoint base
 DEPS_inventory := inventory ipam endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
-DEPS_agent := source dataplane policy object ctl netlink inventory ipam endpoint base
-DEPS_cli := ruleset inventory ipam endpoint policy object ctl base
+DEPS_agent := answer source dataplane policy object ctl netlink inventory ipam endpoint base
+DEPS_cli := answer ruleset inventory ipam endpoint source policy object ctl netlink base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
 EXT_source := -lcurl $(EXT_object)
 EXT_policy := $(EXT_object)
+EXT_answer := $(EXT_object)
 EXT_dataplane := -lnftnl -lmnl $(EXT_object)
 EXT_ruleset := -lmnl
-EXT_netlink := -lnl-route-3 -lnl-3
+EXT_netlink := -lnl-route-3 -lnl-3 -ljson-c
 EXT_ipam := -ljson-c
 EXT_endpoint := -ljson-c
 EXT_inventory := -ljson-c
 EXT_ctl := -ljson-c
 EXT_plugin := -ljson-c -lnl-route-3 -lnl-3
 EXT_agent := -levent -lm $(EXT_source) $(EXT_dataplane) $(EXT_netlink)
-EXT_cli := -lsmartcols $(EXT_object)
+EXT_cli := -lsmartcols -lz $(EXT_netlink) $(EXT_object)
 
 srcs = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))

@@ -6,13 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answer/answer.h"
 #include "base/jsonio.h"
 
 static const struct rs_ctl_op ops[] = {
-	{ "attach", rs_op_attach },	{ "detach", rs_op_detach }, { "check", rs_op_check },
-	{ "report", rs_op_report },	{ "status", rs_op_status }, { "pods", rs_op_pods },
-	{ "policies", rs_op_policies }, { "rules", rs_op_rules },   { "explain", rs_op_explain },
-	{ "version", rs_op_version },	{ "verify", rs_op_verify }, { "ipam", rs_op_ipam },
+	{ "attach", rs_op_attach },	{ "detach", rs_op_detach },   { "check", rs_op_check },
+	{ "report", rs_op_report },	{ "status", rs_op_status },   { "pods", rs_op_pods },
+	{ "policies", rs_op_policies }, { "rules", rs_op_rules },     { "explain", rs_op_explain },
+	{ "version", rs_op_version },	{ "objects", rs_op_objects }, { "verify", rs_op_verify },
+	{ "ipam", rs_op_ipam },
 };
 
 const struct rs_ctl_op *rs_op_find(const char *name)
@@ -25,25 +27,12 @@ const struct rs_ctl_op *rs_op_find(const char *name)
 
 struct json_object *rs_op_object(struct rs_agent *a, const char *kind)
 {
-	struct json_object *o = json_object_new_object(), *meta = json_object_new_object();
+	struct json_object *meta, *o = rs_answer_new(kind, a->src->ops->name, &meta);
 	uint64_t generation = rs_reconcile_generation(a->rec);
 
-	rs_json_add_str(o, "apiVersion", "ripstop.dev/v1");
-	rs_json_add_str(o, "kind", kind);
 	rs_json_add_str(meta, "node", a->opt.node_name);
-	rs_json_add_str(meta, "source", a->src->ops->name);
 	if (generation)
 		json_object_object_add(meta, "generation", json_object_new_uint64(generation));
-	json_object_object_add(o, "metadata", meta);
-	return o;
-}
-
-struct json_object *rs_op_strings(char *const *v, size_t n)
-{
-	struct json_object *o = json_object_new_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_object_array_add(o, json_object_new_string(v[i]));
 	return o;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "answer/answer.h"
 #include "base/jsonio.h"
 
 static void add_int(struct json_object *o, const char *key, int64_t n)
@@ -113,7 +114,8 @@ static void add_objects(const struct rs_world *w, struct json_object *status)
 	json_object_object_add(status, "ipam", ipam);
 }
 
-static bool isolated(const struct rs_world *w, const struct rs_attached *e, enum rs_direction dir)
+static bool is_isolated(const struct rs_world *w, const struct rs_attached *e,
+			enum rs_direction dir)
 {
 	size_t n = 0;
 
@@ -131,8 +133,8 @@ static void add_endpoints(struct rs_agent *a, const struct rs_world *w, struct j
 		bool shut = v[i]->closed || v[i]->conflict;
 
 		closed += shut;
-		in += shut || isolated(w, v[i], RS_INGRESS);
-		out += shut || isolated(w, v[i], RS_EGRESS);
+		in += shut || is_isolated(w, v[i], RS_INGRESS);
+		out += shut || is_isolated(w, v[i], RS_EGRESS);
 	}
 	add_int(o, "total", (int64_t)n);
 	add_int(o, "isolatedIngress", (int64_t)in);
@@ -185,41 +187,10 @@ void rs_op_status(struct rs_agent *a, struct rs_request *req, struct json_object
 
 /* ---- pods ------------------------------------------------------------------------------------ */
 
-static struct json_object *labels_json(const struct rs_labels *l)
+static struct json_object *isolation(const struct rs_world *w, const struct rs_attached *e,
+				     enum rs_direction dir)
 {
-	struct json_object *o = json_object_new_object();
-
-	for (size_t i = 0; i < l->n; i++)
-		rs_json_add_str(o, l->v[i].key, l->v[i].value);
-	return o;
-}
-
-static struct json_object *ips_json(const struct rs_addr *v, size_t n)
-{
-	struct json_object *o = json_object_new_array();
-	char text[RS_ADDR_STRLEN];
-
-	for (size_t i = 0; i < n; i++)
-		json_object_array_add(o, json_object_new_string(rs_addr_str(&v[i], text)));
-	return o;
-}
-
-static struct json_object *isolation_json(const struct rs_world *w, const struct rs_attached *e,
-					  enum rs_direction dir)
-{
-	struct json_object *o = json_object_new_object(), *names = json_object_new_array();
-	size_t n = 0;
-	rs_autofree const struct rs_policy **v =
-		rs_policies_of(w, e->rec->pod_ns, &e->labels, dir, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		rs_autofree char *name = rs_asprintf("%s/%s", v[i]->meta.ns, v[i]->meta.name);
-
-		json_object_array_add(names, json_object_new_string(name));
-	}
-	add_bool(o, "isolated", n || e->closed);
-	json_object_object_add(o, "policies", names);
-	return o;
+	return rs_answer_isolation(w, e->rec->pod_ns, &e->labels, e->closed, dir);
 }
 
 static const char *state_of(const struct rs_attached *e)
@@ -255,13 +226,13 @@ static struct json_object *pod_json(struct rs_agent *a, const struct rs_world *w
 
 	rs_json_add_str(o, "namespace", e->rec->pod_ns);
 	rs_json_add_str(o, "name", e->rec->pod_name);
-	json_object_object_add(o, "ips", ips_json(e->rec->ips, e->rec->n_ips));
+	json_object_object_add(o, "ips", rs_answer_ips(e->rec->ips, e->rec->n_ips));
 	rs_json_add_str(o, "interface", e->rec->host_ifname);
 	rs_json_add_str(o, "containerID", e->rec->container_id);
-	json_object_object_add(o, "labels", labels_json(&e->labels));
+	json_object_object_add(o, "labels", rs_answer_labels(&e->labels));
 	rs_json_add_str(o, "labelsFrom", rs_label_origin_name(e->rec->label_origin));
-	json_object_object_add(o, "ingress", isolation_json(w, e, RS_INGRESS));
-	json_object_object_add(o, "egress", isolation_json(w, e, RS_EGRESS));
+	json_object_object_add(o, "ingress", isolation(w, e, RS_INGRESS));
+	json_object_object_add(o, "egress", isolation(w, e, RS_EGRESS));
 	rs_json_add_str(o, "state", state_of(e));
 	add_enforced(a, o, e->closed ? "nobody knows its labels: it is closed" : pod_in_the_way(e));
 	if (e->programmed)
@@ -290,179 +261,86 @@ void rs_op_pods(struct rs_agent *a, struct rs_request *req, struct json_object *
 
 /* ---- policies -------------------------------------------------------------------------------- */
 
-static void add_where(struct json_object *o, const struct rs_pos *pos)
+static struct rs_answer_pod answer_pod(const struct rs_attached *e)
 {
-	rs_autofree char *text = NULL;
-
-	if (!pos->file)
-		return;
-	text = rs_asprintf("%s:%d:%d", pos->file, pos->line, pos->col);
-	rs_json_add_str(o, "where", text);
+	return (struct rs_answer_pod){ .ns = e->rec->pod_ns,
+				       .name = e->rec->pod_name,
+				       .labels = &e->labels,
+				       .ips = e->rec->ips,
+				       .n_ips = e->rec->n_ips };
 }
 
-static void warn(struct json_object *list, const char *dir, size_t rule, const char *why)
+/* Whose state decides whether the policy is in force: the pods of this node that it selects. */
+static const char *selected_in_the_way(struct rs_agent *a, struct json_object *item)
 {
-	rs_autofree char *text = rs_asprintf("spec.%s[%zu] has a part that matches nothing: %s",
-					     dir, rule, why ? why : "it is invalid");
-
-	json_object_array_add(list, json_object_new_string(text));
-}
-
-static void add_rule_warnings(struct json_object *list, const struct rs_policy *p,
-			      enum rs_direction dir)
-{
-	static const char *const names[] = { "ingress", "egress" };
-
-	for (size_t i = 0; i < p->n_rules[dir]; i++) {
-		const struct rs_rule *r = &p->rules[dir][i];
-
-		for (size_t j = 0; j < r->n_peers; j++)
-			if (r->peers[j].invalid)
-				warn(list, names[dir], i, r->peers[j].why);
-		for (size_t j = 0; j < r->n_ports; j++)
-			if (r->ports[j].invalid)
-				warn(list, names[dir], i, r->ports[j].why);
-	}
-}
-
-static struct json_object *warnings_json(const struct rs_policy *p)
-{
-	struct json_object *list = json_object_new_array();
-
-	if (p->subject_invalid)
-		json_object_array_add(
-			list, json_object_new_string("spec.podSelector is invalid: the whole "
-						     "namespace is isolated"));
-	add_rule_warnings(list, p, RS_INGRESS);
-	add_rule_warnings(list, p, RS_EGRESS);
-	return list;
-}
-
-static bool selects(const struct rs_policy *p, const struct rs_attached *e)
-{
-	return !strcmp(p->meta.ns, e->rec->pod_ns) &&
-	       (p->subject_invalid || rs_selector_matches(&p->subject, &e->labels));
-}
-
-static struct json_object *policy_json(struct rs_agent *a, const struct rs_policy *p)
-{
-	struct json_object *o = json_object_new_object(), *types = json_object_new_array();
-	struct json_object *pods = json_object_new_array();
-	rs_autofree char *selector = rs_selector_str(&p->subject);
-	size_t n;
-	struct rs_attached *const *v = rs_registry_list(a->reg, &n);
+	struct json_object *list = rs_json_get(item, "selects");
 	const char *why = NULL;
 
-	rs_json_add_str(o, "namespace", p->meta.ns);
-	rs_json_add_str(o, "name", p->meta.name);
-	if (p->isolates[RS_INGRESS])
-		json_object_array_add(types, json_object_new_string("Ingress"));
-	if (p->isolates[RS_EGRESS])
-		json_object_array_add(types, json_object_new_string("Egress"));
-	json_object_object_add(o, "types", types);
-	rs_json_add_str(o, "podSelector", selector);
-	for (size_t i = 0; i < n; i++) {
-		rs_autofree char *name =
-			rs_asprintf("%s/%s", v[i]->rec->pod_ns, v[i]->rec->pod_name);
+	for (size_t i = 0; i < json_object_array_length(list) && !why; i++) {
+		const char *text = json_object_get_string(json_object_array_get_idx(list, i));
+		const char *slash = strchr(text, '/');
+		rs_autofree char *ns = rs_strndup(text, slash ? (size_t)(slash - text) : 0);
+		const struct rs_attached *e =
+			slash ? rs_registry_by_pod(a->reg, ns, slash + 1) : NULL;
 
-		if (!selects(p, v[i]))
-			continue;
-		json_object_array_add(pods, json_object_new_string(name));
-		why = why ? why : pod_in_the_way(v[i]);
+		why = e ? pod_in_the_way(e) : NULL;
 	}
-	json_object_object_add(o, "selects", pods);
-	rs_json_add_str(o, "uid", p->meta.uid);
-	if (p->meta.generation)
-		add_int(o, "objectGeneration", p->meta.generation);
-	add_enforced(a, o, why);
-	add_int(o, "ingressRules", (int64_t)p->n_rules[RS_INGRESS]);
-	add_int(o, "egressRules", (int64_t)p->n_rules[RS_EGRESS]);
-	add_where(o, &p->meta.pos);
-	json_object_object_add(o, "warnings", warnings_json(p));
-	return o;
+	return why;
+}
+
+static void add_states(struct rs_agent *a, const struct rs_store *store, struct json_object *o)
+{
+	struct json_object *items = rs_json_get(o, "items");
+
+	for (size_t i = 0; i < json_object_array_length(items); i++) {
+		struct json_object *item = json_object_array_get_idx(items, i);
+		const struct rs_policy *p = rs_store_policy(
+			store, rs_json_text(item, "namespace", ""), rs_json_text(item, "name", ""));
+
+		if (!p)
+			continue;
+		rs_json_add_str(item, "uid", p->meta.uid);
+		if (p->meta.generation)
+			add_int(item, "objectGeneration", p->meta.generation);
+		add_enforced(a, item, selected_in_the_way(a, item));
+	}
 }
 
 void rs_op_policies(struct rs_agent *a, struct rs_request *req, struct json_object *body)
 {
-	const char *ns = rs_json_text(body, "namespace", NULL);
-	const char *name = rs_json_text(body, "name", NULL);
-	struct json_object *o = rs_op_object(a, "PolicyList"), *items = json_object_new_array();
-	const struct rs_policy *const *v;
+	struct json_object *o = rs_op_object(a, "PolicyList");
+	rs_autofree struct rs_answer_pod *pods = NULL;
+	struct rs_attached *const *v;
+	rs_auto_err err = { 0 };
 	struct rs_world w;
 	size_t n;
+	int rc;
 
 	rs_reconcile_world(a->rec, &w);
-	v = rs_store_policies(w.store, &n);
+	v = rs_registry_list(a->reg, &n);
+	pods = rs_new0(struct rs_answer_pod, n);
 	for (size_t i = 0; i < n; i++)
-		if ((!ns || !strcmp(v[i]->meta.ns, ns)) &&
-		    (!name || !strcmp(v[i]->meta.name, name)))
-			json_object_array_add(items, policy_json(a, v[i]));
-	json_object_object_add(o, "items", items);
-	if (name && !json_object_array_length(items)) {
-		rs_auto_err err = { 0 };
-
-		rs_err_set(&err, ENOENT, "no policy %s%s%s", ns ? ns : "", ns ? "/" : "", name);
-		json_object_put(o);
-		rs_request_fail(req, &err);
+		pods[i] = answer_pod(v[i]);
+	rc = rs_answer_policies(o, &w, pods, n, rs_json_text(body, "namespace", NULL),
+				rs_json_text(body, "name", NULL), &err);
+	if (rc == 0) {
+		add_states(a, w.store, o);
+		rs_request_answer(req, o);
 		return;
 	}
-	rs_request_answer(req, o);
+	json_object_put(o);
+	rs_request_fail(req, &err);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
-static struct json_object *rule_json(const struct rs_effective_rule *r)
-{
-	struct json_object *o = json_object_new_object();
-
-	rs_json_add_str(o, "peers", r->peers);
-	rs_json_add_str(o, "ports", r->ports);
-	rs_json_add_str(o, "source", r->source);
-	add_int(o, "index", r->index);
-	rs_json_add_str(o, "where", r->where);
-	add_bool(o, "allowsNothing", r->allows_nothing);
-	rs_json_add_str(o, "whyNothing", r->why_nothing);
-	return o;
-}
-
-static struct json_object *half_json(const struct rs_effective_rules *r, enum rs_direction dir)
-{
-	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
-
-	add_bool(o, "isolated", r->isolated[dir]);
-	json_object_object_add(o, "isolatedBy",
-			       rs_op_strings(r->isolated_by[dir], r->n_isolated_by[dir]));
-	for (size_t i = 0; i < r->n; i++)
-		if (r->v[i].dir == dir)
-			json_object_array_add(list, rule_json(&r->v[i]));
-	json_object_object_add(o, "rules", list);
-	return o;
-}
-
-static struct json_object *rules_pod_json(struct rs_agent *a, const struct rs_world *w,
-					  const char *ns, const char *name)
-{
-	struct json_object *o = json_object_new_object();
-	const struct rs_attached *e = rs_registry_by_pod(a->reg, ns, name);
-	const struct rs_pod *pod = rs_store_pod(w->store, ns, name);
-
-	rs_json_add_str(o, "namespace", ns);
-	rs_json_add_str(o, "name", name);
-	if (e) {
-		json_object_object_add(o, "ips", ips_json(e->rec->ips, e->rec->n_ips));
-		json_object_object_add(o, "labels", labels_json(&e->labels));
-	} else if (pod) {
-		json_object_object_add(o, "ips", ips_json(pod->ips, pod->n_ips));
-		json_object_object_add(o, "labels", labels_json(&pod->meta.labels));
-	}
-	return o;
-}
-
-static int rules(struct rs_agent *a, struct json_object *body, struct json_object **out,
+static int rules(struct rs_agent *a, struct json_object *body, struct json_object *o,
 		 struct rs_err *err)
 {
 	rs_autofree char *ns = NULL, *name = NULL;
-	struct rs_effective_rules *r = NULL;
+	struct rs_answer_pod pod = { 0 };
+	const struct rs_attached *e;
+	const struct rs_pod *stored;
 	struct rs_world w;
 	int rc = rs_operand_pod(rs_json_text(body, "pod", ""),
 				rs_json_text(body, "namespace", NULL), &ns, &name, err);
@@ -470,28 +348,31 @@ static int rules(struct rs_agent *a, struct json_object *body, struct json_objec
 	if (rc < 0)
 		return rc;
 	rs_reconcile_world(a->rec, &w);
-	rc = rs_effective_rules(&w, ns, name, &r, err);
-	if (rc == -ENOENT)
-		return rs_operand_no_pod(a, ns, name, err);
-	if (rc < 0)
-		return rc;
-	*out = rs_op_object(a, "Rules");
-	json_object_object_add(*out, "pod", rules_pod_json(a, &w, ns, name));
-	json_object_object_add(*out, "ingress", half_json(r, RS_INGRESS));
-	json_object_object_add(*out, "egress", half_json(r, RS_EGRESS));
-	rs_effective_rules_free(r);
-	return 0;
+	e = rs_registry_by_pod(a->reg, ns, name);
+	stored = rs_store_pod(w.store, ns, name);
+	if (e)
+		pod = answer_pod(e);
+	else if (stored)
+		pod = (struct rs_answer_pod){ .labels = &stored->meta.labels,
+					      .ips = stored->ips,
+					      .n_ips = stored->n_ips };
+	pod.ns = ns;
+	pod.name = name;
+	rc = rs_answer_rules(o, &w, &pod, err);
+	return rc == -ENOENT ? rs_operand_no_pod(a, ns, name, err) : rc;
 }
 
 void rs_op_rules(struct rs_agent *a, struct rs_request *req, struct json_object *body)
 {
-	struct json_object *o = NULL;
+	struct json_object *o = rs_op_object(a, "Rules");
 	rs_auto_err err = { 0 };
 
-	if (rules(a, body, &o, &err) < 0)
-		rs_request_fail(req, &err);
-	else
+	if (rules(a, body, o, &err) == 0) {
 		rs_request_answer(req, o);
+		return;
+	}
+	json_object_put(o);
+	rs_request_fail(req, &err);
 }
 
 void rs_op_version(struct rs_agent *a, struct rs_request *req, struct json_object *body)

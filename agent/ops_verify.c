@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "answer/answer.h"
 #include "base/jsonio.h"
 
 #define MAX_TOLD 1000 /* differences in one answer: it must fit into a frame */
@@ -205,7 +206,7 @@ static void add_background(struct rs_agent *a, struct json_object *o)
 	add_size(x, "mended", r->mended);
 	if (r->times) {
 		add_time(x, "lastTime", r->last_s);
-		json_object_object_add(x, "last", rs_op_strings(r->last, r->n_last));
+		json_object_object_add(x, "last", rs_answer_strings(r->last, r->n_last));
 	}
 	json_object_object_add(o, "repair", x);
 	if (!r->who)

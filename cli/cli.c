@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cli.c - cli/ is `ripstop`, the debug command line: it asks the agent and renders the answer. */
 #include "cli/cli.h"
+#include "cli/world/live.h"
 
 static const struct cli_flag no_flags[] = { { 0 } };
 
@@ -18,6 +19,7 @@ const struct cli_program cli_self = {
 	.run = run,
 	.kernel = cli_kernel_walk,
 	.agent_lives = cli_agent_lives,
+	.live = cli_live_agent,
 };
 
 int main(int argc, char **argv)

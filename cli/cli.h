@@ -53,11 +53,25 @@ enum cli_output {
 #define CLI_FORM(o) (1u << (o))
 #define CLI_FORMS_OBJECT (CLI_FORM(CLI_JSON) | CLI_FORM(CLI_JSONL) | CLI_FORM(CLI_YAML))
 #define CLI_FORMS_TEXT (CLI_FORM(CLI_TABLE) | CLI_FORM(CLI_WIDE))
+#define CLI_FORMS_WATCHED (CLI_FORMS_TEXT | CLI_FORMS_OBJECT)
 #define CLI_FORMS_TABLE (CLI_FORMS_TEXT | CLI_FORM(CLI_CSV) | CLI_FORM(CLI_MD))
 
 enum cli_expect {
 	CLI_EXPECT_ALLOW,
 	CLI_EXPECT_DENY,
+};
+
+enum cli_progress {
+	CLI_PROGRESS_AUTO,
+	CLI_PROGRESS_PLAIN,
+	CLI_PROGRESS_NONE,
+};
+
+/* What a row of a matrix stands for. */
+enum cli_by {
+	CLI_BY_WORKLOAD,
+	CLI_BY_POD,
+	CLI_BY_NS,
 };
 
 struct cli_options {
@@ -81,7 +95,14 @@ struct cli_options {
 	const char *state_dir; /* NULL: not given */
 	bool explain;
 	const char *cluster_cidr;
+	enum cli_by by;
+	const char *port; /* NULL: every port */
 	bool watch;
+	const char *root; /* doctor's */
+	int interval_ms;  /* of -w; 0: not given */
+	enum cli_progress progress;
+	bool ascii;
+	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
 };
@@ -98,8 +119,13 @@ struct cli_run {
 	char **flags; /* as they go to kubectl: "--context=prod" */
 	size_t n_flags;
 	bool colored;
+	bool watching;
+	size_t width;		  /* of the terminal; 0: lines are as long as they are */
 	bool many;		  /* run once for each of several nodes */
-	struct json_object *list; /* JSON goes there, not to out */
+	const char *at_node;	  /* of many, the one whose turn it is */
+	size_t n_tables;	  /* written so far */
+	int refused;		  /* an exit code: the answer could not be written as asked */
+	struct json_object *list; /* objects go there, not to out */
 	struct kube *kube;	  /* kubectl ripstop's */
 	struct rs_strbuf out;
 };
@@ -108,6 +134,7 @@ struct cli_run {
 
 struct cli_flag;
 struct cli_wait;
+struct cli_live;
 
 struct cli_program {
 	const char *name;   /* of the binary */
@@ -115,7 +142,8 @@ struct cli_program {
 	const char *about;
 	const char *codes; /* exit codes of its own, a line of help */
 	const struct cli_flag *flags;
-	int (*run)(struct cli_run *r); /* a verb that asks an agent */
+	int (*run)(struct cli_run *r);			      /* a verb that asks an agent */
+	int (*live)(struct cli_run *r, struct cli_live *out); /* world/live.h */
 	/* Walk the explained flow through this kernel's rules, into the answer; NULL: those that
 	 * are asked do it. */
 	int (*kernel)(struct json_object *answer, struct rs_err *err);
@@ -155,6 +183,8 @@ int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_verify(struct cli_run *r);
 int cli_cmd_ipam(struct cli_run *r);
 int cli_cmd_wait(struct cli_run *r);
+int cli_cmd_doctor(struct cli_run *r);
+int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
 
@@ -179,8 +209,12 @@ int cli_cmd_help(struct cli_run *r);
 #define CLI_F_LINT 0x10000u
 #define CLI_F_KERNEL 0x20000u
 #define CLI_F_TOP 0x40000u
-#define CLI_F_LOCAL 0x80000u /* doctor, ipam */
-#define CLI_F_LIST (CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT)
+#define CLI_F_LOCAL 0x80000u /* doctor */
+#define CLI_F_IPAM 0x200000u
+#define CLI_F_SORT 0x100000u
+#define CLI_F_LIST                                                                               \
+	(CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | \
+	 CLI_F_WATCH)
 
 struct cli_flag {
 	char letter; /* 0: none */
@@ -194,6 +228,9 @@ struct cli_flag {
 };
 
 extern const struct cli_flag cli_flags[];
+
+/* "table, wide, json": the words of -o for a set of forms; the caller frees it. */
+char *cli_forms_text(unsigned int forms);
 
 /* Sort argv into flags, the verb and its operands. 0, or an exit code after the error was told. */
 int cli_parse(int argc, char **argv, struct cli_run *r);
@@ -226,6 +263,9 @@ int cli_kernel_walk(struct json_object *answer, struct rs_err *err); /* only in 
 /* "ripstop: MESSAGE" and, on a line of its own, the hint. Escaped. */
 void cli_error(const char *hint, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What is said goes there instead of to stderr; NULL: to stderr. Borrowed. */
+void cli_say_into(struct rs_strbuf *b);
+
 /* What follows is about that node; NULL: about none. Borrowed. */
 void cli_speak_of(const char *node);
 
@@ -239,7 +279,20 @@ char *cli_qualified(const struct cli_run *r, const char *operand);
  * is no operand; the first operand that names none goes to *missing, unless another node may. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
 
-/* ---- printer.c: text and tables into r->out -------------------------------------------------- */
+/* ---- progress.c: what takes longer than half a second ---------------------------------------- */
+
+/*
+ * A bar on stderr when that is a terminal and --progress is not none; with --progress plain a line
+ * at most every 5 s, wherever stderr goes. `what` is a few words ("reading files"), borrowed until
+ * the end; total 0: nobody knows of how many. A step says how many are done; it costs some 30 ns,
+ * so call it in every round. One progress at a time; the first half second is silent.
+ */
+void cli_progress_begin(const struct cli_run *r, const char *what, size_t total);
+void cli_progress_step(size_t done);
+void cli_progress_end(void);
+void cli_progress_hide(void); /* before anything else is written to the terminal */
+
+/* ---- printer.c: text into r->out ------------------------------------------------------------- */
 
 enum cli_color {
 	CLI_PLAIN,
@@ -253,14 +306,6 @@ void cli_put_safe(struct cli_run *r, const char *text); /* from an object */
 void cli_putf(struct cli_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_put_colored(struct cli_run *r, enum cli_color color, const char *text); /* ours */
 
-/* The object as JSON, unchanged; what could steer a terminal is written as \uXXXX. */
-void cli_put_json(struct cli_run *r, struct json_object *o);
-
-/* Whether -o asks for the object itself; then cli_put_object() writes it as JSON, JSON Lines (the
- * items of a list one a line) or YAML, as asked. */
-bool cli_wants_object(const struct cli_run *r);
-void cli_put_object(struct cli_run *r, struct json_object *o);
-
 /* Text of a member for a table: escaped, "-" when absent or empty; the caller frees it. */
 char *cli_cell(struct json_object *o, const char *key);
 /* Items of an array of strings, escaped and joined; "-" when there are none. */
@@ -270,20 +315,39 @@ char *cli_cell_labels(struct json_object *labels);
 size_t cli_count(struct json_object *o, const char *key);
 bool cli_true(struct json_object *o, const char *key);
 
+/* ---- put_object.c: whole objects into r->out ------------------------------------------------- */
+
+/*
+ * Whether -o asks for the object itself; then cli_put_object() writes it as JSON, JSON Lines (the
+ * items of a list one a line, other objects on one line), YAML or names (NS/NAME of each item), as
+ * asked. Nothing is lost: what could steer a terminal is written as \uXXXX. Of the answers of many
+ * nodes the items are written in turn, each with its `node`.
+ */
+bool cli_wants_object(const struct cli_run *r);
+void cli_put_object(struct cli_run *r, struct json_object *o);
+
+/* ---- put_table.c: tables into r->out --------------------------------------------------------- */
+
+/* Whether -o asks for tables and nothing around them (CSV, Markdown): then a command writes no
+ * other text, and one table. */
+bool cli_only_tables(const struct cli_run *r);
+
 struct cli_table;
 struct cli_column {
 	const char *name;
 	bool right;
 };
 
-/* A table of n columns of which those from first to before last are shown. */
+/* A table of n columns of which those from first to before last are shown; CSV has all of them. The
+ * names of columns are borrowed. */
 struct cli_table *cli_table_new(const struct cli_column *columns, size_t n, size_t first,
 				size_t last);
 /* A row of n cells, which it takes; NULL is "-". */
 void cli_table_row(struct cli_table *t, char **cells);
 /* Colour a cell of the last row. */
 void cli_table_color(struct cli_table *t, size_t column, enum cli_color color);
-/* Print it into r->out, every line after indent, and free it. */
+/* Print it into r->out as -o and --sort-by say, every line for people after indent, and free it. On
+ * a terminal that is too narrow long cells go on below; nothing is ever cut off. */
 void cli_table_end(struct cli_run *r, struct cli_table *t, const char *indent, bool headers);
 
 #endif

@@ -1,31 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cmd_explain.c - `ripstop explain SRC DST PORT`: the verdict on a flow and the rule behind it. */
 #include "cli/cli.h"
+#include "cli/offline/offline.h"
 
 #include <string.h>
 
-/* ---- operands -------------------------------------------------------------------------------- */
-
-static bool is_number(const char *s)
-{
-	size_t len = strspn(s, "0123456789");
-	long port = len && len <= 5 && !s[len] ? strtol(s, NULL, 10) : 0;
-
-	return port >= 1 && port <= 65535;
-}
-
-static bool is_port(const char *s)
-{
-	static const char *const protocols[] = { "tcp/", "udp/", "sctp/" };
-	size_t i;
-
-	if (!strcmp(s, "icmp"))
-		return true;
-	for (i = 0; i < RS_ARRAY_SIZE(protocols); i++)
-		if (!strncmp(s, protocols[i], strlen(protocols[i])))
-			return is_number(s + strlen(protocols[i]));
-	return is_number(s);
-}
+/* ---- the question ---------------------------------------------------------------------------- */
 
 /* The node and the world are in no namespace, whatever -n says. */
 static char *end_operand(const struct cli_run *r, const char *operand)
@@ -75,10 +55,50 @@ static bool has_word(struct json_object *o, const char *key, const char *word)
 	return !strcmp(rs_json_text(o, key, ""), word);
 }
 
-static void put_verdict(struct cli_run *r, struct json_object *o)
+/* One end of all that was asked about: a range as it was given, else as of one flow. */
+static void put_asked_end(struct rs_strbuf *b, struct json_object *end)
+{
+	const char *range = rs_json_text(end, "range", NULL);
+
+	if (range)
+		rs_strbuf_puts_safe(b, range);
+	else
+		put_end(b, end, true);
+}
+
+static void put_asked(struct rs_strbuf *b, struct json_object *o)
+{
+	const char *ports = rs_json_text(o, "ports", NULL);
+	struct json_object *port = rs_json_get(o, "port"), *flows = rs_json_get(o, "flows");
+
+	put_asked_end(b, rs_json_get(o, "source"));
+	rs_strbuf_puts(b, " -> ");
+	put_asked_end(b, rs_json_get(o, "destination"));
+	rs_strbuf_puts(b, " ");
+	rs_strbuf_puts_safe(b, ports ? ports : rs_json_text(o, "protocol", "?"));
+	if (!ports && json_object_is_type(port, json_type_int))
+		rs_strbuf_printf(b, "/%lld", (long long)json_object_get_int64(port));
+	if (flows && !rs_json_get(o, "parts"))
+		rs_strbuf_printf(b, "   (all %lld flows alike)",
+				 (long long)json_object_get_int64(flows));
+}
+
+/* The one flow that is explained. */
+static void put_flow(struct rs_strbuf *b, struct json_object *o)
 {
 	struct json_object *port = rs_json_get(o, "port");
 
+	put_end(b, rs_json_get(o, "source"), true);
+	rs_strbuf_puts(b, " -> ");
+	put_end(b, rs_json_get(o, "destination"), true);
+	rs_strbuf_puts(b, " ");
+	rs_strbuf_puts_safe(b, rs_json_text(o, "protocol", "?"));
+	if (json_object_is_type(port, json_type_int))
+		rs_strbuf_printf(b, "/%lld", (long long)json_object_get_int64(port));
+}
+
+static void put_verdict(struct cli_run *r, struct json_object *o)
+{
 	if (has_word(o, "verdict", "unknown"))
 		cli_put_colored(r, CLI_WARN, "UNKNOWN");
 	else if (has_word(o, "verdict", "allowed"))
@@ -86,13 +106,7 @@ static void put_verdict(struct cli_run *r, struct json_object *o)
 	else
 		cli_put_colored(r, CLI_BAD, "DENIED");
 	cli_put(r, "   ");
-	put_end(&r->out, rs_json_get(o, "source"), true);
-	cli_put(r, " -> ");
-	put_end(&r->out, rs_json_get(o, "destination"), true);
-	cli_put(r, " ");
-	cli_put_safe(r, rs_json_text(o, "protocol", "?"));
-	if (json_object_is_type(port, json_type_int))
-		cli_putf(r, "/%lld", (long long)json_object_get_int64(port));
+	put_asked(&r->out, o);
 	cli_put(r, "\n");
 }
 
@@ -196,15 +210,109 @@ static void put_miss(struct cli_run *r, struct json_object *half, const char *ti
 	put_line(r, miss, "hint", "  To allow it: ");
 }
 
-static void put_screen(struct cli_run *r, struct json_object *o)
+static void put_explained(struct cli_run *r, struct json_object *o)
 {
 	struct json_object *out = rs_json_get(o, "egress"), *in = rs_json_get(o, "ingress");
 	bool both = rs_json_get(out, "miss") && rs_json_get(in, "miss");
 
-	put_verdict(r, o);
 	put_steps(r, o);
 	put_miss(r, out, both ? "Closest egress rule" : "Closest rule");
 	put_miss(r, in, both ? "Closest ingress rule" : "Closest rule");
+}
+
+/* ---- questions that stand for more than one flow --------------------------------------------- */
+
+/* Flows of one question that end differently: which of them. */
+static void put_parts(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *parts = rs_json_get(o, "parts");
+	size_t i, n = cli_count(o, "parts");
+
+	for (i = 0; i < n; i++) {
+		struct json_object *p = json_object_array_get_idx(parts, i);
+		bool allowed = has_word(p, "verdict", "allowed");
+
+		cli_put(r, "     ");
+		cli_put_colored(r, allowed ? CLI_GOOD : CLI_BAD, allowed ? "ALLOW" : "DENY ");
+		cli_put(r, "  ");
+		cli_put_safe(r, rs_json_text(p, "source", "-"));
+		cli_put(r, " -> ");
+		cli_put_safe(r, rs_json_text(p, "destination", "-"));
+		cli_put(r, " ");
+		cli_put_safe(r, rs_json_text(p, "ports", ""));
+		cli_put(r, "\n");
+	}
+	if (!n)
+		return;
+	cli_put(r, "The first that is denied, ");
+	put_flow(&r->out, o);
+	cli_put(r, ":\n");
+}
+
+static void put_through(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *s = rs_json_get(o, "service");
+	rs_autofree char *ready = cli_cell_number(s, "ready");
+	rs_autofree char *waiting = cli_cell_number(s, "notReady");
+	rs_autofree char *allowed = cli_cell_number(s, "allowed");
+	rs_autofree char *denied = cli_cell_number(s, "denied");
+	const char *name = rs_json_text(s, "portName", NULL);
+
+	cli_put(r, cli_true(s, "headless") ? "  0 the Service's name" : "  0 the Service's port");
+	if (name && !cli_true(s, "headless")) {
+		cli_put(r, " ");
+		cli_put_safe(r, name);
+	}
+	cli_putf(r, " leads to %s ready backend%s", ready, strcmp(ready, "1") ? "s" : "");
+	if (strcmp(waiting, "0"))
+		cli_putf(r, " (%s more not ready)", waiting);
+	cli_putf(r, ", by %s",
+		 has_word(s, "backendsFrom", "selector") ? "its selector" : "EndpointSlices");
+	if (strcmp(allowed, "0") && strcmp(denied, "0"))
+		cli_putf(r, ": %s allowed, %s denied", allowed, denied);
+	cli_put(r, "\n");
+}
+
+/* Pods of one workload that fare alike are told of once. */
+static bool alike(struct json_object *a, struct json_object *b)
+{
+	struct json_object *x = rs_json_get(rs_json_get(a, "destination"), "workload");
+	struct json_object *y = rs_json_get(rs_json_get(b, "destination"), "workload");
+
+	return x && json_object_equal(x, y) &&
+	       has_word(a, "verdict", rs_json_text(b, "verdict", ""));
+}
+
+static void put_backends(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *list = rs_json_get(o, "backends");
+	size_t i, k, n = cli_count(o, "backends");
+
+	for (i = 0; i < n; i = k) {
+		struct json_object *b = json_object_array_get_idx(list, i);
+
+		for (k = i + 1; k < n && alike(b, json_object_array_get_idx(list, k));)
+			k++;
+		cli_put(r, "Backend ");
+		put_flow(&r->out, b);
+		if (k > i + 1)
+			cli_putf(r, ", and %zu alike", k - i - 1);
+		cli_put(r, "\n");
+		put_explained(r, b);
+		put_line(r, b, "note", "  Note: ");
+	}
+}
+
+static void put_screen(struct cli_run *r, struct json_object *o)
+{
+	put_verdict(r, o);
+	if (rs_json_get(o, "service")) {
+		put_through(r, o);
+		put_backends(r, o);
+	} else {
+		put_parts(r, o);
+		put_explained(r, o);
+	}
 	put_line(r, o, "note", "Note: ");
 	cli_kernel_put(r, o);
 }
@@ -218,17 +326,30 @@ static int exit_of(const struct cli_run *r, struct json_object *o)
 											: CLI_NO;
 }
 
+static int ask(struct cli_run *r, struct json_object **o)
+{
+	struct cli_port port;
+	rs_auto_err err = { 0 };
+
+	if (cli_port_parse(r->operands[2], &port, &err) < 0) {
+		cli_error(err.hint, "explain: %s", rs_err_str(&err));
+		return CLI_USAGE;
+	}
+	if (!cli_is_offline(r) && !port.name && port.lo == port.hi)
+		return cli_call(r, request(r), "explain", "ExplainResult", o);
+	if (r->opt.kernel) {
+		cli_error("name one port by its number, and no files: then the node is asked",
+			  "explain: --kernel walks one flow through the rules of a node");
+		return CLI_USAGE;
+	}
+	return cli_offline_explain(r, o);
+}
+
 int cli_cmd_explain(struct cli_run *r)
 {
 	rs_autojson struct json_object *o = NULL;
-	int code;
+	int code = ask(r, &o);
 
-	if (!is_port(r->operands[2])) {
-		cli_error("5432 (TCP), tcp/5432, udp/53, sctp/9 or icmp; ports are 1 to 65535",
-			  "explain: \"%s\" is no port", r->operands[2]);
-		return CLI_USAGE;
-	}
-	code = cli_call(r, request(r), "explain", "ExplainResult", &o);
 	if (code)
 		return code;
 	if (!has_word(o, "verdict", "allowed") && !has_word(o, "verdict", "denied") &&

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cmd_pods.c - `ripstop pods`: what hangs on this node and how far it is isolated. */
 #include "cli/cli.h"
+#include "cli/offline/offline.h"
 
 #include <string.h>
 
@@ -100,28 +101,89 @@ static void render(struct cli_run *r, struct json_object *list)
 	cli_table_end(r, t, "", !r->opt.no_headers);
 }
 
-int cli_cmd_pods(struct cli_run *r)
+/* ---- pods of objects: nobody has made them yet, or nobody asked where ------------------------ */
+
+static const struct cli_column object_columns[] = {
+	{ "NAMESPACE", false }, { "POD", false },      { "KIND", false },   { "INGRESS", false },
+	{ "EGRESS", false },	{ "POLICIES", true },  { "WHERE", false },  { "IP", false },
+	{ "NODE", false },	{ "WORKLOAD", false }, { "LABELS", false },
+};
+
+#define N_OBJECT_COLUMNS RS_ARRAY_SIZE(object_columns)
+#define N_OBJECT_NARROW 7
+
+static void add_object_row(struct cli_table *t, struct json_object *pod)
 {
-	rs_autojson struct json_object *list = NULL;
+	struct json_object *workload = rs_json_get(pod, "workload");
+	char *cells[N_OBJECT_COLUMNS] = {
+		cli_cell(pod, "namespace"),
+		cli_cell(pod, "name"),
+		cli_cell(workload, "kind"),
+		isolation(pod, "ingress"),
+		isolation(pod, "egress"),
+		rs_asprintf("%zu", count_policies(rs_json_get(pod, "ingress"),
+						  rs_json_get(pod, "egress"))),
+		cli_cell(pod, "where"),
+		cli_cell_list(pod, "ips", ","),
+		cli_cell(pod, "node"),
+		cli_cell(workload, "name"),
+		cli_cell_labels(rs_json_get(pod, "labels")),
+	};
+
+	cli_table_row(t, cells);
+}
+
+static void render_objects(struct cli_run *r, struct json_object *list)
+{
+	struct json_object *items = rs_json_get(list, "items");
+	size_t i, n = cli_count(list, "items");
+	size_t last = r->opt.output == CLI_WIDE ? N_OBJECT_COLUMNS : N_OBJECT_NARROW;
+	struct cli_table *t;
+
+	if (!n) {
+		cli_warn("there are no pods%s in %s", r->opt.namespace ? " of that namespace" : "",
+			 rs_json_text(rs_json_get(list, "metadata"), "from", "them"));
+		return;
+	}
+	t = cli_table_new(object_columns, N_OBJECT_COLUMNS, r->opt.namespace ? 1 : 0, last);
+	for (i = 0; i < n; i++)
+		add_object_row(t, json_object_array_get_idx(items, i));
+	cli_table_end(r, t, "", !r->opt.no_headers);
+}
+
+/* ---- the verb -------------------------------------------------------------------------------- */
+
+static int ask(struct cli_run *r, struct json_object **list)
+{
 	struct json_object *req = json_object_new_object();
-	const char *missing = NULL;
-	int code;
 
 	if (r->opt.namespace)
 		rs_json_add_str(req, "namespace", r->opt.namespace);
 	else
 		json_object_object_add(req, "all", json_object_new_boolean(true));
-	code = cli_call(r, req, "pods", "PodList", &list);
+	return cli_call(r, req, "pods", "PodList", list);
+}
+
+int cli_cmd_pods(struct cli_run *r)
+{
+	rs_autojson struct json_object *list = NULL;
+	bool files = r->opt.n_files;
+	const char *missing = NULL;
+	int code = files ? cli_offline_pods(r, &list) : ask(r, &list);
+
 	if (code)
 		return code;
 	cli_keep_named(r, list, &missing);
 	if (missing) {
-		cli_error("ripstop pods lists those of this node", "no pod %s on this node",
-			  missing);
+		cli_error(files ? "ripstop pods lists them, with the same -f"
+				: "ripstop pods lists those of this node",
+			  "no pod %s %s", missing, files ? "in what was read" : "on this node");
 		return CLI_NOT_FOUND;
 	}
-	if (r->opt.output == CLI_JSON)
-		cli_put_json(r, list);
+	if (cli_wants_object(r))
+		cli_put_object(r, list);
+	else if (files)
+		render_objects(r, list);
 	else
 		render(r, list);
 	return CLI_YES;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cmd_policies.c - `ripstop policies`: every policy and the pods of this node that it selects. */
 #include "cli/cli.h"
+#include "cli/offline/offline.h"
 
 #include <string.h>
 
@@ -85,7 +86,8 @@ int cli_cmd_policies(struct cli_run *r)
 {
 	rs_autojson struct json_object *list = NULL;
 	const char *missing = NULL;
-	int code = cli_call(r, request(r), "policies", "PolicyList", &list);
+	int code = r->opt.n_files ? cli_offline_policies(r, &list)
+				  : cli_call(r, request(r), "policies", "PolicyList", &list);
 
 	if (code)
 		return code;
@@ -94,8 +96,8 @@ int cli_cmd_policies(struct cli_run *r)
 		cli_error("ripstop policies lists them", "no policy %s", missing);
 		return CLI_NOT_FOUND;
 	}
-	if (r->opt.output == CLI_JSON)
-		cli_put_json(r, list);
+	if (cli_wants_object(r))
+		cli_put_object(r, list);
 	else
 		render(r, list);
 	return CLI_YES;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cmd_rules.c - `ripstop rules POD`: who may reach a pod and whom it may reach, rule by rule. */
 #include "cli/cli.h"
+#include "cli/offline/offline.h"
 
 #include <string.h>
 
 enum {
+	COL_DIRECTION,
 	COL_NR,
 	COL_VERDICT,
 	COL_PEERS,
@@ -15,18 +17,32 @@ enum {
 	N_COLUMNS
 };
 
+static void put_fact(struct cli_run *r, const char *name, char *text)
+{
+	if (strcmp(text, "-"))
+		cli_putf(r, "   %s%s%s", name, *name ? " " : "", text);
+	free(text);
+}
+
+/* The agent knows where the pod is, files know what it belongs to. */
 static void put_pod(struct cli_run *r, struct json_object *o)
 {
 	struct json_object *pod = rs_json_get(o, "pod"), *meta = rs_json_get(o, "metadata");
-	rs_autofree char *ips = cli_cell_list(pod, "ips", ",");
-	rs_autofree char *labels = cli_cell_labels(rs_json_get(pod, "labels"));
-	rs_autofree char *node = cli_cell(meta, "node");
-	rs_autofree char *gen = cli_cell_number(meta, "generation");
+	struct json_object *workload = rs_json_get(pod, "workload");
+	rs_autofree char *kind = cli_cell(workload, "kind");
+	rs_autofree char *name = cli_cell(workload, "name");
 
 	cli_put_safe(r, rs_json_text(pod, "namespace", "-"));
 	cli_put(r, "/");
 	cli_put_safe(r, rs_json_text(pod, "name", "-"));
-	cli_putf(r, "   %s   node %s   labels %s   generation %s\n", ips, node, labels, gen);
+	put_fact(r, "", cli_cell_list(pod, "ips", ","));
+	if (workload && strcmp(kind, "Pod"))
+		cli_putf(r, "   %s %s", kind, name);
+	put_fact(r, "node", cli_cell(workload ? pod : meta, "node"));
+	put_fact(r, "labels", cli_cell_labels(rs_json_get(pod, "labels")));
+	put_fact(r, "generation", cli_cell_number(meta, "generation"));
+	put_fact(r, "", cli_cell(pod, "where"));
+	cli_put(r, "\n");
 }
 
 static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, const char *dir)
@@ -36,6 +52,7 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 	rs_autofree char *peers = cli_cell(rule, "peers");
 	rs_autofree char *index = cli_cell_number(rule, "index");
 	char *cells[N_COLUMNS] = {
+		[COL_DIRECTION] = rs_strdup(dir),
 		[COL_NR] = rs_asprintf("%zu", nr),
 		[COL_VERDICT] = rs_strdup(nothing ? "NOTHING" : "ALLOW"),
 		[COL_PEERS] = nothing ? rs_asprintf("%s (%s)", peers, why) : rs_strdup(peers),
@@ -49,9 +66,10 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 	cli_table_color(t, COL_VERDICT, nothing ? CLI_WARN : CLI_GOOD);
 }
 
-static void add_default(struct cli_table *t, bool isolated, size_t policies)
+static void add_default(struct cli_table *t, bool isolated, size_t policies, const char *dir)
 {
 	char *cells[N_COLUMNS] = {
+		[COL_DIRECTION] = rs_strdup(dir),
 		[COL_NR] = rs_strdup("-"),
 		[COL_VERDICT] = rs_strdup(isolated ? "DENY" : "ALLOW"),
 		[COL_PEERS] = rs_strdup(isolated ? "everything else" : "everything"),
@@ -66,18 +84,33 @@ static void add_default(struct cli_table *t, bool isolated, size_t policies)
 	cli_table_color(t, COL_VERDICT, isolated ? CLI_BAD : CLI_GOOD);
 }
 
+static struct cli_table *new_table(size_t first, const char *peers)
+{
+	struct cli_column columns[N_COLUMNS] = {
+		{ "DIRECTION", false }, { "#", true },	    { "VERDICT", false },
+		{ peers, false },	{ "PORTS", false }, { "SOURCE", false },
+		{ "RULE", false },	{ "WHERE", false },
+	};
+
+	return cli_table_new(columns, N_COLUMNS, first, N_COLUMNS);
+}
+
+static void add_half(struct cli_table *t, struct json_object *half, const char *dir)
+{
+	struct json_object *rules = rs_json_get(half, "rules");
+	size_t i, n = cli_count(half, "rules");
+
+	for (i = 0; i < n; i++)
+		add_rule(t, json_object_array_get_idx(rules, i), i + 1, dir);
+	add_default(t, cli_true(half, "isolated"), cli_count(half, "isolatedBy"), dir);
+}
+
 static void put_half(struct cli_run *r, struct json_object *half, const char *dir,
 		     const char *title, const char *peers)
 {
-	struct cli_column columns[N_COLUMNS] = {
-		{ "#", true },	     { "VERDICT", false }, { peers, false },   { "PORTS", false },
-		{ "SOURCE", false }, { "RULE", false },	   { "WHERE", false },
-	};
-	struct json_object *rules = rs_json_get(half, "rules");
 	bool isolated = cli_true(half, "isolated");
 	rs_autofree char *by = cli_cell_list(half, "isolatedBy", ", ");
-	size_t i, n = cli_count(half, "rules");
-	struct cli_table *t = cli_table_new(columns, N_COLUMNS, 0, N_COLUMNS);
+	struct cli_table *t = new_table(COL_NR, peers);
 
 	if (isolated && !strcmp(by, "-"))
 		cli_putf(r, "%s  closed: the pod's labels are not known, nothing is allowed\n",
@@ -85,29 +118,14 @@ static void put_half(struct cli_run *r, struct json_object *half, const char *di
 	else
 		cli_putf(r, "%s  %s%s\n", title, isolated ? "isolated by " : "open",
 			 isolated ? by : ": no policy isolates it");
-	for (i = 0; i < n; i++)
-		add_rule(t, json_object_array_get_idx(rules, i), i + 1, dir);
-	add_default(t, isolated, cli_count(half, "isolatedBy"));
+	add_half(t, half, dir);
 	cli_table_end(r, t, "  ", !r->opt.no_headers);
 }
 
-int cli_cmd_rules(struct cli_run *r)
+static void put_screen(struct cli_run *r, struct json_object *o)
 {
-	rs_autojson struct json_object *o = NULL;
-	rs_autofree char *pod = cli_qualified(r, r->operands[0]);
-	struct json_object *req = json_object_new_object(), *in, *out;
-	int code;
+	struct json_object *in = rs_json_get(o, "ingress"), *out = rs_json_get(o, "egress");
 
-	rs_json_add_str(req, "pod", pod);
-	code = cli_call(r, req, "rules", "Rules", &o);
-	if (code)
-		return code;
-	if (r->opt.output == CLI_JSON) {
-		cli_put_json(r, o);
-		return CLI_YES;
-	}
-	in = rs_json_get(o, "ingress");
-	out = rs_json_get(o, "egress");
 	put_pod(r, o);
 	put_half(r, in, "ingress", "INGRESS", "FROM");
 	put_half(r, out, "egress", "EGRESS ", "TO");
@@ -115,5 +133,38 @@ int cli_cmd_rules(struct cli_run *r)
 		cli_put(r,
 			"Replies of allowed flows pass, and so does what this node itself begins "
 			"towards the pod.\n");
+}
+
+static void put_rows(struct cli_run *r, struct json_object *o)
+{
+	struct cli_table *t = new_table(COL_DIRECTION, "PEERS");
+
+	add_half(t, rs_json_get(o, "ingress"), "ingress");
+	add_half(t, rs_json_get(o, "egress"), "egress");
+	cli_table_end(r, t, "", !r->opt.no_headers);
+}
+
+static int ask(struct cli_run *r, struct json_object **o)
+{
+	rs_autofree char *pod = cli_qualified(r, r->operands[0]);
+	struct json_object *req = json_object_new_object();
+
+	rs_json_add_str(req, "pod", pod);
+	return cli_call(r, req, "rules", "Rules", o);
+}
+
+int cli_cmd_rules(struct cli_run *r)
+{
+	rs_autojson struct json_object *o = NULL;
+	int code = cli_is_offline(r) ? cli_offline_rules(r, &o) : ask(r, &o);
+
+	if (code)
+		return code;
+	if (cli_wants_object(r))
+		cli_put_object(r, o);
+	else if (cli_only_tables(r))
+		put_rows(r, o);
+	else
+		put_screen(r, o);
 	return CLI_YES;
 }

@@ -8,27 +8,54 @@
 const struct cli_command cli_commands[] = {
 	{ "status", "", "what the agent of this node does and how it is",
 	  "Exit code 0 when the node is ready, 1 when it is not.", "ripstop status", 0, 0,
-	  CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_status },
+	  CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_WATCH, CLI_FORMS_TEXT | CLI_FORMS_OBJECT,
+	  cli_cmd_status },
 	{ "pods", "[[NS/]NAME...]", "the pods of this node: addresses, isolation, state",
-	  "Without -n those of every namespace.", "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST,
-
-	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_pods },
+	  "Without -n those of every namespace. With -f those of manifests, and workloads, which\n"
+	  "stand for their pods.",
+	  "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST | CLI_F_FILES,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_NAME), cli_cmd_pods },
 	{ "policies", "[[NS/]NAME]", "the policies, and the pods of this node that each selects",
-	  NULL, "ripstop policies shop/default-deny", 0, 1, CLI_F_LIST,
-	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_policies },
+	  NULL, "ripstop policies shop/default-deny", 0, 1, CLI_F_LIST | CLI_F_FILES,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_NAME), cli_cmd_policies },
 	{ "rules", "[NS/]POD", "who may reach a pod, whom it may reach, and by which rule", NULL,
 	  "ripstop rules shop/db-0", 1, 1,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT | CLI_F_WATCH |
+		  CLI_F_FILES,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_rules },
 	{ "explain", "SRC DST PORT", "the verdict on one flow, step by step, and why",
 	  "SRC and DST are pods ([NS/]NAME), addresses, node (this node itself) or world (an\n"
 	  "address that is nobody's). PORT is 5432 (TCP), tcp/5432, udp/53, sctp/9 or icmp.\n"
+	  "With -f also workloads (deploy/NS/NAME, sts, ds, rs, job, cronjob), svc/NS/NAME as "
+	  "DST,\n"
+	  "ranges (10.0.0.0/8), node/NAME and pods that are none ('app=api,tier=be@NS'); and PORT\n"
+	  "may be a range (tcp/8000-8100) or a name that the destination declares (http).\n"
 	  "Exit code 0 when the flow is allowed, 1 when it is denied. With --kernel the packets "
 	  "are\n"
 	  "walked through the rules that the kernel holds; 7 when they do something else.",
 	  "ripstop explain shop/web shop/db-0 5432", 3, 3,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_KERNEL,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_KERNEL |
+		  CLI_F_WATCH | CLI_F_FILES,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_explain },
+	{ "doctor", "",
+	  "is this machine as Ripstop needs it: kernel, CNI, sysctls, other rules, agent",
+	  "Reads only, runs no program and needs no agent. Each line says what was found; one "
+	  "that\n"
+	  "is not ok says why it matters and what to do. -o wide gives the reason of every line.\n"
+	  "Exit code 0 when nothing must be mended, 1 when a line says fail.",
+	  "ripstop doctor", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_LOCAL,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_doctor },
+	{ "matrix", "", "who reaches whom: all against all, and from and to the world outside",
+	  "Rows are clients, columns servers. Without --port a cell says whether all ports are\n"
+	  "open, some or none; -o wide says which. With -n NAMESPACE the others are one row each.\n"
+	  "-o html makes one page that needs no network: look, filter, click a cell for its "
+	  "reason.",
+	  "ripstop matrix -f k8s/ -o html > reach.html", 0, 0,
+	  CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES |
+		  CLI_F_MATRIX,
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_DOT) | CLI_FORM(CLI_SVG) |
+		  CLI_FORM(CLI_HTML),
+	  cli_cmd_matrix },
 	{ "verify", "", "the kernel's rules against what the agent committed, and who changed them",
 	  "It changes nothing without --repair. The agent repairs what others change by itself\n"
 	  "(unless its option repair is off): what it has mended is shown.\n"
@@ -51,12 +78,11 @@ const struct cli_command cli_commands[] = {
 	  "The agent is asked; where none lives, its state folder is read. Nothing is changed.\n"
 	  "A released address rests before it is given out again: 30 s are assumed here.\n"
 	  "Exit code 0; with --check 1 when there are leaks.",
-	  "ripstop ipam --check", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_LOCAL,
+	  "ripstop ipam --check", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_IPAM,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_ipam },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,
-
 	  CLI_FORM(CLI_TABLE), cli_cmd_help },
 	{ 0 },
 };

@@ -36,6 +36,23 @@ static bool set_output(struct cli_options *o, const char *v)
 	return false;
 }
 
+char *cli_forms_text(unsigned int forms)
+{
+	rs_auto_strbuf b = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < CLI_OUTPUTS; i++)
+		if (forms & CLI_FORM(i))
+			rs_strbuf_printf(&b, "%s%s", b.len ? ", " : "", output_names[i]);
+	return rs_strbuf_steal(&b);
+}
+
+static bool set_sort_by(struct cli_options *o, const char *v)
+{
+	o->sort_by = v;
+	return *v != '\0';
+}
+
 static bool set_no_headers(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -49,7 +66,7 @@ static bool set_socket(struct cli_options *o, const char *v)
 }
 
 /* Seconds, or with a unit: 5, 5s, 500ms. */
-static bool set_timeout(struct cli_options *o, const char *v)
+static bool set_ms(int *ms, const char *v)
 {
 	char *end;
 	long n;
@@ -63,8 +80,37 @@ static bool set_timeout(struct cli_options *o, const char *v)
 			return false;
 		n *= 1000;
 	}
-	o->timeout_ms = (int)n;
+	*ms = (int)n;
 	return true;
+}
+
+static bool set_timeout(struct cli_options *o, const char *v)
+{
+	return set_ms(&o->timeout_ms, v);
+}
+
+static bool set_interval(struct cli_options *o, const char *v)
+{
+	return set_ms(&o->interval_ms, v) && o->interval_ms >= 100;
+}
+
+static bool set_progress(struct cli_options *o, const char *v)
+{
+	static const char *const words[] = { "auto", "plain", "none" };
+	size_t i;
+
+	for (i = 0; i < RS_ARRAY_SIZE(words); i++)
+		if (!strcmp(v, words[i])) {
+			o->progress = (enum cli_progress)i;
+			return true;
+		}
+	return false;
+}
+
+static bool set_ascii(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->ascii = true;
 }
 
 static bool set_color(struct cli_options *o, const char *v)
@@ -111,6 +157,25 @@ static bool set_cluster_cidr(struct cli_options *o, const char *v)
 	return *v != '\0';
 }
 
+static bool set_by(struct cli_options *o, const char *v)
+{
+	static const char *const words[] = { "workload", "pod", "ns" };
+	size_t i;
+
+	for (i = 0; i < RS_ARRAY_SIZE(words); i++)
+		if (!strcmp(v, words[i])) {
+			o->by = (enum cli_by)i;
+			return true;
+		}
+	return false;
+}
+
+static bool set_port(struct cli_options *o, const char *v)
+{
+	o->port = v;
+	return *v != '\0';
+}
+
 static bool set_watch(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -147,6 +212,12 @@ static bool set_state_dir(struct cli_options *o, const char *v)
 	return *v != '\0';
 }
 
+static bool set_root(struct cli_options *o, const char *v)
+{
+	o->root = v;
+	return *v != '\0';
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -168,6 +239,8 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop status -o json", CLI_F_OUTPUT, set_output },
 	{ 0, "no-headers", NULL, "no line of column names", "ripstop pods --no-headers",
 	  CLI_F_HEADERS, set_no_headers },
+	{ 0, "sort-by", "COLUMN", "sort the table by a column, numbers by value",
+	  "ripstop pods --sort-by policies", CLI_F_SORT, set_sort_by },
 	{ 'f', "filename", "PATH", "ask files instead of an agent: a file, a folder, or - (stdin)",
 	  "ripstop explain -f k8s/ shop/web shop/db 5432", CLI_F_FILES, set_file },
 	{ 'R', "recursive", NULL, "go into the folders of a folder too", "ripstop lint -R -f k8s/",
@@ -175,8 +248,16 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "cluster-cidr", "CIDR[,CIDR]",
 	  "the cluster's pod ranges, where pods without an address stand (10.244.0.0/16)",
 	  "ripstop matrix -f k8s/ --cluster-cidr 10.0.0.0/8", CLI_F_FILES, set_cluster_cidr },
+	{ 0, "by", "pod|workload|ns", "what a row and a column stand for (workload)",
+	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX, set_by },
+	{ 0, "port", "PORT", "judge this port only: 5432, tcp/5432, udp/53, http, tcp/1-1024, icmp",
+	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
+	{ 0, "root", "DIR", "look at the machine whose files lie there, not at this one",
+	  "ripstop doctor --root /mnt", CLI_F_LOCAL, set_root },
+	{ 0, "interval", "SECONDS", "with -w: how long from one answer to the next (2; also 500ms)",
+	  "ripstop pods -w --interval 10", CLI_F_WATCH, set_interval },
 	{ 0, "socket", "PATH", "control socket of the agent (/run/ripstop/agent.sock)",
 	  "ripstop status --socket /tmp/n1/agent.sock", CLI_F_AGENT, set_socket },
 	{ 0, "timeout", "SECONDS", "how long to wait for the agent (5; also 500ms)",
@@ -184,7 +265,8 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "expect", "allow|deny", "the verdict that is exit code 0 (allow)",
 	  "ripstop explain shop/web shop/db 5432 --expect deny", CLI_F_EXPLAIN, set_expect },
 	{ 0, "family", "4|6", "the addresses to judge where an end has both",
-	  "ripstop explain shop/web shop/db 5432 --family 6", CLI_F_EXPLAIN, set_family },
+	  "ripstop explain shop/web shop/db 5432 --family 6", CLI_F_EXPLAIN | CLI_F_MATRIX,
+	  set_family },
 	{ 0, "kernel", NULL, "ask the rules in the kernel too (needs CAP_NET_ADMIN)",
 	  "ripstop explain shop/web shop/db 5432 --kernel", CLI_F_KERNEL, set_kernel },
 	{ 0, "repair", NULL, "have the agent commit anew what differs", "ripstop verify --repair",
@@ -192,12 +274,18 @@ const struct cli_flag cli_flags[] = {
 	{ 0, "explain", NULL, "say what each difference does to traffic",
 	  "ripstop verify --explain", CLI_F_VERIFY, set_explain },
 	{ 0, "check", NULL, "compare leases with records, links and the CNI cache; list leaks",
-	  "ripstop ipam --check", CLI_F_LOCAL, set_check },
+	  "ripstop ipam --check", CLI_F_IPAM, set_check },
 	{ 0, "state-dir", "DIR",
 	  "read this state folder instead of asking the agent (/run/ripstop)",
-	  "ripstop ipam --state-dir /tmp/n1/state", CLI_F_LOCAL, set_state_dir },
-	{ 0, "color", "auto|always|never", "colours (auto: on a terminal, without NO_COLOR)",
+	  "ripstop ipam --state-dir /tmp/n1/state", CLI_F_IPAM, set_state_dir },
+	{ 0, "color", "auto|always|never",
+	  "colours (auto: on a terminal or with CLICOLOR_FORCE, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },
+	{ 0, "progress", "auto|plain|none",
+	  "what long work says on stderr (auto: a bar, on a terminal; plain: a line every 5 s)",
+	  "ripstop pods --progress none", CLI_F_COMMON, set_progress },
+	{ 0, "ascii", NULL, "no letters but those of ASCII, as where the locale is not UTF-8",
+	  "ripstop status --ascii", CLI_F_COMMON, set_ascii },
 	{ 'h', "help", NULL, "help for ripstop or for a verb", "ripstop explain --help",
 	  CLI_F_COMMON, set_help },
 	{ 0, "version", NULL, "version of this program", "ripstop --version", CLI_F_COMMON,
@@ -275,6 +363,10 @@ static int apply(struct walk *w, const struct cli_flag *f, const char *value, st
 	if (!f->set)
 		hand_on(r, f, value);
 	else if (!f->set(&r->opt, value)) {
+		if (f->set == set_output) {
+			free(example);
+			example = cli_forms_text(~0u);
+		}
 		cli_error(example, "--%s: \"%s\" is not %s", f->name, value, f->arg);
 		return CLI_USAGE;
 	}
@@ -315,6 +407,22 @@ static int unknown_verb(const char *name)
 	return CLI_USAGE;
 }
 
+/* Does the verb have the form of -o, and what it is told about tables a table? */
+static int check_form(const struct cli_run *r)
+{
+	rs_autofree char *forms = cli_forms_text(r->cmd->forms);
+	rs_autofree char *hint = rs_asprintf("%s has: %s", r->cmd->name, forms);
+
+	if (!(r->cmd->forms & CLI_FORM(r->opt.output)))
+		cli_error(hint, "%s has no form -o %s", r->cmd->name, output_names[r->opt.output]);
+	else if (r->opt.sort_by && !(CLI_FORM(r->opt.output) & CLI_FORMS_TABLE))
+		cli_error(NULL, "--sort-by sorts tables, and -o %s is none",
+			  output_names[r->opt.output]);
+	else
+		return 0;
+	return CLI_USAGE;
+}
+
 /* Does what was given fit the verb? */
 static int check(const struct walk *w, const struct cli_run *r)
 {
@@ -331,10 +439,8 @@ static int check(const struct walk *w, const struct cli_run *r)
 				  r->cmd->name);
 			return CLI_USAGE;
 		}
-	if (r->cmd->forms && !(r->cmd->forms & CLI_FORM(r->opt.output))) {
-		cli_error(usage, "%s has no form -o %s", r->cmd->name, output_names[r->opt.output]);
+	if (check_form(r))
 		return CLI_USAGE;
-	}
 	if (r->n_operands < r->cmd->min || r->n_operands > r->cmd->max) {
 		cli_error(usage, "%s: too %s operands", r->cmd->name,
 			  r->n_operands < r->cmd->min ? "few" : "many");
@@ -345,6 +451,15 @@ static int check(const struct walk *w, const struct cli_run *r)
 			cli_error(usage, "%s: operand %zu is empty", r->cmd->name, i + 1);
 			return CLI_USAGE;
 		}
+	if (r->opt.watch && !(CLI_FORM(r->opt.output) & CLI_FORMS_WATCHED)) {
+		cli_error("-w has: table, wide, json, jsonl, yaml", "-w shows no -o %s",
+			  output_names[r->opt.output]);
+		return CLI_USAGE;
+	}
+	if (r->opt.interval_ms && !r->opt.watch) {
+		cli_error(NULL, "--interval is about -w, and there is no -w");
+		return CLI_USAGE;
+	}
 	if (r->opt.namespace && r->opt.all_namespaces) {
 		cli_error(usage, "-n and -A contradict each other");
 		return CLI_USAGE;

@@ -7,15 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static bool want_color(int color)
+#include "cli/term.h"
+#include "cli/watch.h"
+
+/* What is for people; programs read UTF-8. */
+static void to_ascii(struct rs_strbuf *b)
 {
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+	rs_autofree char *text = cli_term_text(rs_strbuf_steal(b));
 
-	if (color >= 0)
-		return color;
-	return isatty(STDOUT_FILENO) && !(no && *no) && !(term && !strcmp(term, "dumb"));
+	rs_strbuf_puts(b, text);
 }
 
 static int run(struct cli_run *r)
@@ -27,6 +28,20 @@ static int run(struct cli_run *r)
 	if (r->opt.help || !r->cmd || r->cmd->run == cli_cmd_help)
 		return cli_cmd_help(r);
 	return cli_self.run(r);
+}
+
+/* An answer that could not be written as it was asked for is none. */
+static int answer(struct cli_run *r)
+{
+	int code;
+
+	r->refused = 0;
+	code = run(r);
+	if (r->refused)
+		rs_strbuf_reset(&r->out);
+	if (!cli_wants_object(r) && r->out.len)
+		to_ascii(&r->out);
+	return r->refused ? r->refused : code;
 }
 
 /* What has been made goes out at once; a full disk or a closed pipe is told. */
@@ -46,7 +61,10 @@ int cli_main(int argc, char **argv)
 	int code;
 
 	setlocale(LC_CTYPE, "");
+	cli_term_ascii(false);
 	code = cli_parse(argc, argv, &r);
+	if (r.opt.ascii)
+		cli_term_ascii(true);
 	if (code == 0 && argc < 2) {
 		rs_autofree char *hint =
 			rs_asprintf("%sripstop help lists the verbs", cli_self.before);
@@ -54,8 +72,12 @@ int cli_main(int argc, char **argv)
 		cli_error(hint, "no verb");
 		code = CLI_USAGE;
 	} else if (code == 0) {
-		r.colored = want_color(r.opt.color);
-		code = run(&r);
+		size_t height;
+
+		r.colored = cli_term_color(r.opt.color);
+		cli_term_size(&r.width, &height);
+		code = r.opt.watch && !r.opt.help && !r.opt.version ? cli_watch(&r, answer)
+								    : answer(&r);
 	}
 	code = flush(&r, code);
 	rs_strbuf_free(&r.out);

@@ -5,21 +5,35 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/term.h"
+
 static const char *speaking_of;
+static struct rs_strbuf *into;
 
 void cli_speak_of(const char *node)
 {
 	speaking_of = node;
 }
 
+void cli_say_into(struct rs_strbuf *b)
+{
+	into = b;
+}
+
 static void say(const char *prefix, const char *text)
 {
 	rs_auto_strbuf b = { 0 };
+	rs_autofree char *line = NULL;
 
 	rs_strbuf_puts(&b, prefix);
 	rs_strbuf_puts_safe(&b, text);
 	rs_strbuf_putc(&b, '\n');
-	fputs(b.s, stderr);
+	line = cli_term_text(rs_strbuf_steal(&b));
+	cli_progress_hide();
+	if (into)
+		rs_strbuf_puts(into, line);
+	else
+		fputs(line, stderr);
 }
 
 static void say_about(const char *what, const char *text)

@@ -59,6 +59,9 @@ struct kube_answer {
 void kube_answer_clear(struct kube_answer *a);
 void kube_refuse(struct kube_answer *a, int code, char *cause, const char *hint);
 
+/* Whether a child that has ended gave no answer; *a then says why. */
+bool kube_failed(const struct kube_child *c, bool remote, struct kube_answer *a);
+
 /* The answer of a child that has ended, an object of that kind. An empty answer is code 0 and no
  * object where `maybe` says so. remote: exit codes are those of the ripstop in the container. */
 void kube_read(const struct kube_child *c, const char *kind, bool remote, bool maybe,
@@ -119,6 +122,13 @@ void kube_ask(struct cli_run *r, const struct kube_agent *v, size_t n, const cha
 /* Ask the agent of a node. */
 void kube_ask_node(struct cli_run *r, const char *node, const char *op, const char *kind,
 		   struct json_object *request, struct kube_answer *a);
+
+/* ---- kubelive.c: the objects of the cluster -------------------------------------------------- */
+
+struct cli_live;
+
+/* As cli_live_agent() (cli/world/live.h), by kubectl get. Warns of kinds it may not read. */
+int kube_live(struct cli_run *r, struct cli_live *out);
 
 /* ---- ends.c: rules and explain --------------------------------------------------------------- */
 

@@ -156,25 +156,27 @@ static bool is_answer(const struct kube_child *c)
 	       (c->status == CLI_DISAGREES && c->out.len);
 }
 
+bool kube_failed(const struct kube_child *c, bool remote, struct kube_answer *a)
+{
+	rs_autofree char *ended = told(c, "command terminated with exit code");
+
+	memset(a, 0, sizeof(*a));
+	if (c->status < 0)
+		not_run(c, a);
+	else if (remote && ended && !is_answer(c))
+		ripstop_failed(c, a);
+	else if (c->status != 0 && !(remote && ended))
+		kubectl_failed(c, a);
+	return a->code != 0;
+}
+
 void kube_read(const struct kube_child *c, const char *kind, bool remote, bool maybe,
 	       struct kube_answer *a)
 {
-	rs_autofree char *ended = told(c, "command terminated with exit code");
 	rs_auto_err err = { 0 };
 
-	memset(a, 0, sizeof(*a));
-	if (c->status < 0) {
-		not_run(c, a);
+	if (kube_failed(c, remote, a))
 		return;
-	}
-	if (remote && ended && !is_answer(c)) {
-		ripstop_failed(c, a);
-		return;
-	}
-	if (c->status != 0 && !(remote && ended)) {
-		kubectl_failed(c, a);
-		return;
-	}
 	if (maybe && !c->out.len)
 		return;
 	if (rs_json_parse(rs_strbuf_str(&c->out), c->out.len, MAX_DEPTH, &a->o, &err) < 0)

@@ -23,6 +23,11 @@
  *	status | pods {namespace?, all?} | policies {namespace?, name?} | rules {pod}
  *	explain	{src, dst, port, family?}		operands as typed by the user; family 4 or 6
  *	version
+ *	objects	{of, after?, max?}		objects of a kind (Namespace, Pod, NetworkPolicy,
+ *						Node) in the order of (namespace, name), from behind
+ *						"ns/name" (`after`); result {revision, items, next?}:
+ *						`next` is the `after` of the next page. Another
+ *						revision than that of the first page: begin again
  * The CLI operations answer with the same object that `-o json` prints
  * ({"apiVersion":"ripstop.dev/v1","kind":...}).
  */

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/base.h"
+#include "object/encode.h"
 #include "object/store.h"
 
 RS_DEFINE_CLEANUP(cleanup_reader, struct rs_doc_reader *, rs_doc_close)
@@ -104,6 +105,33 @@ static int decode_object(struct rs_dec *d, enum rs_kind kind, const struct rs_at
 	return rc;
 }
 
+/* ---- one object beside the four -------------------------------------------------------------- */
+
+static int decode_extra(struct rs_dec *d, const struct rs_extra_kind *k, const struct rs_at *root,
+			struct rs_err *err)
+{
+	bool keep;
+	int rc;
+
+	d->kind = k->name;
+	d->ns = d->name = NULL;
+	rc = rs_dec_extra(d, k, root);
+	keep = rc == 0;
+	if (rc < 0)
+		rc = rs_dec_contain(d, rc, NULL) < 0 ? refuse(d, err) : 0;
+	rs_extras_settle(d->extras, k, keep);
+	d->ns = d->name = NULL;
+	return rc;
+}
+
+static void skip(struct rs_dec *d, const char *kind, const char *api_version)
+{
+	if (d->extras)
+		rs_extras_skip(d->extras, kind);
+	else
+		rs_store_skip(d->store, kind, api_version);
+}
+
 /* ---- which kind it is ------------------------------------------------------------------------ */
 
 static const char *group_version(enum rs_kind kind)
@@ -120,11 +148,25 @@ static bool our_group(enum rs_kind kind, const char *api_version)
 	       !strncmp(api_version, "extensions/", 11) || !strchr(api_version, '/');
 }
 
-/* 1: one of ours; 0: to be skipped; negative: a fault. */
+/* Skipped in silence, a slip of the pen would be a policy that is not in force. */
+static int check_spelling(struct rs_dec *d, const struct rs_at *root, const char *kind,
+			  const char *api_version, const char *ours, const char *version)
+{
+	struct rs_at at = rs_at_field(root, "kind");
+
+	if (strcmp(kind, ours))
+		return rs_dec_fail(d, &at, "kind is written \"%s\", not \"%.64s\"", ours, kind);
+	at = rs_at_field(root, "apiVersion");
+	if (strcmp(api_version, version))
+		return rs_dec_fail(d, &at, "\"%.64s\" is not the apiVersion of a %s (%s)",
+				   api_version, ours, version);
+	return 1;
+}
+
+/* 1: one of the four; 0: another; negative: a fault. */
 static int classify(struct rs_dec *d, const struct rs_at *root, const char *kind,
 		    const char *api_version, enum rs_kind *out)
 {
-	struct rs_at at = rs_at_field(root, "kind");
 	int k;
 
 	for (k = 0; k < RS_KINDS; k++) {
@@ -134,16 +176,31 @@ static int classify(struct rs_dec *d, const struct rs_at *root, const char *kind
 			continue;
 		if (!our_group((enum rs_kind)k, api_version))
 			return 0;
-		/* Skipped in silence, a slip of the pen would be a policy that is not in force. */
-		if (strcmp(kind, ours))
-			return rs_dec_fail(d, &at, "kind is written \"%s\", not \"%.64s\"", ours,
-					   kind);
-		at = rs_at_field(root, "apiVersion");
-		if (strcmp(api_version, group_version((enum rs_kind)k)))
-			return rs_dec_fail(d, &at, "\"%.64s\" is not the apiVersion of a %s (%s)",
-					   api_version, ours, group_version((enum rs_kind)k));
 		*out = (enum rs_kind)k;
-		return 1;
+		return check_spelling(d, root, kind, api_version, ours,
+				      group_version((enum rs_kind)k));
+	}
+	return 0;
+}
+
+static bool in_group(const struct rs_extra_kind *k, const char *api_version)
+{
+	if (!*k->group)
+		return !strchr(api_version, '/');
+	return !strncmp(api_version, k->group, strlen(k->group));
+}
+
+/* The same for the kinds beside the four, which count only where somebody wants them. */
+static int classify_extra(struct rs_dec *d, const struct rs_at *root, const char *kind,
+			  const char *api_version, const struct rs_extra_kind **out)
+{
+	const struct rs_extra_kind *k;
+
+	for (k = rs_extra_kinds; d->extras && k->name; k++) {
+		if (strcasecmp(kind, k->name) || !in_group(k, api_version))
+			continue;
+		*out = k;
+		return check_spelling(d, root, kind, api_version, k->name, k->version);
 	}
 	return 0;
 }
@@ -157,19 +214,27 @@ struct inherited {
 static int decode_root(struct rs_dec *d, const struct rs_at *root, const struct inherited *from,
 		       struct rs_err *err);
 
-/* A list of the four kinds, or of mixed ones; other lists are skipped whole. */
-static bool wanted_list(const char *kind)
+static bool is_list_of(const char *kind, const char *ours)
 {
+	size_t len = strlen(ours);
+
+	return !strncmp(kind, ours, len) && !strcmp(kind + len, "List");
+}
+
+/* A list of kinds that are read, or of mixed ones; other lists are skipped whole. */
+static bool wanted_list(const struct rs_dec *d, const char *kind)
+{
+	const struct rs_extra_kind *x;
 	int k;
 
 	if (!strcmp(kind, "List"))
 		return true;
-	for (k = 0; k < RS_KINDS; k++) {
-		const char *ours = rs_kind_name((enum rs_kind)k);
-
-		if (!strncmp(kind, ours, strlen(ours)) && !strcmp(kind + strlen(ours), "List"))
+	for (k = 0; k < RS_KINDS; k++)
+		if (is_list_of(kind, rs_kind_name((enum rs_kind)k)))
 			return true;
-	}
+	for (x = rs_extra_kinds; d->extras && x->name; x++)
+		if (is_list_of(kind, x->name))
+			return true;
 	return false;
 }
 
@@ -225,21 +290,25 @@ static int decode_root(struct rs_dec *d, const struct rs_at *root, const struct 
 		       struct rs_err *err)
 {
 	const char *kind = NULL, *api_version = NULL;
+	const struct rs_extra_kind *extra = NULL;
 	enum rs_kind ours = RS_KINDS;
 	int rc;
 
 	d->kind = "document";
 	d->ns = d->name = NULL;
 	rc = header(d, root, from, &kind, &api_version);
-	if (rc == 0 && wanted_list(kind))
+	if (rc == 0 && wanted_list(d, kind))
 		return decode_list(d, root, kind, api_version, err);
 	if (rc == 0)
 		rc = classify(d, root, kind, api_version, &ours);
+	if (rc == 0)
+		rc = classify_extra(d, root, kind, api_version, &extra);
 	if (rc < 0)
 		return rs_dec_contain(d, rc, NULL) < 0 ? refuse(d, err) : 0;
 	if (rc > 0)
-		return decode_object(d, ours, root, err);
-	rs_store_skip(d->store, kind, api_version);
+		return extra ? decode_extra(d, extra, root, err)
+			     : decode_object(d, ours, root, err);
+	skip(d, kind, api_version);
 	return 0;
 }
 
@@ -264,11 +333,11 @@ static int decode_documents(struct rs_dec *d, struct rs_doc_reader *r, struct rs
 	return rc;
 }
 
-int rs_decode_text(struct rs_store *s, const char *file, const char *text, size_t len, bool json,
-		   enum rs_admit admit, struct rs_err *err)
+int rs_decode_text_with(struct rs_store *s, struct rs_extras *x, const char *file, const char *text,
+			size_t len, bool json, enum rs_admit admit, struct rs_err *err)
 {
 	rs_cleanup(cleanup_reader) struct rs_doc_reader *r = NULL;
-	struct rs_dec d = { .store = s, .label = file, .admit = admit };
+	struct rs_dec d = { .store = s, .extras = x, .label = file, .admit = admit };
 	int rc = rs_doc_open(file, text, len, json ? RS_DOC_JSON : RS_DOC_YAML,
 			     admit == RS_ADMIT_STRICT, &r, err);
 
@@ -276,12 +345,34 @@ int rs_decode_text(struct rs_store *s, const char *file, const char *text, size_
 	return rc < 0 ? rc : decode_documents(&d, r, err);
 }
 
-int rs_decode_json(struct rs_store *s, const char *name, struct json_object *o, enum rs_admit admit,
-		   struct rs_err *err)
+int rs_decode_text(struct rs_store *s, const char *file, const char *text, size_t len, bool json,
+		   enum rs_admit admit, struct rs_err *err)
+{
+	return rs_decode_text_with(s, NULL, file, text, len, json, admit, err);
+}
+
+int rs_decode_json_with(struct rs_store *s, struct rs_extras *x, const char *name,
+			struct json_object *o, enum rs_admit admit, struct rs_err *err)
 {
 	rs_cleanup(cleanup_reader) struct rs_doc_reader *r = NULL;
-	struct rs_dec d = { .store = s, .label = name, .admit = admit };
+	struct rs_dec d = { .store = s, .extras = x, .label = name, .admit = admit };
 
 	rs_doc_open_json(name, o, &r);
 	return decode_documents(&d, r, err);
+}
+
+int rs_decode_encoded(struct rs_store *s, const char *name, struct json_object *o,
+		      struct rs_err *err)
+{
+	rs_cleanup(cleanup_reader) struct rs_doc_reader *r = NULL;
+	struct rs_dec d = { .store = s, .label = name, .admit = RS_ADMIT_LENIENT, .encoded = true };
+
+	rs_doc_open_json(name, o, &r);
+	return decode_documents(&d, r, err);
+}
+
+int rs_decode_json(struct rs_store *s, const char *name, struct json_object *o, enum rs_admit admit,
+		   struct rs_err *err)
+{
+	return rs_decode_json_with(s, NULL, name, o, admit, err);
 }

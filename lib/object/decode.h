@@ -11,6 +11,7 @@
 #define RIPSTOP_OBJECT_DECODE_H
 
 #include <ripstop/object.h>
+#include <ripstop/workload.h>
 
 #include "object/doc.h"
 
@@ -26,9 +27,11 @@ struct rs_at {
 
 struct rs_dec {
 	struct rs_store *store;
-	const char *label; /* what errors begin with */
-	const char *file;  /* for positions: the store's copy, NULL for objects without a file */
+	struct rs_extras *extras; /* NULL: kinds other than the four are skipped */
+	const char *label;	  /* what errors begin with */
+	const char *file; /* for positions: the store's copy, NULL for objects without a file */
 	enum rs_admit admit;
+	bool encoded; /* the text is of rs_encode(): a part may say that it is invalid */
 	/* the object at hand, for messages */
 	const char *kind;
 	const char *ns;
@@ -41,6 +44,9 @@ struct rs_dec {
 /* Note a fault at `at`; returns -EINVAL. Values in the text are the caller's to bound. */
 int rs_dec_fail(struct rs_dec *d, const struct rs_at *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* A fault when the map at `at` is what rs_encode() makes of an invalid part. */
+int rs_dec_encoded_fault(struct rs_dec *d, const struct rs_at *at);
 
 /* Under LENIENT: take the fault into *why (NULL: into a warning) and return 0; else return rc. */
 int rs_dec_contain(struct rs_dec *d, int rc, char **why);
@@ -95,6 +101,13 @@ int rs_dec_port(struct rs_dec *d, const struct rs_at *at, uint16_t *port);
 /* metadata of an object; sets d->ns and d->name as soon as they are known. */
 int rs_dec_meta(struct rs_dec *d, const struct rs_at *root, bool namespaced, struct rs_meta *m);
 
+/* The map of strings in that field, as labels. */
+int rs_dec_labels(struct rs_dec *d, const struct rs_at *map, const char *field,
+		  struct rs_labels *l);
+
+/* The controller among the ownerReferences of metadata; NULLs when there is none. */
+int rs_dec_owner(struct rs_dec *d, const struct rs_at *meta, char **kind, char **name);
+
 /* A LabelSelector field; contains its own faults under LENIENT. */
 int rs_dec_selector(struct rs_dec *d, const struct rs_at *map, const char *field,
 		    struct rs_selector *s);
@@ -103,8 +116,34 @@ int rs_dec_selector(struct rs_dec *d, const struct rs_at *map, const char *field
 
 int rs_dec_policy(struct rs_dec *d, const struct rs_at *root, struct rs_policy *p);
 int rs_dec_pod(struct rs_dec *d, const struct rs_at *root, struct rs_pod *p);
+int rs_dec_pod_spec(struct rs_dec *d, const struct rs_at *spec, struct rs_pod *p);
 int rs_dec_namespace(struct rs_dec *d, const struct rs_at *root, struct rs_namespace *n);
 int rs_dec_node(struct rs_dec *d, const struct rs_at *root, struct rs_node *n);
+
+/* The kinds of <ripstop/workload.h>. */
+int rs_dec_workload(struct rs_dec *d, const struct rs_at *root, struct rs_workload *w);
+int rs_dec_service(struct rs_dec *d, const struct rs_at *root, struct rs_service *v);
+int rs_dec_slice(struct rs_dec *d, const struct rs_at *root, struct rs_slice *v);
+
+enum rs_extra_shape {
+	RS_EXTRA_WORKLOAD,
+	RS_EXTRA_SERVICE,
+	RS_EXTRA_SLICE,
+};
+
+struct rs_extra_kind {
+	const char *name;
+	const char *version; /* apiVersion */
+	const char *group;   /* what the apiVersion of such a kind begins with; "": the core's */
+	enum rs_extra_shape shape;
+};
+
+extern const struct rs_extra_kind rs_extra_kinds[]; /* name NULL ends it */
+
+/* Decode one into a new place at the end of its array, which counts only when it is kept. */
+int rs_dec_extra(struct rs_dec *d, const struct rs_extra_kind *k, const struct rs_at *root);
+void rs_extras_settle(struct rs_extras *x, const struct rs_extra_kind *k, bool keep);
+void rs_extras_skip(struct rs_extras *x, const char *kind);
 
 /* ---- front doors beside rs_decode_text() ----------------------------------------------------- */
 
@@ -116,5 +155,7 @@ struct json_object;
  */
 int rs_decode_json(struct rs_store *s, const char *name, struct json_object *o, enum rs_admit admit,
 		   struct rs_err *err);
+int rs_decode_json_with(struct rs_store *s, struct rs_extras *x, const char *name,
+			struct json_object *o, enum rs_admit admit, struct rs_err *err);
 
 #endif

@@ -27,9 +27,9 @@ static int one_label(struct rs_dec *d, const struct rs_at *at, struct rs_label *
 	return 0;
 }
 
-static int labels(struct rs_dec *d, const struct rs_at *meta, struct rs_labels *l)
+int rs_dec_labels(struct rs_dec *d, const struct rs_at *up, const char *field, struct rs_labels *l)
 {
-	struct rs_at map = rs_at_field(meta, "labels");
+	struct rs_at map = rs_at_field(up, field);
 	const struct rs_doc_item *item;
 
 	if (rs_dec_type(d, &map, RS_DOC_MAP) < 0)
@@ -70,6 +70,8 @@ static int namespace(struct rs_dec *d, const struct rs_at *meta, struct rs_meta 
 	struct rs_at at = rs_at_field(meta, "namespace");
 	const char *text = "default", *fault;
 
+	if (d->extras && d->extras->namespace)
+		text = d->extras->namespace;
 	if (at.node && rs_dec_text(d, &at, &text) < 0)
 		return -EINVAL;
 	if (!at.node && d->admit == RS_ADMIT_LENIENT)
@@ -139,7 +141,7 @@ int rs_dec_meta(struct rs_dec *d, const struct rs_at *root, bool namespaced, str
 		return -EINVAL;
 	if (rs_dec_string(d, &meta, "uid", &uid) < 0 ||
 	    rs_dec_string(d, &meta, "resourceVersion", &version) < 0 ||
-	    labels(d, &meta, &m->labels) < 0)
+	    rs_dec_labels(d, &meta, "labels", &m->labels) < 0)
 		return -EINVAL;
 	m->uid = rs_strdup(uid);
 	m->resource_version = rs_strdup(version);

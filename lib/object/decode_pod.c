@@ -162,7 +162,7 @@ static int phase(struct rs_dec *d, const struct rs_at *status, enum rs_phase *ou
 
 /* ---- metadata that only pods need ------------------------------------------------------------ */
 
-static int owner(struct rs_dec *d, const struct rs_at *meta, struct rs_pod *p)
+int rs_dec_owner(struct rs_dec *d, const struct rs_at *meta, char **owner_kind, char **owner_name)
 {
 	struct rs_at list = rs_at_field(meta, "ownerReferences");
 	const struct rs_doc_item *item;
@@ -180,10 +180,10 @@ static int owner(struct rs_dec *d, const struct rs_at *meta, struct rs_pod *p)
 		    rs_dec_string(d, &at, "kind", &kind) < 0 ||
 		    rs_dec_string(d, &at, "name", &name) < 0)
 			return -EINVAL;
-		if (!controller || p->owner_name)
+		if (!controller || *owner_name)
 			continue;
-		p->owner_kind = rs_strdup(kind);
-		p->owner_name = rs_strdup(name);
+		*owner_kind = rs_strdup(kind);
+		*owner_name = rs_strdup(name);
 	}
 	return 0;
 }
@@ -202,7 +202,7 @@ static int config_hash(struct rs_dec *d, const struct rs_at *meta, struct rs_pod
 
 /* ---- the pod --------------------------------------------------------------------------------- */
 
-static int pod_spec(struct rs_dec *d, const struct rs_at *spec, struct rs_pod *p)
+int rs_dec_pod_spec(struct rs_dec *d, const struct rs_at *spec, struct rs_pod *p)
 {
 	struct ports ports = { 0 };
 	const char *node;
@@ -226,8 +226,9 @@ int rs_dec_pod(struct rs_dec *d, const struct rs_at *root, struct rs_pod *p)
 	struct rs_at meta = rs_at_field(root, "metadata"), spec = rs_at_field(root, "spec");
 	struct rs_at status = rs_at_field(root, "status");
 
-	if (rs_dec_meta(d, root, true, &p->meta) < 0 || owner(d, &meta, p) < 0 ||
-	    config_hash(d, &meta, p) < 0 || pod_spec(d, &spec, p) < 0 ||
+	if (rs_dec_meta(d, root, true, &p->meta) < 0 ||
+	    rs_dec_owner(d, &meta, &p->owner_kind, &p->owner_name) < 0 ||
+	    config_hash(d, &meta, p) < 0 || rs_dec_pod_spec(d, &spec, p) < 0 ||
 	    rs_dec_type(d, &status, RS_DOC_MAP) < 0 || phase(d, &status, &p->phase) < 0)
 		return -EINVAL;
 	return pod_ips(d, &status, p);

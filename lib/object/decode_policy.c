@@ -56,8 +56,8 @@ static int port(struct rs_dec *d, const struct rs_at *at, struct rs_policy_port 
 
 	if (!at->node)
 		return rs_dec_fail(d, at, "null is not a port; {} is every TCP port");
-	if (rs_dec_type(d, at, RS_DOC_MAP) < 0 || rs_dec_known(d, at, fields) < 0 ||
-	    rs_dec_proto(d, at, &p->proto) < 0)
+	if (rs_dec_encoded_fault(d, at) < 0 || rs_dec_type(d, at, RS_DOC_MAP) < 0 ||
+	    rs_dec_known(d, at, fields) < 0 || rs_dec_proto(d, at, &p->proto) < 0)
 		return -EINVAL;
 	if (number.node && number.node->type == RS_DOC_STRING) {
 		if (named_port(d, &number, p) < 0)
@@ -168,7 +168,8 @@ static int peer(struct rs_dec *d, const struct rs_at *at, struct rs_peer *p)
 	static const char *const fields[] = { "podSelector", "namespaceSelector", "ipBlock", NULL };
 	struct rs_at block = rs_at_field(at, "ipBlock");
 
-	if (rs_dec_type(d, at, RS_DOC_MAP) < 0 || rs_dec_known(d, at, fields) < 0 ||
+	if (rs_dec_encoded_fault(d, at) < 0 || rs_dec_type(d, at, RS_DOC_MAP) < 0 ||
+	    rs_dec_known(d, at, fields) < 0 ||
 	    rs_dec_selector(d, at, "namespaceSelector", &p->ns_selector) < 0 ||
 	    rs_dec_selector(d, at, "podSelector", &p->pod_selector) < 0)
 		return -EINVAL;
@@ -216,8 +217,8 @@ static int rule(struct rs_dec *d, const struct rs_at *at, enum rs_direction dir,
 
 	if (!at->node)
 		return rs_dec_fail(d, at, "null is not a rule; {} allows everything");
-	if (rs_dec_type(d, at, RS_DOC_MAP) < 0 || rs_dec_known(d, at, fields) < 0 ||
-	    peers(d, at, dirs[dir].peers, r) < 0)
+	if (rs_dec_encoded_fault(d, at) < 0 || rs_dec_type(d, at, RS_DOC_MAP) < 0 ||
+	    rs_dec_known(d, at, fields) < 0 || peers(d, at, dirs[dir].peers, r) < 0)
 		return -EINVAL;
 	return ports(d, at, r);
 }

@@ -141,7 +141,8 @@ static int selector(struct rs_dec *d, const struct rs_at *at, struct rs_selector
 	static const char *const fields[] = { "matchLabels", "matchExpressions", NULL };
 	struct rs_at labels, expressions;
 
-	if (rs_dec_type(d, at, RS_DOC_MAP) < 0 || rs_dec_known(d, at, fields) < 0)
+	if (rs_dec_encoded_fault(d, at) < 0 || rs_dec_type(d, at, RS_DOC_MAP) < 0 ||
+	    rs_dec_known(d, at, fields) < 0)
 		return -EINVAL;
 	labels = rs_at_field(at, "matchLabels");
 	expressions = rs_at_field(at, "matchExpressions");

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/base.h"
+#include "object/encode.h"
 
 /* ---- faults ---------------------------------------------------------------------------------- */
 
@@ -51,6 +52,23 @@ int rs_dec_fail(struct rs_dec *d, const struct rs_at *at, const char *fmt, ...)
 	}
 	free(d->fault);
 	d->fault = rs_strbuf_steal(&b);
+	d->fault_pos = at->pos;
+	return -EINVAL;
+}
+
+int rs_dec_encoded_fault(struct rs_dec *d, const struct rs_at *at)
+{
+	const char *why = NULL;
+
+	if (!d->encoded || !at->node || at->node->type != RS_DOC_MAP)
+		return 0;
+	if (rs_dec_string(d, at, RS_ENCODED_FAULT, &why) < 0)
+		return -EINVAL;
+	if (!why)
+		return 0;
+	/* The words are those of the first reading, path and all. */
+	free(d->fault);
+	d->fault = rs_strdup(why);
 	d->fault_pos = at->pos;
 	return -EINVAL;
 }

@@ -2,6 +2,8 @@
 /* store.c - objects by kind, namespace and name, with sorted views that are made when asked for. */
 #include "object/store.h"
 
+#include <ripstop/workload.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -501,41 +503,59 @@ bool rs_store_equal(const struct rs_store *a, const struct rs_store *b)
 
 /* ---- a folder's namespaces ------------------------------------------------------------------- */
 
-static void imply_namespaces(struct rs_store *s, enum rs_kind kind, struct rs_strbuf *names,
-			     size_t *count)
+/* Names of those that were made, for the warning: the first ten. */
+struct implied {
+	struct rs_strbuf names;
+	size_t count;
+};
+
+static void imply_namespace(struct rs_store *s, const char *ns, struct implied *im)
+{
+	struct rs_namespace *o;
+
+	if (rs_store_find(s, RS_KIND_NAMESPACE, NULL, ns))
+		return;
+	if (++im->count <= 10)
+		rs_strbuf_printf(&im->names, "%s%s", im->names.len ? ", " : "", ns);
+	o = rs_new(struct rs_namespace);
+	o->meta.name = rs_strdup(ns);
+	o->implied = true;
+	rs_store_put_namespace(s, o);
+}
+
+static void imply_namespaces(struct rs_store *s, enum rs_kind kind, struct implied *im)
 {
 	size_t n, i;
 	const struct rs_meta *const *v = (const struct rs_meta *const *)view(s, kind, &n);
 
-	for (i = 0; i < n; i++) {
-		struct rs_namespace *o;
+	for (i = 0; i < n; i++)
+		imply_namespace(s, v[i]->ns, im);
+}
 
-		if (rs_store_find(s, RS_KIND_NAMESPACE, NULL, v[i]->ns))
-			continue;
-		if (++*count <= 10)
-			rs_strbuf_printf(names, "%s%s", names->len ? ", " : "", v[i]->ns);
-		o = rs_new(struct rs_namespace);
-		o->meta.name = rs_strdup(v[i]->ns);
-		o->implied = true;
-		rs_store_put_namespace(s, o);
-	}
+void rs_store_finish_with(struct rs_store *s, const struct rs_extras *x)
+{
+	struct implied im = { 0 };
+	struct entry *e;
+	size_t i;
+
+	imply_namespaces(s, RS_KIND_POD, &im);
+	imply_namespaces(s, RS_KIND_POLICY, &im);
+	for (i = 0; x && i < x->n_workloads; i++)
+		imply_namespace(s, x->workloads[i].meta.ns, &im);
+	if (im.count > 10)
+		rs_strbuf_printf(&im.names, " and %zu more", im.count - 10);
+	if (im.count)
+		rs_store_warn(s,
+			      "used and not defined, so without labels of %s own: namespace%s %s",
+			      im.count > 1 ? "their" : "its", im.count > 1 ? "s" : "",
+			      rs_strbuf_str(&im.names));
+	rs_strbuf_free(&im.names);
+	/* The API server sets this label and lets nobody choose it (semantics D10). */
+	for (e = s->objects[RS_KIND_NAMESPACE]; e; e = e->hh.next)
+		rs_labels_set(&e->object->labels, "kubernetes.io/metadata.name", e->object->name);
 }
 
 void rs_store_finish_folder(struct rs_store *s)
 {
-	rs_auto_strbuf names = { 0 };
-	size_t count = 0;
-	struct entry *e;
-
-	imply_namespaces(s, RS_KIND_POD, &names, &count);
-	imply_namespaces(s, RS_KIND_POLICY, &names, &count);
-	if (count > 10)
-		rs_strbuf_printf(&names, " and %zu more", count - 10);
-	if (count)
-		rs_store_warn(
-			s, "used and not defined, so without labels of %s own: namespace%s %s",
-			count > 1 ? "their" : "its", count > 1 ? "s" : "", rs_strbuf_str(&names));
-	/* The API server sets this label and lets nobody choose it (semantics D10). */
-	for (e = s->objects[RS_KIND_NAMESPACE]; e; e = e->hh.next)
-		rs_labels_set(&e->object->labels, "kubernetes.io/metadata.name", e->object->name);
+	rs_store_finish_with(s, NULL);
 }

@@ -46,10 +46,11 @@ static int find(const struct rs_world *w, const char *ns, const char *name, stru
 static size_t count_pods(const struct rs_world *w, const struct rs_policy *p,
 			 const struct rs_peer *peer)
 {
+	/* A pod that is only thought of is nobody's peer yet. */
+	size_t i, n, count = 0, n_locals = w->everyone ? w->n_sorted : w->n_locals;
 	const struct rs_pod *const *pods;
-	size_t i, n, count = 0;
 
-	for (i = 0; i < w->n_locals; i++) {
+	for (i = 0; i < n_locals; i++) {
 		struct rs_view v;
 
 		rs_view_local(w, &w->locals[i], &v);

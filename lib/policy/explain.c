@@ -286,7 +286,7 @@ static void explain_half(const struct rs_world *w, const struct end *self, const
 }
 
 /* Why nobody judges this half here. */
-static char *why_unjudged(const struct end *e, enum rs_direction dir)
+static char *why_unjudged(const struct rs_world *w, const struct end *e, enum rs_direction dir)
 {
 	if (e->asked->node)
 		return rs_strdup(dir == RS_INGRESS
@@ -294,6 +294,8 @@ static char *why_unjudged(const struct end *e, enum rs_direction dir)
 					 : "no policy judges what the node begins");
 	if (e->claims.n)
 		return rs_asprintf("the node of %s judges it", e->text);
+	if (w->everyone)
+		return rs_strdup("no pod: no policy judges it");
 	return rs_strdup("no pod of this node: no policy judges it here");
 }
 
@@ -309,9 +311,9 @@ static void explain_halves(const struct rs_world *w, const struct end *src, cons
 	else if (dst->local)
 		explain_half(w, dst, src, RS_INGRESS, f, &x->ingress);
 	if (!x->egress.known)
-		x->egress.reason = why_unjudged(src, RS_EGRESS);
+		x->egress.reason = why_unjudged(w, src, RS_EGRESS);
 	if (!x->ingress.known)
-		x->ingress.reason = why_unjudged(dst, RS_INGRESS);
+		x->ingress.reason = why_unjudged(w, dst, RS_INGRESS);
 }
 
 /* ---- the check against the IR ---------------------------------------------------------------- */
@@ -420,7 +422,10 @@ static char *make_note(const struct rs_world *w, const struct end *src, const st
 	note_unheld(&b, w, src);
 	note_unheld(&b, w, dst);
 	if (!x->egress.known && !x->ingress.known)
-		put_note(&b, "neither end is a pod of this node: nothing is judged here", "");
+		put_note(&b,
+			 w->everyone ? "neither end is a pod: no policy judges it"
+				     : "neither end is a pod of this node: nothing is judged here",
+			 "");
 	else if (src->local && !x->ingress.known && dst->claims.n)
 		put_note(&b, dst->text, " is on another node, which judges its ingress");
 	else if (dst->local && !x->egress.known && src->claims.n)

@@ -26,10 +26,56 @@ bool rs_half_rule_allows(const struct rs_half *h, const struct rs_policy *p,
 	return ports_match(h, r) && rs_rule_peers_match(p, r, h->peer, &h->peer_addr);
 }
 
-/* A rule for these ports first, then one for this peer, then the first that there is. */
-static int rank(const struct candidate *c)
+/* ---- closeness ------------------------------------------------------------------------------- */
+
+static bool ns_matches(const struct rs_half *h, const struct candidate *c,
+		       const struct rs_peer *peer)
 {
-	return c->ports ? 3 : c->peers ? 2 : 1;
+	if (!h->peer)
+		return false;
+	if (peer->ns_selector.present)
+		return rs_selector_matches(&peer->ns_selector, h->peer->ns_labels);
+	return !strcmp(c->p->meta.ns, h->peer->ns);
+}
+
+/* How near an item is that does not match: 3, only its last part fails (the labels of a pod of the
+ * right namespace, an except); 2, it is about such peers; 1, it is about others; 0, about none. */
+static int peer_fit(const struct rs_half *h, const struct candidate *c, const struct rs_peer *peer)
+{
+	if (peer->invalid)
+		return 0;
+	if (peer->has_block && rs_cidr_contains(&peer->block.cidr, &h->peer_addr))
+		return 3;
+	if (peer->has_block)
+		return h->peer ? 1 : 2;
+	if (!h->peer)
+		return 1;
+	return ns_matches(h, c, peer) ? 3 : 2;
+}
+
+/* The item that comes closest, the first of several. */
+static size_t nearest_peer(const struct rs_half *h, const struct candidate *c)
+{
+	size_t i, best = 0;
+	int fit, most = -1;
+
+	for (i = 0; i < c->r->n_peers; i++) {
+		fit = peer_fit(h, c, &c->r->peers[i]);
+		if (fit > most) {
+			most = fit;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* A rule for these ports first, then one for this peer, then the first that there is; of alike ones
+ * the one with the nearer peer. */
+static int rank(const struct rs_half *h, const struct candidate *c)
+{
+	int fit = c->r->n_peers ? peer_fit(h, c, &c->r->peers[nearest_peer(h, c)]) : 0;
+
+	return (c->ports ? 8 : c->peers ? 4 : 1) + (c->peers ? 3 : fit);
 }
 
 static bool find_nearest(const struct rs_half *h, const struct rs_policy *const *policies, size_t n,
@@ -46,8 +92,8 @@ static bool find_nearest(const struct rs_half *h, const struct rs_policy *const 
 
 			c.ports = ports_match(h, c.r);
 			c.peers = rs_rule_peers_match(p, c.r, h->peer, &h->peer_addr);
-			if (rank(&c) > best_rank) {
-				best_rank = rank(&c);
+			if (rank(h, &c) > best_rank) {
+				best_rank = rank(h, &c);
 				*best = c;
 			}
 		}
@@ -113,36 +159,6 @@ static char *say_ports(const struct rs_half *h, const struct candidate *c)
 }
 
 /* ---- peers ----------------------------------------------------------------------------------- */
-
-static bool ns_matches(const struct rs_half *h, const struct candidate *c,
-		       const struct rs_peer *peer)
-{
-	if (!h->peer)
-		return false;
-	if (peer->ns_selector.present)
-		return rs_selector_matches(&peer->ns_selector, h->peer->ns_labels);
-	return !strcmp(c->p->meta.ns, h->peer->ns);
-}
-
-/* The item that comes closest: one whose namespace matches, else the first that is valid. */
-static size_t nearest_peer(const struct rs_half *h, const struct candidate *c)
-{
-	size_t i, valid = c->r->n_peers;
-
-	for (i = 0; i < c->r->n_peers; i++) {
-		const struct rs_peer *peer = &c->r->peers[i];
-
-		if (peer->invalid)
-			continue;
-		if (!h->peer && peer->has_block)
-			return i;
-		if (rs_peer_by_selector(peer) && ns_matches(h, c, peer))
-			return i;
-		if (valid == c->r->n_peers)
-			valid = i;
-	}
-	return valid < c->r->n_peers ? valid : 0;
-}
 
 static void put_block_miss(struct rs_strbuf *b, const struct rs_half *h,
 			   const struct rs_ipblock *block)

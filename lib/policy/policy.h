@@ -43,6 +43,7 @@ struct rs_world {
 	const struct rs_store *store;
 	const struct rs_local_pod *locals;
 	size_t n_locals;
+	size_t n_sorted; /* the first so many are sorted by (ns, name): quicker to find */
 	const struct rs_cidr *pod_ranges; /* of the cluster: "unknown pod" inside them */
 	size_t n_pod_ranges;
 	const struct rs_cidr *node_ranges; /* of this node */
@@ -51,6 +52,7 @@ struct rs_world {
 	 * not in it. So a pod of a Node that is not known has no address yet, and a pod of this
 	 * node without an object has finished. A folder may leave both out. */
 	bool complete;
+	bool everyone; /* the locals are the pods of all nodes: only words depend on it */
 	uint32_t max_cells_per_group; /* 0: RS_MAX_CELLS_PER_GROUP */
 };
 

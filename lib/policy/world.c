@@ -6,13 +6,31 @@
 
 #include "base/base.h"
 
+static int cmp_name(const struct rs_local_pod *p, const char *ns, const char *name)
+{
+	int cmp = strcmp(p->ns, ns);
+
+	return cmp ? cmp : strcmp(p->name, name);
+}
+
 const struct rs_local_pod *rs_world_local(const struct rs_world *w, const char *ns,
 					  const char *name)
 {
-	size_t i;
+	size_t lo = 0, hi = w->n_sorted, i;
 
-	for (i = 0; i < w->n_locals; i++)
-		if (!strcmp(w->locals[i].ns, ns) && !strcmp(w->locals[i].name, name))
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int cmp = cmp_name(&w->locals[mid], ns, name);
+
+		if (!cmp)
+			return &w->locals[mid];
+		if (cmp < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (i = w->n_sorted; i < w->n_locals; i++)
+		if (!cmp_name(&w->locals[i], ns, name))
 			return &w->locals[i];
 	return NULL;
 }

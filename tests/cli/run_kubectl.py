@@ -33,7 +33,12 @@ SCREENS = {  # name: (arguments, exit code)
     "status": ("status", 0),
     "pods": ("pods -n shop --context prod", 0),
     "pods-named": ("pods shop/db-0 web --no-headers", 0),
+    "pods-csv": ("pods -o csv", 0),
+    "pods-md": ("pods -n shop -o md", 0),
+    "pods-jsonl": ("pods -o jsonl", 0),
+    "pods-names": ("pods -o name", 0),
     "policies": ("policies shop/default-deny", 0),
+    "policies-yaml": ("policies shop/default-deny -o yaml", 0),
     "version": ("version", 0),
     "one-node": ("status --node worker-2", 0),
     "rules": ("rules -n shop db-0", 0),
@@ -54,7 +59,7 @@ USAGE = [  # arguments, what the error says
     ("status --node=", "is not NODE"), ("status --agent-namespace a/b", "is not NAME"),
     ("status -n shop", "means nothing to status"),
     ("rules", "usage: kubectl ripstop rules [NS/]POD"),
-    ("explain a b 80-90", "is no port"),
+    ("explain a b 90-80", "is no port"),
     ("status --exec-plugin x", "unknown flag --exec-plugin"),
 ]
 

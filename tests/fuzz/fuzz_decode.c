@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * fuzz_decode.c - libFuzzer entry for manifests: the first byte chooses the syntax (bit 0: JSON) and
- * the admission (bit 1: LENIENT), the rest is the text. Beside memory safety it checks what must hold
+ * the admission (bit 1: LENIENT) and whether workloads and Services are read too (bit 2), the rest is the text. Beside memory safety it checks what must hold
  * of every decoded object, whatever was written.
  */
 #include <stdint.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <ripstop/object.h>
+#include <ripstop/workload.h>
 
 #include "base/base.h"
 
@@ -74,8 +75,29 @@ static void check_store(struct rs_store *s, enum rs_admit admit)
 	}
 }
 
+static void check_extras(struct rs_extras *x)
+{
+	size_t i, k;
+
+	for (i = 0; i < x->n_workloads; i++) {
+		check(x->workloads[i].meta.ns && x->workloads[i].meta.name && x->workloads[i].kind);
+		for (k = 0; k < x->workloads[i].n_ports; k++)
+			check(x->workloads[i].ports[k].name && x->workloads[i].ports[k].port);
+	}
+	for (i = 0; i < x->n_services; i++) {
+		check(x->services[i].type && x->services[i].n_cluster_ips <= x->services[i].n_ips);
+		for (k = 0; k < x->services[i].n_ports; k++)
+			check((x->services[i].ports[k].target_kind == RS_TARGET_NAME) ==
+			      (x->services[i].ports[k].target_name != NULL));
+	}
+	for (i = 0; i < x->n_slices; i++)
+		for (k = 0; k < x->slices[i].n_ends; k++)
+			check(x->slices[i].ends[k].addr.family);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct rs_extras *x;
 	enum rs_admit admit;
 	rs_auto_err err = { 0 };
 	rs_autofree char *text = NULL;
@@ -88,12 +110,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* A copy of its own size, so that reading past the end is noticed. */
 	text = rs_memdup(data + 1, size - 1);
 	s = rs_store_new();
-	rc = rs_decode_text(s, "f", text ? text : "", size - 1, data[0] & 1, admit, &err);
+	x = data[0] & 4 ? rs_extras_new() : NULL;
+	rc = rs_decode_text_with(s, x, "f", text ? text : "", size - 1, data[0] & 1, admit, &err);
+	if (rc == 0 && x)
+		rc = rs_extras_finish(x, &err);
 	check(rc == 0 || err.msg);
 	if (rc == 0) {
-		rs_store_finish_folder(s);
+		rs_store_finish_with(s, x);
 		check_store(s, admit);
 	}
+	if (x)
+		check_extras(x);
+	rs_extras_free(x);
 	rs_store_free(s);
 	return 0;
 }

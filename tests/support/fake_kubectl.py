@@ -5,6 +5,7 @@
 Beside the program lies table.json:
     agents   pods as an API server has them; pods of users
     pods     likewise; policies: NetworkPolicies
+    objects  resource -> objects, for `get RESOURCE -o json [-A]`
     sockets  name of an agent's pod -> socket
     ripstop  the program
     faults   [{"when": [words of the call], "code": N, "stdout": "...", "stderr": "...", "flood": bytes, "hang": true,
@@ -36,7 +37,7 @@ def get(table, argv):
             break
         if word in ("-n", "-l", "-o", "--field-selector"):
             flags[word] = words.pop(0)
-        elif word == "--ignore-not-found":
+        elif word in ("--ignore-not-found", "-A"):
             flags[word] = True
         elif word.startswith("-"):
             fail("error: unknown flag: " + word)
@@ -44,6 +45,9 @@ def get(table, argv):
             names.append(word)
     if names[:1] == ["networkpolicies.networking.k8s.io"] and flags.get("-o") == "json" and len(names) == 2:
         return one_policy(table, flags, names[1])
+    if len(names) == 1 and "-l" not in flags and names[0] in table.get("objects", {}):
+        print(json.dumps({"apiVersion": "v1", "items": table["objects"][names[0]], "kind": "List", "metadata": {}}, indent=4))
+        return
     if names[:1] != ["pods"] or flags.get("-o") != "json" or len(names) > 2:
         fail("error: the server doesn't have a resource type")
     if len(names) == 2:
