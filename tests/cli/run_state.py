@@ -195,6 +195,8 @@ class Runner:
         for line, words in [("verify x", "too many"), ("ipam x", "too many"), ("wait", "too few"), ("wait a b", "too many"),
                             ("wait deny", "is neither"), ("wait policy/", "is neither"), ("wait pod//x", "is neither"),
                             ("wait policy/a/b/c", "is neither"), ("wait policy/a/", "is neither"), ("wait svc/a/b", "is neither"),
+                            ("explain a b tcp/80-90 --kernel", "walks one flow"), ("explain a b http --kernel", "walks one flow"),
+                            ("explain -f /dev/null a b 80 --kernel", "walks one flow"), ("doctor --check", "means nothing to doctor"),
                             ("status --repair", "means nothing to status"), ("verify --kernel", "means nothing to verify"),
                             ("pods --check", "means nothing to pods"), ("verify --check", "means nothing to verify"),
                             ("ipam --state-dir=", "is not DIR"), ("wait pod/a/b --timeout 0", "is not SECONDS")]:
