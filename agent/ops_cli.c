@@ -322,23 +322,39 @@ static struct rs_answer_pod answer_pod(const struct rs_attached *e)
 				       .n_ips = e->rec->n_ips };
 }
 
-/* Beside what the objects say of each policy, whether its pods have it. */
-static void add_policies_enforced(struct rs_agent *a, const struct rs_world *w,
-				  struct json_object *items)
+/* Whose state decides whether the policy is in force: the pods of this node that it selects. */
+static const char *selected_in_the_way(struct rs_agent *a, struct json_object *item)
 {
-	size_t n;
-	struct rs_attached *const *v = rs_registry_list(a->reg, &n);
+	struct json_object *list = rs_json_get(item, "selects");
+	const char *why = NULL;
+
+	for (size_t i = 0; i < json_object_array_length(list) && !why; i++) {
+		const char *text = json_object_get_string(json_object_array_get_idx(list, i));
+		const char *slash = strchr(text, '/');
+		rs_autofree char *ns = rs_strndup(text, slash ? (size_t)(slash - text) : 0);
+		const struct rs_attached *e =
+			slash ? rs_registry_by_pod(a->reg, ns, slash + 1) : NULL;
+
+		why = e ? pod_in_the_way(e) : NULL;
+	}
+	return why;
+}
+
+static void add_states(struct rs_agent *a, const struct rs_store *store, struct json_object *o)
+{
+	struct json_object *items = rs_json_get(o, "items");
 
 	for (size_t i = 0; i < json_object_array_length(items); i++) {
-		struct json_object *o = json_object_array_get_idx(items, i);
-		const char *ns = rs_json_text(o, "namespace", ""), *why = NULL;
-		const struct rs_policy *p =
-			rs_store_policy(w->store, ns, rs_json_text(o, "name", ""));
+		struct json_object *item = json_object_array_get_idx(items, i);
+		const struct rs_policy *p = rs_store_policy(
+			store, rs_json_text(item, "namespace", ""), rs_json_text(item, "name", ""));
 
-		for (size_t k = 0; p && k < n && !why; k++)
-			if (!strcmp(v[k]->rec->pod_ns, ns) && rs_policy_selects(p, &v[k]->labels))
-				why = pod_in_the_way(v[k]);
-		add_enforced(a, o, why);
+		if (!p)
+			continue;
+		rs_json_add_str(item, "uid", p->meta.uid);
+		if (p->meta.generation)
+			add_int(item, "objectGeneration", p->meta.generation);
+		add_enforced(a, item, selected_in_the_way(a, item));
 	}
 }
 
@@ -360,7 +376,7 @@ void rs_op_policies(struct rs_agent *a, struct rs_request *req, struct json_obje
 	rc = rs_answer_policies(o, &w, pods, n, rs_json_text(body, "namespace", NULL),
 				rs_json_text(body, "name", NULL), &err);
 	if (rc == 0) {
-		add_policies_enforced(a, &w, rs_json_get(o, "items"));
+		add_states(a, w.store, o);
 		rs_request_answer(req, o);
 		return;
 	}

@@ -131,20 +131,6 @@ static int find_end(struct rs_agent *a, const struct rs_world *w, const char *ns
 	return find_pod(a, w, ns, e, err);
 }
 
-/* What a reader of the kernel's rules must know to describe the packet. */
-static int add_kernel(struct rs_agent *a, const struct rs_question *q, struct json_object *o,
-		      struct rs_err *err)
-{
-	bool four = q->family == RS_AF_IP4;
-	int rc = rs_op_add_link(a, rs_json_get(o, "source"), four ? &q->src.ip4 : &q->src.ip6, err);
-
-	if (rc == 0)
-		rc = rs_op_add_link(a, rs_json_get(o, "destination"),
-				    four ? &q->dst.ip4 : &q->dst.ip6, err);
-	rs_op_add_node(a, o, q->family);
-	return rc < 0 ? rs_err_wrap(err, "links of this flow") : 0;
-}
-
 /* ---- the operation --------------------------------------------------------------------------- */
 
 struct ends {
@@ -173,6 +159,20 @@ static int read_question(struct rs_agent *a, struct json_object *body, const str
 	return rc;
 }
 
+/* What a reader of the kernel's rules must know to describe the packet. */
+static int add_kernel(struct rs_agent *a, const struct rs_question *q, struct json_object *o,
+		      struct rs_err *err)
+{
+	bool six = q->family == RS_AF_IP6;
+	int rc = rs_op_add_link(a, rs_json_get(o, "source"), six ? &q->src.ip6 : &q->src.ip4, err);
+
+	if (rc == 0)
+		rc = rs_op_add_link(a, rs_json_get(o, "destination"),
+				    six ? &q->dst.ip6 : &q->dst.ip4, err);
+	rs_op_add_node(a, o, q->family);
+	return rc < 0 ? rs_err_wrap(err, "links of this flow") : 0;
+}
+
 static int explain(struct rs_agent *a, struct json_object *body, struct json_object *o,
 		   struct ends *ends, struct rs_err *err)
 {
@@ -180,8 +180,8 @@ static int explain(struct rs_agent *a, struct json_object *body, struct json_obj
 	struct rs_question q = { 0 };
 	enum rs_verdict verdict;
 	struct rs_world w;
-	bool kernel = false;
 	int64_t wanted = 0;
+	bool kernel = false;
 	int rc;
 
 	if (!rs_reconcile_synced(a->rec)) {
@@ -192,10 +192,10 @@ static int explain(struct rs_agent *a, struct json_object *body, struct json_obj
 	rc = rs_json_opt_int(body, "family", 0, 6, &wanted, err);
 	if (rc == 0 && wanted != 0 && wanted != 4 && wanted != 6)
 		rc = rs_err_set(err, EINVAL, "family is 4 or 6");
-	q.family = (int)wanted;
-	rs_reconcile_world(a->rec, &w);
 	if (rc == 0)
 		rc = rs_json_opt_bool(body, "kernel", &kernel, err);
+	q.family = (int)wanted;
+	rs_reconcile_world(a->rec, &w);
 	if (rc == 0)
 		rc = read_question(a, body, &w, ends, &q, err);
 	if (rc == 0)

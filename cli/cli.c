@@ -16,9 +16,9 @@ const struct cli_program cli_self = {
 	.about = "ripstop shows what is enforced for the pods of this node, and why.",
 	.flags = no_flags,
 	.run = run,
-	.live = cli_live_agent,
 	.kernel = cli_kernel_walk,
 	.agent_lives = cli_agent_lives,
+	.live = cli_live_agent,
 };
 
 int main(int argc, char **argv)

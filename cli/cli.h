@@ -231,7 +231,8 @@ void cli_put_itself(struct cli_run *r);
 #define CLI_F_LINT 0x10000u
 #define CLI_F_KERNEL 0x20000u
 #define CLI_F_TOP 0x40000u
-#define CLI_F_LOCAL 0x80000u /* doctor, ipam */
+#define CLI_F_LOCAL 0x80000u /* doctor */
+#define CLI_F_IPAM 0x400000u
 #define CLI_F_SORT 0x100000u
 #define CLI_F_WHATIF 0x200000u /* --traffic, --all */
 #define CLI_F_COMPLETION 0x10000000u

@@ -335,16 +335,14 @@ static int ask(struct cli_run *r, struct json_object **o)
 		cli_error(err.hint, "explain: %s", rs_err_str(&err));
 		return CLI_USAGE;
 	}
-	if (cli_is_offline(r) || port.name || port.lo != port.hi) {
-		if (!r->opt.kernel)
-			return cli_offline_explain(r, o);
-		cli_error(
-			"without -f, between pods by name, addresses, node or world, for one port",
-			"--kernel asks the rules of nodes, and this question is answered from "
-			"objects");
+	if (!cli_is_offline(r) && !port.name && port.lo == port.hi)
+		return cli_call(r, request(r), "explain", "ExplainResult", o);
+	if (r->opt.kernel) {
+		cli_error("name one port by its number, and no files: then the node is asked",
+			  "explain: --kernel walks one flow through the rules of a node");
 		return CLI_USAGE;
 	}
-	return cli_call(r, request(r), "explain", "ExplainResult", o);
+	return cli_offline_explain(r, o);
 }
 
 int cli_cmd_explain(struct cli_run *r)

@@ -44,7 +44,8 @@ static void put_ranges(struct cli_run *r, struct json_object *o)
 	struct cli_table *t;
 
 	if (!n) {
-		cli_put(r, "the ranges of this node are not known, nor how many addresses are free\n");
+		cli_put(r,
+			"the ranges of this node are not known, nor how many addresses are free\n");
 		return;
 	}
 	t = cli_table_new(range_columns, columns, 0, columns);
@@ -136,6 +137,11 @@ static int ask(struct cli_run *r, struct json_object **o)
 	rs_auto_err err = { 0 };
 	int rc;
 
+	if (!cli_self.agent_lives && r->opt.state_dir) {
+		cli_error("run ripstop ipam --state-dir on the node itself",
+			  "--state-dir means nothing through kubectl");
+		return CLI_USAGE;
+	}
 	if (!cli_self.agent_lives || (!r->opt.state_dir && cli_self.agent_lives(r))) {
 		req = json_object_new_object();
 		if (r->opt.check)

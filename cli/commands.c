@@ -110,7 +110,7 @@ const struct cli_command cli_commands[] = {
 	  "The agent is asked; where none lives, its state folder is read. Nothing is changed.\n"
 	  "A released address rests before it is given out again: 30 s are assumed here.\n"
 	  "Exit code 0; with --check 1 when there are leaks.",
-	  "ripstop ipam --check", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_LOCAL,
+	  "ripstop ipam --check", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_IPAM,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_ipam },
 	{ "top", "", "what is dropped now, and most: by reason, by pod or by policy",
 	  "On a terminal again and again (--interval), else once, over one second. By reason\n"

@@ -215,8 +215,8 @@ const struct cli_program cli_self = {
 		 "ask every node, rules and explain those of the pods; --node asks one only.",
 	.flags = flags,
 	.run = run,
-	.live = kube_live,
 	.wait_round = kube_wait_round,
+	.live = kube_live,
 };
 
 int main(int argc, char **argv)

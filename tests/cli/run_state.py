@@ -195,6 +195,8 @@ class Runner:
         for line, words in [("verify x", "too many"), ("ipam x", "too many"), ("wait", "too few"), ("wait a b", "too many"),
                             ("wait deny", "is neither"), ("wait policy/", "is neither"), ("wait pod//x", "is neither"),
                             ("wait policy/a/b/c", "is neither"), ("wait policy/a/", "is neither"), ("wait svc/a/b", "is neither"),
+                            ("explain a b tcp/80-90 --kernel", "walks one flow"), ("explain a b http --kernel", "walks one flow"),
+                            ("explain -f /dev/null a b 80 --kernel", "walks one flow"), ("doctor --check", "means nothing to doctor"),
                             ("status --repair", "means nothing to status"), ("verify --kernel", "means nothing to verify"),
                             ("pods --check", "means nothing to pods"), ("verify --check", "means nothing to verify"),
                             ("ipam --state-dir=", "is not DIR"), ("wait pod/a/b --timeout 0", "is not SECONDS")]:
@@ -319,6 +321,11 @@ class Runner:
         self.check("ipam of a cluster", code == 1 and len(json.loads(out)["items"]) == 2 and
                    all("--check" in c for c in calls if "exec" in c), f"{code} {out} {err}")
 
+    def no_folder_through_kubectl(self):
+        code, out, err, calls = self.ask_cluster("ipam --state-dir /run/ripstop", w1={"ipam": said(IPAM)}, w2={"ipam": said(IPAM)})
+        self.check("ipam --state-dir through kubectl", code == 2 and not out and "through kubectl" in err and
+                   not any("exec" in c for c in calls), f"{code} {out} {err} {calls}")
+
     def wait_for_nodes(self):
         api = {"policies": [{"kind": "NetworkPolicy", "metadata": {"namespace": "shop", "name": "deny", "uid": "u1", "generation": 3}}]}
         good, old = said(policy()), said(policy(objectGeneration=2))
@@ -363,7 +370,7 @@ class Runner:
 
     def all(self):
         for part in (self.screens, self.requests, self.usage, self.waiting, self.kernel_cannot_be_asked, self.hostile,
-                     self.odd_objects, self.many_nodes, self.wait_for_nodes, self.kernels_of_two_nodes):
+                     self.odd_objects, self.many_nodes, self.no_folder_through_kubectl, self.wait_for_nodes, self.kernels_of_two_nodes):
             part()
         print(f"{self.passed} passed, {self.failed} failed, 0 skipped")
         return 1 if self.failed else 0

@@ -72,7 +72,8 @@ def addresses(name):
 
 
 def pod_objects():
-    out = []
+    out = ["apiVersion: v1\nkind: Pod\nmetadata: {name: proxy, namespace: shop, labels: {app: proxy}}\nspec: {nodeName: n1, "
+           "hostNetwork: true}\nstatus: {phase: Running, podIPs: [%s]}\n" % ", ".join('{ip: "%s"}' % a for a in NODE_IPS[1])]
     for name, node in PODS.items():
         out.append("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: shop, labels: {app: %s}}\n"
                    "spec: {nodeName: n%d}\nstatus: {phase: Running, podIPs: [%s]}\n"
@@ -186,6 +187,12 @@ def what_decided_is_named(build):
         _, o = bed.explain(1, "shop/web", "shop/db", "5432")
         step = o["kernels"][0]["packets"][0]["hooks"][-1]
         expect(step["counter"]["name"] == "n_deny_in" and step["counter"]["packets"] > 0, step)
+        # A pod on the node's network sends as the node does, and is reached like it.
+        code, o = bed.explain(1, "shop/proxy", "shop/db", "22")
+        hooks = o["kernels"][0]["packets"][0]["hooks"]
+        expect(code == 0 and o["kernels"][0]["agrees"] and hooks[0]["comment"] == "made by this node", o)
+        code, o = bed.explain(1, "shop/job", "shop/proxy", "22")
+        expect(code == 1 and o["kernels"][0]["agrees"] and o["kernels"][0]["packets"][0]["hooks"][-1]["hook"] == "input", o)
         # What never meets a rule is not judged by one.
         for src, dst in (("shop/web", "shop/web"), ("9.9.9.9", "8.8.8.8")):
             _, o = bed.explain(1, src, dst, "80")

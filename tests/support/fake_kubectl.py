@@ -49,6 +49,11 @@ def get(table, argv):
         return
     if names[:1] == ["networkpolicies.networking.k8s.io"] and flags.get("-o") == "json" and len(names) == 2:
         return one_policy(table, flags, names[1])
+    if names[:1] == ["networkpolicies.networking.k8s.io"] and flags.get("-o") == "json" and len(names) == 2:
+        return one_policy(table, flags, names[1])
+    if len(names) == 1 and "-l" not in flags and names[0] in table.get("objects", {}):
+        print(json.dumps({"apiVersion": "v1", "items": table["objects"][names[0]], "kind": "List", "metadata": {}}, indent=4))
+        return
     if names[:1] != ["pods"] or flags.get("-o") != "json" or len(names) > 2:
         fail("error: the server doesn't have a resource type")
     if len(names) == 2:
