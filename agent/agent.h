@@ -25,6 +25,7 @@ struct rs_httpd;
 struct rs_loop;
 struct rs_masquerade;
 struct rs_cnifiles;
+struct rs_dropwatch;
 
 struct rs_agent {
 	struct rs_options opt;
@@ -47,9 +48,10 @@ struct rs_agent {
 	bool routes_done;
 	struct rs_masquerade *masq;   /* NULL: not looked at yet */
 	struct rs_cnifiles *cnifiles; /* NULL without --install-conflist */
-	bool in_sync;		      /* the last audit found no difference */
-	bool serving;		      /* the control socket listens */
-	char *node_json;	      /* as last written, without its time */
+	struct rs_dropwatch *drops;
+	bool in_sync;	 /* the last audit found no difference */
+	bool serving;	 /* the control socket listens */
+	char *node_json; /* as last written, without its time */
 	int64_t node_written_ms;
 	struct event_base *base;
 	struct rs_loop *loop;

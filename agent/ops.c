@@ -9,10 +9,10 @@
 #include "base/jsonio.h"
 
 static const struct rs_ctl_op ops[] = {
-	{ "attach", rs_op_attach },	{ "detach", rs_op_detach }, { "check", rs_op_check },
-	{ "report", rs_op_report },	{ "status", rs_op_status }, { "pods", rs_op_pods },
-	{ "policies", rs_op_policies }, { "rules", rs_op_rules },   { "explain", rs_op_explain },
-	{ "version", rs_op_version },
+	{ "attach", rs_op_attach },	{ "detach", rs_op_detach },   { "check", rs_op_check },
+	{ "report", rs_op_report },	{ "status", rs_op_status },   { "pods", rs_op_pods },
+	{ "policies", rs_op_policies }, { "rules", rs_op_rules },     { "explain", rs_op_explain },
+	{ "version", rs_op_version },	{ "records", rs_op_records },
 };
 
 const struct rs_ctl_op *rs_op_find(const char *name)

@@ -11,6 +11,7 @@ typedef void rs_op_fn(struct rs_agent *a, struct rs_request *req, struct json_ob
 
 rs_op_fn rs_op_attach, rs_op_detach, rs_op_check, rs_op_report;		       /* ops_plugin.c */
 rs_op_fn rs_op_status, rs_op_pods, rs_op_policies, rs_op_rules, rs_op_version; /* ops_cli.c */
+rs_op_fn rs_op_records;							       /* ops_records.c */
 rs_op_fn rs_op_explain;							       /* ops_explain.c */
 
 /* {"apiVersion", "kind", "metadata": {...}} of every object that the command line prints. */
