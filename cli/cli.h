@@ -76,6 +76,7 @@ struct cli_options {
 	bool recursive;
 	const char *cluster_cidr;
 	bool watch;
+	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
 };
@@ -93,7 +94,10 @@ struct cli_run {
 	size_t n_flags;
 	bool colored;
 	bool many;		  /* run once for each of several nodes */
-	struct json_object *list; /* JSON goes there, not to out */
+	const char *at_node;	  /* of many, the one whose turn it is */
+	size_t n_tables;	  /* written so far */
+	int refused;		  /* an exit code: the answer could not be written as asked */
+	struct json_object *list; /* objects go there, not to out */
 	struct kube *kube;	  /* kubectl ripstop's */
 	struct rs_strbuf out;
 };
@@ -162,7 +166,9 @@ int cli_cmd_help(struct cli_run *r);
 #define CLI_F_KERNEL 0x20000u
 #define CLI_F_TOP 0x40000u
 #define CLI_F_LOCAL 0x80000u /* doctor, ipam */
-#define CLI_F_LIST (CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT)
+#define CLI_F_SORT 0x100000u
+#define CLI_F_LIST \
+	(CLI_F_NAMESPACE | CLI_F_ALL | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT)
 
 struct cli_flag {
 	char letter; /* 0: none */
@@ -176,6 +182,9 @@ struct cli_flag {
 };
 
 extern const struct cli_flag cli_flags[];
+
+/* "table, wide, json": the words of -o for a set of forms; the caller frees it. */
+char *cli_forms_text(unsigned int forms);
 
 /* Sort argv into flags, the verb and its operands. 0, or an exit code after the error was told. */
 int cli_parse(int argc, char **argv, struct cli_run *r);
@@ -208,7 +217,7 @@ char *cli_qualified(const struct cli_run *r, const char *operand);
  * is no operand; the first operand that names none goes to *missing, unless another node may. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
 
-/* ---- printer.c: text and tables into r->out -------------------------------------------------- */
+/* ---- printer.c: text into r->out ------------------------------------------------------------- */
 
 enum cli_color {
 	CLI_PLAIN,
@@ -222,14 +231,6 @@ void cli_put_safe(struct cli_run *r, const char *text); /* from an object */
 void cli_putf(struct cli_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_put_colored(struct cli_run *r, enum cli_color color, const char *text); /* ours */
 
-/* The object as JSON, unchanged; what could steer a terminal is written as \uXXXX. */
-void cli_put_json(struct cli_run *r, struct json_object *o);
-
-/* Whether -o asks for the object itself; then cli_put_object() writes it as JSON, JSON Lines (the
- * items of a list one a line) or YAML, as asked. */
-bool cli_wants_object(const struct cli_run *r);
-void cli_put_object(struct cli_run *r, struct json_object *o);
-
 /* Text of a member for a table: escaped, "-" when absent or empty; the caller frees it. */
 char *cli_cell(struct json_object *o, const char *key);
 /* Items of an array of strings, escaped and joined; "-" when there are none. */
@@ -239,20 +240,39 @@ char *cli_cell_labels(struct json_object *labels);
 size_t cli_count(struct json_object *o, const char *key);
 bool cli_true(struct json_object *o, const char *key);
 
+/* ---- put_object.c: whole objects into r->out ------------------------------------------------- */
+
+/*
+ * Whether -o asks for the object itself; then cli_put_object() writes it as JSON, JSON Lines (the
+ * items of a list one a line, other objects on one line), YAML or names (NS/NAME of each item), as
+ * asked. Nothing is lost: what could steer a terminal is written as \uXXXX. Of the answers of many
+ * nodes the items are written in turn, each with its `node`.
+ */
+bool cli_wants_object(const struct cli_run *r);
+void cli_put_object(struct cli_run *r, struct json_object *o);
+
+/* ---- put_table.c: tables into r->out --------------------------------------------------------- */
+
+/* Whether -o asks for tables and nothing around them (CSV, Markdown): then a command writes no other
+ * text, and one table. */
+bool cli_only_tables(const struct cli_run *r);
+
 struct cli_table;
 struct cli_column {
 	const char *name;
 	bool right;
 };
 
-/* A table of n columns of which those from first to before last are shown. */
+/* A table of n columns of which those from first to before last are shown; CSV has all of them. The
+ * names of columns are borrowed. */
 struct cli_table *cli_table_new(const struct cli_column *columns, size_t n, size_t first,
 				size_t last);
 /* A row of n cells, which it takes; NULL is "-". */
 void cli_table_row(struct cli_table *t, char **cells);
 /* Colour a cell of the last row. */
 void cli_table_color(struct cli_table *t, size_t column, enum cli_color color);
-/* Print it into r->out, every line after indent, and free it. */
+/* Print it into r->out as -o says, sorted as --sort-by says, every line for people after indent;
+ * and free it. */
 void cli_table_end(struct cli_run *r, struct cli_table *t, const char *indent, bool headers);
 
 #endif

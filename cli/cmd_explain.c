@@ -235,8 +235,8 @@ int cli_cmd_explain(struct cli_run *r)
 			  rs_json_text(o, "verdict", ""));
 		return CLI_NO_AGENT;
 	}
-	if (r->opt.output == CLI_JSON)
-		cli_put_json(r, o);
+	if (cli_wants_object(r))
+		cli_put_object(r, o);
 	else
 		put_screen(r, o);
 	return exit_of(r, o);

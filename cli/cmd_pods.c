@@ -120,8 +120,8 @@ int cli_cmd_pods(struct cli_run *r)
 			  missing);
 		return CLI_NOT_FOUND;
 	}
-	if (r->opt.output == CLI_JSON)
-		cli_put_json(r, list);
+	if (cli_wants_object(r))
+		cli_put_object(r, list);
 	else
 		render(r, list);
 	return CLI_YES;

@@ -94,8 +94,8 @@ int cli_cmd_policies(struct cli_run *r)
 		cli_error("ripstop policies lists them", "no policy %s", missing);
 		return CLI_NOT_FOUND;
 	}
-	if (r->opt.output == CLI_JSON)
-		cli_put_json(r, list);
+	if (cli_wants_object(r))
+		cli_put_object(r, list);
 	else
 		render(r, list);
 	return CLI_YES;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum {
+	COL_DIRECTION,
 	COL_NR,
 	COL_VERDICT,
 	COL_PEERS,
@@ -36,6 +37,7 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 	rs_autofree char *peers = cli_cell(rule, "peers");
 	rs_autofree char *index = cli_cell_number(rule, "index");
 	char *cells[N_COLUMNS] = {
+		[COL_DIRECTION] = rs_strdup(dir),
 		[COL_NR] = rs_asprintf("%zu", nr),
 		[COL_VERDICT] = rs_strdup(nothing ? "NOTHING" : "ALLOW"),
 		[COL_PEERS] = nothing ? rs_asprintf("%s (%s)", peers, why) : rs_strdup(peers),
@@ -49,9 +51,10 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 	cli_table_color(t, COL_VERDICT, nothing ? CLI_WARN : CLI_GOOD);
 }
 
-static void add_default(struct cli_table *t, bool isolated, size_t policies)
+static void add_default(struct cli_table *t, bool isolated, size_t policies, const char *dir)
 {
 	char *cells[N_COLUMNS] = {
+		[COL_DIRECTION] = rs_strdup(dir),
 		[COL_NR] = rs_strdup("-"),
 		[COL_VERDICT] = rs_strdup(isolated ? "DENY" : "ALLOW"),
 		[COL_PEERS] = rs_strdup(isolated ? "everything else" : "everything"),
@@ -66,18 +69,33 @@ static void add_default(struct cli_table *t, bool isolated, size_t policies)
 	cli_table_color(t, COL_VERDICT, isolated ? CLI_BAD : CLI_GOOD);
 }
 
+static struct cli_table *new_table(size_t first, const char *peers)
+{
+	struct cli_column columns[N_COLUMNS] = {
+		{ "DIRECTION", false }, { "#", true },	    { "VERDICT", false },
+		{ peers, false },	{ "PORTS", false }, { "SOURCE", false },
+		{ "RULE", false },	{ "WHERE", false },
+	};
+
+	return cli_table_new(columns, N_COLUMNS, first, N_COLUMNS);
+}
+
+static void add_half(struct cli_table *t, struct json_object *half, const char *dir)
+{
+	struct json_object *rules = rs_json_get(half, "rules");
+	size_t i, n = cli_count(half, "rules");
+
+	for (i = 0; i < n; i++)
+		add_rule(t, json_object_array_get_idx(rules, i), i + 1, dir);
+	add_default(t, cli_true(half, "isolated"), cli_count(half, "isolatedBy"), dir);
+}
+
 static void put_half(struct cli_run *r, struct json_object *half, const char *dir,
 		     const char *title, const char *peers)
 {
-	struct cli_column columns[N_COLUMNS] = {
-		{ "#", true },	     { "VERDICT", false }, { peers, false },   { "PORTS", false },
-		{ "SOURCE", false }, { "RULE", false },	   { "WHERE", false },
-	};
-	struct json_object *rules = rs_json_get(half, "rules");
 	bool isolated = cli_true(half, "isolated");
 	rs_autofree char *by = cli_cell_list(half, "isolatedBy", ", ");
-	size_t i, n = cli_count(half, "rules");
-	struct cli_table *t = cli_table_new(columns, N_COLUMNS, 0, N_COLUMNS);
+	struct cli_table *t = new_table(COL_NR, peers);
 
 	if (isolated && !strcmp(by, "-"))
 		cli_putf(r, "%s  closed: the pod's labels are not known, nothing is allowed\n",
@@ -85,29 +103,14 @@ static void put_half(struct cli_run *r, struct json_object *half, const char *di
 	else
 		cli_putf(r, "%s  %s%s\n", title, isolated ? "isolated by " : "open",
 			 isolated ? by : ": no policy isolates it");
-	for (i = 0; i < n; i++)
-		add_rule(t, json_object_array_get_idx(rules, i), i + 1, dir);
-	add_default(t, isolated, cli_count(half, "isolatedBy"));
+	add_half(t, half, dir);
 	cli_table_end(r, t, "  ", !r->opt.no_headers);
 }
 
-int cli_cmd_rules(struct cli_run *r)
+static void put_screen(struct cli_run *r, struct json_object *o)
 {
-	rs_autojson struct json_object *o = NULL;
-	rs_autofree char *pod = cli_qualified(r, r->operands[0]);
-	struct json_object *req = json_object_new_object(), *in, *out;
-	int code;
+	struct json_object *in = rs_json_get(o, "ingress"), *out = rs_json_get(o, "egress");
 
-	rs_json_add_str(req, "pod", pod);
-	code = cli_call(r, req, "rules", "Rules", &o);
-	if (code)
-		return code;
-	if (r->opt.output == CLI_JSON) {
-		cli_put_json(r, o);
-		return CLI_YES;
-	}
-	in = rs_json_get(o, "ingress");
-	out = rs_json_get(o, "egress");
 	put_pod(r, o);
 	put_half(r, in, "ingress", "INGRESS", "FROM");
 	put_half(r, out, "egress", "EGRESS ", "TO");
@@ -115,5 +118,33 @@ int cli_cmd_rules(struct cli_run *r)
 		cli_put(r,
 			"Replies of allowed flows pass, and so does what this node itself begins "
 			"towards the pod.\n");
+}
+
+static void put_rows(struct cli_run *r, struct json_object *o)
+{
+	struct cli_table *t = new_table(COL_DIRECTION, "PEERS");
+
+	add_half(t, rs_json_get(o, "ingress"), "ingress");
+	add_half(t, rs_json_get(o, "egress"), "egress");
+	cli_table_end(r, t, "", !r->opt.no_headers);
+}
+
+int cli_cmd_rules(struct cli_run *r)
+{
+	rs_autojson struct json_object *o = NULL;
+	rs_autofree char *pod = cli_qualified(r, r->operands[0]);
+	struct json_object *req = json_object_new_object();
+	int code;
+
+	rs_json_add_str(req, "pod", pod);
+	code = cli_call(r, req, "rules", "Rules", &o);
+	if (code)
+		return code;
+	if (cli_wants_object(r))
+		cli_put_object(r, o);
+	else if (cli_only_tables(r))
+		put_rows(r, o);
+	else
+		put_screen(r, o);
 	return CLI_YES;
 }

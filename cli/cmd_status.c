@@ -187,8 +187,8 @@ int cli_cmd_status(struct cli_run *r)
 
 	if (code)
 		return code;
-	if (r->opt.output == CLI_JSON) {
-		cli_put_json(r, o);
+	if (cli_wants_object(r)) {
+		cli_put_object(r, o);
 	} else {
 		put_head(r, o);
 		put_dataplane(r, o);

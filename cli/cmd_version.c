@@ -23,8 +23,8 @@ int cli_cmd_version(struct cli_run *r)
 	else
 		agent = cli_cell(o, rs_json_get(o, "agent") ? "agent" : "version");
 	rs_json_add_str(o, "version", RIPSTOP_VERSION);
-	if (r->opt.output == CLI_JSON)
-		cli_put_json(r, o);
+	if (cli_wants_object(r))
+		cli_put_object(r, o);
 	else
 		cli_putf(r, "ripstop  " RIPSTOP_VERSION "\nagent    %s\n",
 			 agent ? agent : "not reached");

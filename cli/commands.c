@@ -11,14 +11,13 @@ const struct cli_command cli_commands[] = {
 	  CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_status },
 	{ "pods", "[[NS/]NAME...]", "the pods of this node: addresses, isolation, state",
 	  "Without -n those of every namespace.", "ripstop pods -n shop", 0, INT_MAX, CLI_F_LIST,
-
-	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_pods },
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_NAME), cli_cmd_pods },
 	{ "policies", "[[NS/]NAME]", "the policies, and the pods of this node that each selects",
 	  NULL, "ripstop policies shop/default-deny", 0, 1, CLI_F_LIST,
-	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_policies },
+	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_NAME), cli_cmd_policies },
 	{ "rules", "[NS/]POD", "who may reach a pod, whom it may reach, and by which rule", NULL,
 	  "ripstop rules shop/db-0", 1, 1,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_SORT,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_rules },
 	{ "explain", "SRC DST PORT", "the verdict on one flow, step by step, and why",
 	  "SRC and DST are pods ([NS/]NAME), addresses, node (this node itself) or world (an\n"
@@ -30,7 +29,6 @@ const struct cli_command cli_commands[] = {
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "help", "[VERB]", "this text, or what a verb does", NULL, "ripstop help explain", 0, 1, 0,
-
 	  CLI_FORM(CLI_TABLE), cli_cmd_help },
 	{ 0 },
 };

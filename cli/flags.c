@@ -36,6 +36,23 @@ static bool set_output(struct cli_options *o, const char *v)
 	return false;
 }
 
+char *cli_forms_text(unsigned int forms)
+{
+	rs_auto_strbuf b = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < CLI_OUTPUTS; i++)
+		if (forms & CLI_FORM(i))
+			rs_strbuf_printf(&b, "%s%s", b.len ? ", " : "", output_names[i]);
+	return rs_strbuf_steal(&b);
+}
+
+static bool set_sort_by(struct cli_options *o, const char *v)
+{
+	o->sort_by = v;
+	return *v != '\0';
+}
+
 static bool set_no_headers(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -138,6 +155,8 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop status -o json", CLI_F_OUTPUT, set_output },
 	{ 0, "no-headers", NULL, "no line of column names", "ripstop pods --no-headers",
 	  CLI_F_HEADERS, set_no_headers },
+	{ 0, "sort-by", "COLUMN", "sort the table by a column, numbers by value",
+	  "ripstop pods --sort-by policies", CLI_F_SORT, set_sort_by },
 	{ 'f', "filename", "PATH", "ask files instead of an agent: a file, a folder, or - (stdin)",
 	  "ripstop explain -f k8s/ shop/web shop/db 5432", CLI_F_FILES, set_file },
 	{ 'R', "recursive", NULL, "go into the folders of a folder too", "ripstop lint -R -f k8s/",
@@ -234,6 +253,10 @@ static int apply(struct walk *w, const struct cli_flag *f, const char *value, st
 	if (!f->set)
 		hand_on(r, f, value);
 	else if (!f->set(&r->opt, value)) {
+		if (f->set == set_output) {
+			free(example);
+			example = cli_forms_text(~0u);
+		}
 		cli_error(example, "--%s: \"%s\" is not %s", f->name, value, f->arg);
 		return CLI_USAGE;
 	}
@@ -274,6 +297,22 @@ static int unknown_verb(const char *name)
 	return CLI_USAGE;
 }
 
+/* Does the verb have the form of -o, and what it is told about tables a table? */
+static int check_form(const struct cli_run *r)
+{
+	rs_autofree char *forms = cli_forms_text(r->cmd->forms);
+	rs_autofree char *hint = rs_asprintf("%s has: %s", r->cmd->name, forms);
+
+	if (!(r->cmd->forms & CLI_FORM(r->opt.output)))
+		cli_error(hint, "%s has no form -o %s", r->cmd->name, output_names[r->opt.output]);
+	else if (r->opt.sort_by && !(CLI_FORM(r->opt.output) & CLI_FORMS_TABLE))
+		cli_error(NULL, "--sort-by sorts tables, and -o %s is none",
+			  output_names[r->opt.output]);
+	else
+		return 0;
+	return CLI_USAGE;
+}
+
 /* Does what was given fit the verb? */
 static int check(const struct walk *w, const struct cli_run *r)
 {
@@ -290,10 +329,8 @@ static int check(const struct walk *w, const struct cli_run *r)
 				  r->cmd->name);
 			return CLI_USAGE;
 		}
-	if (r->cmd->forms && !(r->cmd->forms & CLI_FORM(r->opt.output))) {
-		cli_error(usage, "%s has no form -o %s", r->cmd->name, output_names[r->opt.output]);
+	if (check_form(r))
 		return CLI_USAGE;
-	}
 	if (r->n_operands < r->cmd->min || r->n_operands > r->cmd->max) {
 		cli_error(usage, "%s: too %s operands", r->cmd->name,
 			  r->n_operands < r->cmd->min ? "few" : "many");

@@ -56,6 +56,10 @@ int cli_main(int argc, char **argv)
 	} else if (code == 0) {
 		r.colored = want_color(r.opt.color);
 		code = run(&r);
+		if (r.refused) {
+			rs_strbuf_reset(&r.out);
+			code = r.refused;
+		}
 	}
 	code = flush(&r, code);
 	rs_strbuf_free(&r.out);

@@ -72,9 +72,13 @@ static int one_node(struct cli_run *r, const char *node)
 
 	memset(&r->out, 0, sizeof(r->out));
 	cli_speak_of(node);
+	r->at_node = node;
 	code = r->cmd->run(r);
+	r->at_node = NULL;
 	cli_speak_of(NULL);
-	if (r->out.len) {
+	if (r->out.len && cli_only_tables(r)) {
+		rs_strbuf_add(&before, r->out.s, r->out.len);
+	} else if (r->out.len) {
 		rs_strbuf_puts(&before, before.len ? "\nnode " : "node ");
 		rs_strbuf_puts_safe(&before, node);
 		rs_strbuf_putc(&before, '\n');
@@ -118,7 +122,7 @@ static void put_list(struct cli_run *r, struct json_object *list)
 	rs_json_add_str(o, "apiVersion", "ripstop.dev/v1");
 	rs_json_add_str(o, "kind", "List");
 	json_object_object_add(o, "items", json_object_get(list));
-	cli_put_json(r, o);
+	cli_put_object(r, o);
 }
 
 static int all_nodes(struct cli_run *r)
@@ -129,7 +133,7 @@ static int all_nodes(struct cli_run *r)
 	int code;
 
 	r->many = true;
-	if (r->opt.output == CLI_JSON)
+	if (cli_wants_object(r))
 		r->list = json_object_new_array();
 	for (k->turn = 0; k->turn < k->agents.n; k->turn++)
 		count(&t, one_node(r, k->agents.v[k->turn].node));
