@@ -199,6 +199,30 @@ static enum rs_direction direction(const struct rs_dp_drop *d)
 	return d->from_pod ? RS_EGRESS : RS_INGRESS;
 }
 
+static bool refuses(const struct rs_ir *ir, const struct rs_addr *client,
+		    const struct rs_addr *server, uint8_t proto, uint16_t port, bool client_end)
+{
+	struct rs_ir_verdict v;
+	const struct rs_ir_half *h = client_end ? &v.out : &v.in;
+
+	rs_ir_eval(ir, client, server, proto, port, &v);
+	return h->applies && !h->allow;
+}
+
+/* Where the kernel did not tell which way of its flow a packet went: of the two it is the one that
+ * the rules in force refuse. */
+static void orient(const struct rs_ir *ir, struct rs_dp_drop *d)
+{
+	bool there, back;
+
+	if (d->tracked || d->related || !by_policy(d) || !ir || !d->src.family)
+		return;
+	there = refuses(ir, &d->src, &d->dst, d->proto, d->dport, d->from_pod);
+	back = refuses(ir, &d->dst, &d->src, d->proto, d->sport, d->from_pod);
+	d->tracked = there != back;
+	d->reply = back && !there;
+}
+
 static void find_policies(const struct rs_world *w, const struct rs_attached *subject,
 			  enum rs_direction dir, struct known *k)
 {
@@ -240,6 +264,8 @@ static struct json_object *nearest_json(const struct rs_half_explained *h)
 	rs_json_add_str(o, "policy", policy);
 	rs_json_add_str(o, "path", path + 1);
 	rs_json_add_str(o, "where", h->miss_where);
+	rs_json_add_str(o, "ports", h->miss_ports);
+	rs_json_add_str(o, "peers", h->miss_peers);
 	rs_json_add_str(o, "why", why);
 	return o;
 }
@@ -501,13 +527,14 @@ static void add_time(struct json_object *o, int64_t ns)
 }
 
 static struct json_object *record_json(const struct rs_agent *a, const struct rs_dp_drop *d,
-				       int64_t time_ns, const struct known *k)
+				       const struct rs_drop_mark *mark, const struct known *k)
 {
 	struct json_object *o = json_object_new_object();
 	bool in = direction(d) == RS_INGRESS;
 
 	json_object_object_add(o, "v", json_object_new_int(1));
-	add_time(o, time_ns);
+	json_object_object_add(o, "id", json_object_new_uint64(mark->id));
+	add_time(o, mark->time_ns);
 	rs_json_add_str(o, "type", by_policy(d) ? "policy-verdict" : "drop");
 	rs_json_add_str(o, "verdict", "DROPPED");
 	rs_json_add_str(o, "reason", rs_drop_reason_name(d->reason));
@@ -531,6 +558,8 @@ static struct json_object *record_json(const struct rs_agent *a, const struct rs
 	if (k->nearest)
 		json_object_object_add(o, "nearest", json_object_get(k->nearest));
 	rs_json_add_str(o, "note", k->note);
+	json_object_object_add(o, "suppressed_since_last",
+			       json_object_new_uint64(mark->suppressed));
 	return o;
 }
 
@@ -539,21 +568,27 @@ static char *copy(const char *s)
 	return s ? rs_strdup(s) : NULL;
 }
 
-void rs_droprecord_make(struct rs_droprecord *r, const struct rs_dp_drop *d, int64_t now_ns,
-			struct rs_drop_made *out)
+void rs_droprecord_make(struct rs_droprecord *r, const struct rs_dp_drop *drop,
+			const struct rs_drop_mark *mark, struct rs_drop_made *out)
 {
-	const struct known *k = look_up(r, d);
-	int64_t time_ns = d->time_ns ? d->time_ns : now_ns;
+	struct rs_dp_drop d = *drop;
+	const struct known *k;
+	struct json_object *o;
 
+	orient(rs_reconcile_ir(r->agent->rec), &d);
+	k = look_up(r, &d);
+	o = record_json(r->agent, &d, mark, k);
 	*out = (struct rs_drop_made){
-		.entry = { .time_ns = time_ns,
-			   .reason = d->reason,
-			   .dir = direction(d),
+		.entry = { .time_ns = mark->time_ns,
+			   .reason = d.reason,
+			   .dir = direction(&d),
 			   .src = copy(k->src),
 			   .dst = copy(k->dst),
-			   .policy = copy(k->policy) },
-		.o = record_json(r->agent, d, time_ns, k),
+			   .policy = copy(k->policy),
+			   .text = rs_json_print(o) },
 		.pod = copy(k->pod),
 		.policies = rs_strdup(k->policies),
 	};
+	out->entry.len = strlen(out->entry.text);
+	json_object_put(o);
 }

@@ -18,14 +18,19 @@ struct rs_droprecord;
 struct rs_droprecord *rs_droprecord_new(struct rs_agent *a);
 void rs_droprecord_free(struct rs_droprecord *r);
 
-struct rs_drop_made {
-	struct rs_drop_entry entry; /* without id and text; the caller's */
-	struct json_object *o; /* the record without id and suppressed_since_last; the caller's */
-	char *pod;	       /* of this node, that refused; NULL: none. The caller's. */
-	char *policies;	       /* "a/b, c/d", never NULL; the caller's */
+struct rs_drop_mark {
+	uint64_t id;
+	int64_t time_ns;
+	uint64_t suppressed; /* known to be since the record before */
 };
 
-void rs_droprecord_make(struct rs_droprecord *r, const struct rs_dp_drop *d, int64_t now_ns,
-			struct rs_drop_made *out);
+struct rs_drop_made {
+	struct rs_drop_entry entry; /* the caller's, as all here */
+	char *pod;		    /* of this node, that refused; NULL: none */
+	char *policies;		    /* "a/b, c/d", never NULL */
+};
+
+void rs_droprecord_make(struct rs_droprecord *r, const struct rs_dp_drop *drop,
+			const struct rs_drop_mark *mark, struct rs_drop_made *out);
 
 #endif

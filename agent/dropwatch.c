@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "agent/droprecord.h"
-#include "base/jsonio.h"
 
 #define MAX_RECORDS 2048
 #define MAX_BYTES (2 * RS_MIB)
@@ -122,20 +121,17 @@ static void look(struct rs_dropwatch *w)
 static void on_drop(const struct rs_dp_drop *d, void *arg)
 {
 	struct rs_dropwatch *w = arg;
+	struct rs_drop_mark mark = { .id = rs_droplog_next(w->log),
+				     .time_ns = d->time_ns ? d->time_ns : wall_ns(),
+				     .suppressed = w->account.suppressed - w->told };
 	struct rs_drop_made made;
 
-	rs_droprecord_make(w->maker, d, wall_ns(), &made);
-	json_object_object_add(made.o, "id", json_object_new_uint64(rs_droplog_next(w->log)));
-	json_object_object_add(made.o, "suppressed_since_last",
-			       json_object_new_uint64(w->account.suppressed - w->told));
 	w->told = w->account.suppressed;
-	made.entry.text = rs_json_print(made.o);
-	made.entry.len = strlen(made.entry.text);
+	rs_droprecord_make(w->maker, d, &mark, &made);
 	if (w->file)
 		rs_dropfile_put(w->file, made.entry.text, made.entry.len);
 	rs_droplog_tally(w->log, made.pod, &made.entry, made.policies);
 	rs_droplog_add(w->log, &made.entry);
-	json_object_put(made.o);
 	free(made.pod);
 	free(made.policies);
 }

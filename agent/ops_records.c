@@ -198,20 +198,37 @@ static void add_counts(const struct rs_agent *a, struct json_object *o)
 	json_object_object_add(o, "ratePerPod", json_object_new_int64(a->opt.log_rate));
 }
 
+/* A pod of which nothing is known may be a slip; one that is gone may have left records. */
+static int check_pod(struct rs_agent *a, const struct question *q, struct json_object *o,
+		     struct rs_err *err)
+{
+	const char *slash = q->pod ? strchr(q->pod, '/') : NULL;
+	rs_autofree char *ns = slash ? rs_strndup(q->pod, (size_t)(slash - q->pod)) : NULL;
+
+	if (!slash || json_object_array_length(rs_json_get(o, "items")) ||
+	    rs_registry_by_pod(a->reg, ns, slash + 1) ||
+	    rs_store_pod(a->src->ops->store(a->src), ns, slash + 1))
+		return 0;
+	return rs_operand_no_pod(a, ns, slash + 1, err);
+}
+
 void rs_op_records(struct rs_agent *a, struct rs_request *req, struct json_object *body)
 {
 	struct question q = { 0 };
-	struct json_object *o;
+	rs_autojson struct json_object *o = NULL;
 	rs_auto_err err = { 0 };
+	int rc = read_question(body, &q, &err);
 
-	if (read_question(body, &q, &err) < 0) {
-		rs_request_fail(req, &err);
-	} else {
+	if (rc == 0) {
 		rs_dropwatch_settle(a->drops);
 		o = rs_op_object(a, "FlowRecords");
 		add_items(rs_dropwatch_log(a->drops), &q, o);
 		add_counts(a, o);
-		rs_request_answer(req, o);
+		rc = check_pod(a, &q, o, &err);
 	}
+	if (rc < 0)
+		rs_request_fail(req, &err);
+	else
+		rs_request_answer(req, rs_steal_ptr(&o));
 	free(q.pod);
 }
