@@ -14,7 +14,7 @@
 /* At once; then the loop has its turn. */
 #define PORTION 64
 #define SETTLE_MAX 8192
-#define RETRY_MS 30000
+#define RETRY_MS 5000
 #define LOOK_MS 1000
 
 struct rs_dropwatch {
