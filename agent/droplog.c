@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define SLOT_MS 10000
+#define MAX_POLICIES 1024
 #define SLOTS (RS_DROP_SPAN_S * 1000 / SLOT_MS)
 
 struct rs_droplog {
@@ -14,6 +15,7 @@ struct rs_droplog {
 	uint64_t next;
 	struct rs_vec(struct rs_drop_row) rows;
 	size_t max_rows;
+	struct rs_vec(struct rs_drop_policy) policies;
 	uint64_t slots[SLOTS];
 	int64_t slot; /* number of the one that is being filled */
 	uint64_t dropped;
@@ -94,7 +96,10 @@ void rs_droplog_free(struct rs_droplog *l)
 		free(l->rows.v[i].pod);
 		free(l->rows.v[i].policies);
 	}
+	for (size_t i = 0; i < l->policies.n; i++)
+		free(l->policies.v[i].name);
 	rs_vec_free(&l->rows);
+	rs_vec_free(&l->policies);
 	free(l->ring);
 	free(l);
 }
@@ -158,13 +163,42 @@ static struct rs_drop_row *row_of(struct rs_droplog *l, const char *pod,
 	return r;
 }
 
+static void count_policy(struct rs_droplog *l, const char *name, enum rs_direction dir)
+{
+	struct rs_drop_policy *p;
+
+	for (size_t i = 0; i < l->policies.n; i++)
+		if (l->policies.v[i].dir == dir && same_text(l->policies.v[i].name, name)) {
+			l->policies.v[i].records++;
+			return;
+		}
+	if (name && l->policies.n >= MAX_POLICIES) {
+		count_policy(l, NULL, dir);
+		return;
+	}
+	p = rs_vec_push(&l->policies);
+	*p = (struct rs_drop_policy){ .name = name ? rs_strdup(name) : NULL,
+				      .dir = dir,
+				      .records = 1 };
+}
+
 void rs_droplog_tally(struct rs_droplog *l, const char *pod, const struct rs_drop_entry *e,
 		      const char *policies)
 {
 	struct rs_drop_row *r = row_of(l, pod, e, policies);
+	rs_autofree char *copy = rs_strdup(policies);
+	char *save = NULL;
 
 	r->packets++;
 	r->last_ns = e->time_ns;
+	for (char *p = strtok_r(copy, ", ", &save); p; p = strtok_r(NULL, ", ", &save))
+		count_policy(l, p, e->dir);
+}
+
+const struct rs_drop_policy *rs_droplog_policies(const struct rs_droplog *l, size_t *n)
+{
+	*n = l->policies.n;
+	return l->policies.v;
 }
 
 const struct rs_drop_row *rs_droplog_rows(const struct rs_droplog *l, size_t *n)
@@ -174,17 +208,17 @@ const struct rs_drop_row *rs_droplog_rows(const struct rs_droplog *l, size_t *n)
 }
 
 uint64_t rs_droplog_pod(const struct rs_droplog *l, const char *pod, enum rs_direction dir,
-			bool policy, int64_t *last_ns)
+			bool by_policy, int64_t *last_ns)
 {
 	uint64_t n = 0;
 
 	*last_ns = 0;
 	for (size_t i = 0; i < l->rows.n; i++) {
 		const struct rs_drop_row *r = &l->rows.v[i];
-		bool by_policy =
-			r->reason == RS_DROP_POLICY_INGRESS || r->reason == RS_DROP_POLICY_EGRESS;
+		bool policy = r->reason == RS_DROP_POLICY_INGRESS ||
+			      r->reason == RS_DROP_POLICY_EGRESS;
 
-		if (r->dir != dir || !same_text(r->pod, pod) || (policy && !by_policy))
+		if (r->dir != dir || !same_text(r->pod, pod) || (by_policy && !policy))
 			continue;
 		n += r->packets;
 		if (r->last_ns > *last_ns)

@@ -61,6 +61,13 @@ struct rs_drop_row {
 	int64_t last_ns;
 };
 
+/* Records of packets that a policy helped to refuse: one that two isolate counts for both. */
+struct rs_drop_policy {
+	char *name; /* "namespace/name"; NULL: all for which there was no room */
+	enum rs_direction dir;
+	uint64_t records;
+};
+
 struct rs_droplog;
 
 struct rs_droplog *rs_droplog_new(size_t max_records, size_t max_bytes, size_t max_rows);
@@ -78,9 +85,10 @@ const struct rs_drop_entry *rs_droplog_at(const struct rs_droplog *l, size_t i);
 void rs_droplog_tally(struct rs_droplog *l, const char *pod, const struct rs_drop_entry *e,
 		      const char *policies);
 const struct rs_drop_row *rs_droplog_rows(const struct rs_droplog *l, size_t *n);
-/* Of all rows of a pod and direction; the policy reason only where `policy` says so. */
+const struct rs_drop_policy *rs_droplog_policies(const struct rs_droplog *l, size_t *n);
+/* Of all rows of a pod and direction; by_policy: those of policy reasons only. */
 uint64_t rs_droplog_pod(const struct rs_droplog *l, const char *pod, enum rs_direction dir,
-			bool policy, int64_t *last_ns);
+			bool by_policy, int64_t *last_ns);
 
 /* ---- the last minutes ------------------------------------------------------------------------ */
 

@@ -204,6 +204,11 @@ const struct rs_drop_account *rs_dropwatch_account(const struct rs_dropwatch *w)
 	return &w->account;
 }
 
+uint64_t rs_dropwatch_unwritten(const struct rs_dropwatch *w)
+{
+	return rs_dropfile_unwritten(w->file);
+}
+
 void rs_dropwatch_conditions(const struct rs_dropwatch *w, struct rs_conditions *c)
 {
 	if (!w)

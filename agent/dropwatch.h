@@ -27,6 +27,7 @@ void rs_dropwatch_settle(struct rs_dropwatch *w);
 const char *rs_dropwatch_why_not(const struct rs_dropwatch *w);
 const struct rs_droplog *rs_dropwatch_log(const struct rs_dropwatch *w);
 const struct rs_drop_account *rs_dropwatch_account(const struct rs_dropwatch *w);
+uint64_t rs_dropwatch_unwritten(const struct rs_dropwatch *w);
 void rs_dropwatch_conditions(const struct rs_dropwatch *w, struct rs_conditions *c);
 
 /* ---- dropfile.c: JSON Lines into a file that is turned over by size ------------------------- */

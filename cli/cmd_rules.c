@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <string.h>
+#include <time.h>
 
 enum {
 	COL_DIRECTION,
@@ -12,6 +13,9 @@ enum {
 	COL_PORTS,
 	COL_SOURCE,
 	COL_RULE,
+	COL_JUDGED,
+	COL_DROPS,
+	COL_LAST,
 	COL_WHERE,
 	N_COLUMNS
 };
@@ -44,6 +48,7 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 		[COL_PORTS] = cli_cell(rule, "ports"),
 		[COL_SOURCE] = cli_cell(rule, "source"),
 		[COL_RULE] = rs_asprintf("%s[%s]", dir, index),
+		[COL_JUDGED] = cli_cell_number(rule, "judged"),
 		[COL_WHERE] = cli_cell(rule, "where"),
 	};
 
@@ -51,8 +56,28 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 	cli_table_color(t, COL_VERDICT, nothing ? CLI_WARN : CLI_GOOD);
 }
 
-static void add_default(struct cli_table *t, bool isolated, size_t policies, const char *dir)
+/* "41s", "9m": since then; NULL where that is not known. */
+static char *age_of(struct json_object *half)
 {
+	const char *text = rs_json_text(half, "lastDrop", "");
+	struct tm tm = { 0 };
+	long long s;
+
+	if (!strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return NULL;
+	s = (long long)(time(NULL) - timegm(&tm));
+	s = s < 0 ? 0 : s;
+	if (s >= 86400)
+		return rs_asprintf("%lldd", s / 86400);
+	if (s >= 3600)
+		return rs_asprintf("%lldh", s / 3600);
+	return s >= 60 ? rs_asprintf("%lldm", s / 60) : rs_asprintf("%llds", s);
+}
+
+static void add_default(struct cli_table *t, struct json_object *half, const char *dir)
+{
+	bool isolated = cli_true(half, "isolated");
+	size_t policies = cli_count(half, "isolatedBy");
 	char *cells[N_COLUMNS] = {
 		[COL_DIRECTION] = rs_strdup(dir),
 		[COL_NR] = rs_strdup("-"),
@@ -63,6 +88,8 @@ static void add_default(struct cli_table *t, bool isolated, size_t policies, con
 				       ? rs_strdup("no policy")
 				       : rs_asprintf("default of %zu %s", policies,
 						     policies == 1 ? "policy" : "policies"),
+		[COL_DROPS] = isolated ? cli_cell_number(half, "dropRecords") : NULL,
+		[COL_LAST] = isolated ? age_of(half) : NULL,
 	};
 
 	cli_table_row(t, cells);
@@ -74,7 +101,8 @@ static struct cli_table *new_table(size_t first, const char *peers)
 	struct cli_column columns[N_COLUMNS] = {
 		{ "DIRECTION", false }, { "#", true },	    { "VERDICT", false },
 		{ peers, false },	{ "PORTS", false }, { "SOURCE", false },
-		{ "RULE", false },	{ "WHERE", false },
+		{ "RULE", false },	{ "JUDGED", true }, { "DROPS", true },
+		{ "LAST", true },	{ "WHERE", false },
 	};
 
 	return cli_table_new(columns, N_COLUMNS, first, N_COLUMNS);
@@ -87,7 +115,7 @@ static void add_half(struct cli_table *t, struct json_object *half, const char *
 
 	for (i = 0; i < n; i++)
 		add_rule(t, json_object_array_get_idx(rules, i), i + 1, dir);
-	add_default(t, cli_true(half, "isolated"), cli_count(half, "isolatedBy"), dir);
+	add_default(t, half, dir);
 }
 
 static void put_half(struct cli_run *r, struct json_object *half, const char *dir,
