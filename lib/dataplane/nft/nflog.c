@@ -109,7 +109,7 @@ int rs_nflog_read(struct rs_nflog *l, size_t max, rs_dp_drop_fn *fn, void *arg, 
 			return n;
 		if (got < 0)
 			return rs_err_sys(err, errno, "read drop records");
-		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+		for (; rs_nflog_whole(h, left); h = mnl_nlmsg_next(h, &left))
 			take(l, h, fn, arg);
 		n++;
 	}

@@ -33,7 +33,14 @@ struct rs_nflog_msg {
 	struct rs_dp_drop drop;
 };
 
-/* h is whole (mnl_nlmsg_ok()). */
+/* Whether a whole message stands at h, of which left bytes are there. mnl_nlmsg_ok() takes a length
+ * above INT_MAX for one. */
+static inline bool rs_nflog_whole(const struct nlmsghdr *h, int left)
+{
+	return left > 0 && mnl_nlmsg_ok(h, left) && h->nlmsg_len <= (uint32_t)left;
+}
+
+/* h is whole. */
 void rs_nflog_parse(const struct nlmsghdr *h, struct rs_nflog_msg *out);
 
 #endif
