@@ -94,7 +94,7 @@ uint64_t rs_droplog_pod(const struct rs_droplog *l, const char *pod, enum rs_dir
 
 #define RS_DROP_SPAN_S 300
 
-/* Packets dropped so far, as of now; and those of the last RS_DROP_SPAN_S seconds, by slots of 10. */
+/* Packets dropped so far, as of now; and those of the last RS_DROP_SPAN_S seconds. */
 void rs_droplog_pulse(struct rs_droplog *l, uint64_t dropped, int64_t mono_ms);
 uint64_t rs_droplog_recent(const struct rs_droplog *l, int64_t mono_ms);
 /* The policy that most records since that moment name, and how many do; NULL: none. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* ops_records.c - records: the drop records that fit the question, and what became of the others. */
+/* ops_records.c - records: the drop records that fit the question, and how many there are not. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>

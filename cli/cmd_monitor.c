@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cmd_monitor.c - `ripstop monitor`: what was dropped, record by record; --follow waits for more. */
+/* cmd_monitor.c - `ripstop monitor`: what was dropped, record by record. */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -180,7 +180,8 @@ static int stream_pages(struct monitor *m)
 		if (!m->first)
 			m->first = json_object_get(m->now);
 		show(m);
-		code = cli_flush(m->r);
+		/* Of many nodes, what each says goes out behind its name. */
+		code = m->r->many ? 0 : cli_flush(m->r);
 	} while (!code && cli_true(m->now, "more"));
 	return code;
 }
@@ -257,6 +258,9 @@ int cli_cmd_monitor(struct cli_run *r)
 		m.pod = r->n_operands ? cli_qualified(r, r->operands[0]) : NULL;
 		code = run(&m);
 	}
+	/* Of many nodes, this one knows it. */
+	if (!code && r->n_operands)
+		r->named[0] = true;
 	json_object_put(m.first);
 	json_object_put(m.now);
 	free(m.pod);

@@ -112,7 +112,7 @@ class Runner:
     def call(self, argv, socket=True, env=None, timeout=20):
         if socket is True:
             argv = argv + ["--socket", self.socket]
-        full = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+        full = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm", "TZ": "UTC"}
         full.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         full.update(env or {})
         p = subprocess.run([self.program] + argv, capture_output=True, env=full, timeout=timeout,
@@ -318,7 +318,7 @@ class Runner:
 
     def colors(self):
         agent = self.agent()
-        base = {"LC_ALL": "C.UTF-8", "TERM": "xterm"}
+        base = {"LC_ALL": "C.UTF-8", "TERM": "xterm", "TZ": "UTC"}
         base.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         try:
             os.close(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))

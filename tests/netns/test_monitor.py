@@ -337,6 +337,60 @@ def a_follower_outlives_more_records_than_one_answer_holds():
         expect([r["id"] for r in o["items"]] == ids, len(o["items"]))
 
 
+# ---- counts in other answers ----------------------------------------------------------------------
+
+@test
+def pods_rules_status_and_metrics_count_drops():
+    with Bed(BUILD, "--metrics-address", "127.0.0.1:9412", "--metrics-per-policy") as bed:
+        send(bed.web, bed.db.ip4(), 9, 4)
+        send(bed.db, WORLD[0], 443, 2)
+        bed.web.ip("address add 10.9.9.9/32 dev lo")
+        send(bed.web, bed.db.ip4(), 9, 3, "10.9.9.9")
+        expect(until(lambda: bed.counts()["records"] == 9), bed.counts())
+        pods = {p["name"]: p for p in bed.node.ctl("pods", all=True)["items"]}
+        got = {n: (p["ingress"]["dropRecords"], p["egress"]["dropRecords"]) for n, p in pods.items()}
+        expect(got == {"web": (0, 3), "api": (0, 0), "db-0": (4, 2)}, got)
+        expect("lastDrop" in pods["db-0"]["ingress"] and "lastDrop" not in pods["api"]["egress"], pods["db-0"])
+        rules = bed.node.ctl("rules", pod="shop/db-0")
+        expect((rules["ingress"]["dropRecords"], rules["egress"]["dropRecords"]) == (4, 2), rules)
+        expect(bed.node.ctl("rules", pod="shop/web")["egress"]["dropRecords"] == 0, "a forgery is no policy's")
+        status = bed.node.ctl("status")
+        expect(status["recentDrops"] == {"seconds": 300, "packets": 9, "topPolicy": "shop/db-allow-api", "topRecords": 4}, status)
+        expect(status["dropRecords"]["records"] == 9, status)
+        text = bed.node.cli("status").stdout
+        expect("9 in the last 5 min (top: shop/db-allow-api 4)   records 9, suppressed 0, lost 0" in text, text)
+        row = [line.split() for line in bed.node.cli("pods").stdout.splitlines() if "db-0" in line][0]
+        expect("4" in row and "2" in row, row)
+        page = bed.node.run(["python3", "-c", "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9412/metrics').read().decode())"]).stdout
+        for line in ('ripstop_drop_records_total{result="emitted"} 9', 'ripstop_drop_records_total{result="suppressed"} 0',
+                     'ripstop_drop_records_total{result="lost"} 0',
+                     'ripstop_policy_drop_records_total{policy_namespace="shop",policy="default-deny",direction="ingress"} 4',
+                     'ripstop_policy_drop_records_total{policy_namespace="shop",policy="default-deny",direction="egress"} 2',
+                     'ripstop_policy_drop_records_total{policy_namespace="shop",policy="db-allow-api",direction="ingress"} 4'):
+            expect(line in page.splitlines(), line, [x for x in page.splitlines() if "drop_records" in x])
+
+
+@test
+def judgements_tell_a_rule_that_never_matched():
+    with Bed(BUILD) as bed:
+        bed.node.apply("more.yaml", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+                       "metadata: {name: db-more, namespace: shop}\nspec:\n  podSelector: {matchLabels: {app: db}}\n"
+                       "  ingress:\n  - {from: [{podSelector: {matchLabels: {app: batch}}}], ports: [{port: 5432}]}\n"
+                       "  - {from: [{ipBlock: {cidr: 203.0.113.0/24}}]}\n")
+        bed.pod("batch")
+
+        def judged():
+            return {(r["source"], r["index"]): r.get("judged") for r in bed.node.ctl("rules", pod="shop/db-0")["ingress"]["rules"]}
+
+        expect(judged() == {("shop/db-allow-api", 0): 0, ("shop/db-more", 0): 0, ("shop/db-more", 1): 0}, "at first", judged())
+        ok = probe(bed.lab, [Flow("f%d" % i, "tcp", bed.api, bed.api.ip4(), bed.db, bed.db.ip4(), 5432) for i in range(3)], 2000)
+        expect(all(f[0] == "ok" for f in ok.values()), "control", ok)
+        got = judged()
+        expect(got[("shop/db-allow-api", 0)] >= 3 and got[("shop/db-more", 0)] == got[("shop/db-more", 1)] == 0, got)
+        table = bed.node.cli("rules", "shop/db-0").stdout
+        expect(re.search(r"shop/db-allow-api +ingress\[0\] +%d " % got[("shop/db-allow-api", 0)], table), table)
+
+
 # ---- the drop log ---------------------------------------------------------------------------------
 
 @test
