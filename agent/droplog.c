@@ -215,8 +215,8 @@ uint64_t rs_droplog_pod(const struct rs_droplog *l, const char *pod, enum rs_dir
 	*last_ns = 0;
 	for (size_t i = 0; i < l->rows.n; i++) {
 		const struct rs_drop_row *r = &l->rows.v[i];
-		bool policy = r->reason == RS_DROP_POLICY_INGRESS ||
-			      r->reason == RS_DROP_POLICY_EGRESS;
+		bool policy =
+			r->reason == RS_DROP_POLICY_INGRESS || r->reason == RS_DROP_POLICY_EGRESS;
 
 		if (r->dir != dir || !same_text(r->pod, pod) || (by_policy && !policy))
 			continue;

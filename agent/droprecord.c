@@ -2,10 +2,9 @@
 /* droprecord.c - a dropped packet becomes a record; see droprecord.h. */
 #include "agent/droprecord.h"
 
-#include <netinet/in.h>
 #include <string.h>
-#include <time.h>
 
+#include "agent/dropjson.h"
 #include "base/jsonio.h"
 
 #define REMEMBERED 128
@@ -19,8 +18,8 @@ struct known {
 	struct rs_dp_drop key;
 	uint64_t generation, revision;
 	int64_t until_ms;
-	struct json_object *source, *destination, *denied_by, *nearest;
-	char *src, *dst, *pod, *policy, *policies, *note;
+	struct rs_drop_story story;
+	char *src, *dst, *pod, *policy, *policies;
 };
 
 struct rs_droprecord {
@@ -41,16 +40,16 @@ struct rs_droprecord *rs_droprecord_new(struct rs_agent *a)
 
 static void known_clear(struct known *k)
 {
-	json_object_put(k->source);
-	json_object_put(k->destination);
-	json_object_put(k->denied_by);
-	json_object_put(k->nearest);
+	json_object_put(k->story.source);
+	json_object_put(k->story.destination);
+	json_object_put(k->story.denied_by);
+	json_object_put(k->story.nearest);
+	free(k->story.note);
 	free(k->src);
 	free(k->dst);
 	free(k->pod);
 	free(k->policy);
 	free(k->policies);
-	free(k->note);
 	memset(k, 0, sizeof(*k));
 }
 
@@ -189,16 +188,6 @@ static struct json_object *end_json(const struct rs_world *w, const struct end *
 
 /* ---- why ------------------------------------------------------------------------------------- */
 
-static bool by_policy(const struct rs_dp_drop *d)
-{
-	return d->reason == RS_DROP_POLICY_INGRESS || d->reason == RS_DROP_POLICY_EGRESS;
-}
-
-static enum rs_direction direction(const struct rs_dp_drop *d)
-{
-	return d->from_pod ? RS_EGRESS : RS_INGRESS;
-}
-
 static bool refuses(const struct rs_ir *ir, const struct rs_addr *client,
 		    const struct rs_addr *server, uint8_t proto, uint16_t port, bool client_end)
 {
@@ -215,7 +204,7 @@ static void orient(const struct rs_ir *ir, struct rs_dp_drop *d)
 {
 	bool there, back;
 
-	if (d->tracked || d->related || !by_policy(d) || !ir || !d->src.family)
+	if (d->tracked || d->related || !rs_drop_by_policy(d) || !ir || !d->src.family)
 		return;
 	there = refuses(ir, &d->src, &d->dst, d->proto, d->dport, d->from_pod);
 	back = refuses(ir, &d->dst, &d->src, d->proto, d->sport, d->from_pod);
@@ -231,7 +220,7 @@ static void find_policies(const struct rs_world *w, const struct rs_attached *su
 	rs_autofree const struct rs_policy **v =
 		rs_policies_of(w, subject->rec->pod_ns, &subject->labels, dir, &n);
 
-	k->denied_by = json_object_new_array();
+	k->story.denied_by = json_object_new_array();
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *o = json_object_new_object();
 
@@ -239,14 +228,14 @@ static void find_policies(const struct rs_world *w, const struct rs_attached *su
 		rs_json_add_str(o, "namespace", v[i]->meta.ns);
 		rs_json_add_str(o, "name", v[i]->meta.name);
 		rs_json_add_str(o, "cause", "isolates");
-		json_object_array_add(k->denied_by, o);
+		json_object_array_add(k->story.denied_by, o);
 		rs_strbuf_printf(&all, "%s%s/%s", i ? ", " : "", v[i]->meta.ns, v[i]->meta.name);
 		if (!i)
 			k->policy = rs_strdup(rs_strbuf_str(&all));
 	}
 	k->policies = rs_strbuf_steal(&all);
 	if (subject->closed)
-		k->note = rs_strdup("the pod's labels are not known: it is closed");
+		k->story.note = rs_strdup("the pod's labels are not known: it is closed");
 }
 
 static struct json_object *nearest_json(const struct rs_half_explained *h)
@@ -310,13 +299,13 @@ static void find_nearest(struct rs_droprecord *r, const struct rs_world *w,
 	struct rs_flow flow;
 	rs_auto_err err = { 0 };
 
-	if (!by_policy(d) || d->related || !(d->has_ports || d->has_icmp) ||
+	if (!rs_drop_by_policy(d) || d->related || !(d->has_ports || d->has_icmp) ||
 	    !rs_reconcile_clean(a->rec) || !may_explain(r, now_ms))
 		return;
 	make_flow(d, src, dst, &flow);
 	if (rs_explain(w, rs_reconcile_ir(a->rec), &flow, &x, &err) < 0)
 		return;
-	k->nearest = nearest_json(d->from_pod ? &x->egress : &x->ingress);
+	k->story.nearest = nearest_json(d->from_pod ? &x->egress : &x->ingress);
 	rs_explanation_free(x);
 }
 
@@ -350,19 +339,19 @@ static void find_out(struct rs_droprecord *r, const struct rs_dp_drop *d, int64_
 	find_end(a, &w, &d->src, d->iif, forged, &src);
 	find_end(a, &w, &d->dst, d->oif, false, &dst);
 	/* For policy reasons the end of the flow; else the link is what refused. */
-	if (!by_policy(d))
+	if (!rs_drop_by_policy(d))
 		mine = d->from_pod;
 	subject = mine ? src.local : dst.local;
-	k->source = end_json(&w, &src, forged);
-	k->destination = end_json(&w, &dst, false);
+	k->story.source = end_json(&w, &src, forged);
+	k->story.destination = end_json(&w, &dst, false);
 	k->src = full_name(&src);
 	k->dst = full_name(&dst);
 	k->pod = subject ? full_name(mine ? &src : &dst) : NULL;
-	if (by_policy(d) && subject)
-		find_policies(&w, subject, direction(d), k);
+	if (rs_drop_by_policy(d) && subject)
+		find_policies(&w, subject, rs_drop_direction(d), k);
 	find_nearest(r, &w, d, &src, &dst, now_ms, k);
-	if (!k->note && note_of(d))
-		k->note = rs_strdup(note_of(d));
+	if (!k->story.note && note_of(d))
+		k->story.note = rs_strdup(note_of(d));
 	if (!k->policies)
 		k->policies = rs_strdup("");
 }
@@ -418,151 +407,6 @@ static const struct known *look_up(struct rs_droprecord *r, const struct rs_dp_d
 	return k;
 }
 
-/* ---- the record ------------------------------------------------------------------------------ */
-
-static struct json_object *ip_json(const struct rs_dp_drop *d)
-{
-	struct json_object *o = json_object_new_object();
-	char text[RS_ADDR_STRLEN];
-
-	rs_json_add_str(o, "source", rs_addr_str(&d->src, text));
-	rs_json_add_str(o, "destination", rs_addr_str(&d->dst, text));
-	rs_json_add_str(o, "ipVersion", d->src.family == RS_AF_IP6 ? "IPv6" : "IPv4");
-	return o;
-}
-
-static struct json_object *flags_json(uint8_t flags)
-{
-	static const char *const names[] = {
-		"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"
-	};
-	struct json_object *o = json_object_new_object();
-
-	for (size_t i = 0; i < RS_ARRAY_SIZE(names); i++)
-		if (flags & 1u << i)
-			json_object_object_add(o, names[i], json_object_new_boolean(true));
-	return o;
-}
-
-static const char *l4_name(const struct rs_dp_drop *d)
-{
-	switch (d->proto) {
-	case IPPROTO_TCP:
-		return d->has_ports ? "TCP" : NULL;
-	case IPPROTO_UDP:
-		return d->has_ports ? "UDP" : NULL;
-	case IPPROTO_SCTP:
-		return d->has_ports ? "SCTP" : NULL;
-	case IPPROTO_ICMP:
-		return d->has_icmp ? "ICMPv4" : NULL;
-	case IPPROTO_ICMPV6:
-		return d->has_icmp ? "ICMPv6" : NULL;
-	default:
-		return NULL;
-	}
-}
-
-static void add_l4(struct json_object *record, const struct rs_dp_drop *d)
-{
-	struct json_object *o, *p;
-	const char *name = l4_name(d);
-
-	if (!name) {
-		json_object_object_add(record, "ip_protocol", json_object_new_int(d->proto));
-		return;
-	}
-	o = json_object_new_object();
-	p = json_object_new_object();
-	json_object_object_add(p, d->has_ports ? "source_port" : "type",
-			       json_object_new_int(d->has_ports ? d->sport : d->icmp_type));
-	json_object_object_add(p, d->has_ports ? "destination_port" : "code",
-			       json_object_new_int(d->has_ports ? d->dport : d->icmp_code));
-	if (d->has_flags)
-		json_object_object_add(p, "flags", flags_json(d->tcp_flags));
-	json_object_object_add(o, name, p);
-	json_object_object_add(record, "l4", o);
-}
-
-static const char *hubble_reason(enum rs_drop_reason reason)
-{
-	static const char *const names[RS_DROP_REASONS] = {
-		[RS_DROP_POLICY_INGRESS] = "POLICY_DENIED",
-		[RS_DROP_POLICY_EGRESS] = "POLICY_DENIED",
-		[RS_DROP_NOT_PROGRAMMED] = "DROP_EP_NOT_READY",
-		[RS_DROP_SPOOFED] = "INVALID_SOURCE_IP",
-		[RS_DROP_INVALID] = "INVALID_PACKET_DROPPED",
-		[RS_DROP_MALFORMED] = "CT_TRUNCATED_OR_INVALID_HEADER",
-	};
-
-	return names[reason];
-}
-
-static const char *severity(enum rs_drop_reason reason)
-{
-	switch (reason) {
-	case RS_DROP_SPOOFED:
-	case RS_DROP_MALFORMED:
-		return "warning";
-	case RS_DROP_POLICY_INGRESS:
-	case RS_DROP_POLICY_EGRESS:
-		return "notice";
-	default:
-		return "info";
-	}
-}
-
-/* RFC 3339, UTC, microseconds. */
-static void add_time(struct json_object *o, int64_t ns)
-{
-	time_t s = (time_t)(ns / 1000000000);
-	char text[64];
-	struct tm tm;
-	size_t n;
-
-	if (!gmtime_r(&s, &tm))
-		return;
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%06dZ", (int)(ns / 1000 % 1000000));
-	rs_json_add_str(o, "time", text);
-}
-
-static struct json_object *record_json(const struct rs_agent *a, const struct rs_dp_drop *d,
-				       const struct rs_drop_mark *mark, const struct known *k)
-{
-	struct json_object *o = json_object_new_object();
-	bool in = direction(d) == RS_INGRESS;
-
-	json_object_object_add(o, "v", json_object_new_int(1));
-	json_object_object_add(o, "id", json_object_new_uint64(mark->id));
-	add_time(o, mark->time_ns);
-	rs_json_add_str(o, "type", by_policy(d) ? "policy-verdict" : "drop");
-	rs_json_add_str(o, "verdict", "DROPPED");
-	rs_json_add_str(o, "reason", rs_drop_reason_name(d->reason));
-	rs_json_add_str(o, "drop_reason_desc", hubble_reason(d->reason));
-	rs_json_add_str(o, "severity", severity(d->reason));
-	rs_json_add_str(o, "traffic_direction", in ? "INGRESS" : "EGRESS");
-	if (d->tracked)
-		json_object_object_add(o, "is_reply", json_object_new_boolean(d->reply));
-	rs_json_add_str(o, "node_name", a->opt.node_name);
-	rs_json_add_str(o, "backend", a->dp->ops->name);
-	json_object_object_add(o, "count", json_object_new_int(1));
-	if (d->src.family) {
-		json_object_object_add(o, "IP", ip_json(d));
-		add_l4(o, d);
-	}
-	json_object_object_add(o, "source", json_object_get(k->source));
-	json_object_object_add(o, "destination", json_object_get(k->destination));
-	if (k->denied_by && json_object_array_length(k->denied_by))
-		json_object_object_add(o, in ? "ingress_denied_by" : "egress_denied_by",
-				       json_object_get(k->denied_by));
-	if (k->nearest)
-		json_object_object_add(o, "nearest", json_object_get(k->nearest));
-	rs_json_add_str(o, "note", k->note);
-	json_object_object_add(o, "suppressed_since_last",
-			       json_object_new_uint64(mark->suppressed));
-	return o;
-}
-
 static char *copy(const char *s)
 {
 	return s ? rs_strdup(s) : NULL;
@@ -577,11 +421,11 @@ void rs_droprecord_make(struct rs_droprecord *r, const struct rs_dp_drop *drop,
 
 	orient(rs_reconcile_ir(r->agent->rec), &d);
 	k = look_up(r, &d);
-	o = record_json(r->agent, &d, mark, k);
+	o = rs_drop_json(r->agent, &d, mark, &k->story);
 	*out = (struct rs_drop_made){
 		.entry = { .time_ns = mark->time_ns,
 			   .reason = d.reason,
-			   .dir = direction(&d),
+			   .dir = rs_drop_direction(&d),
 			   .src = copy(k->src),
 			   .dst = copy(k->dst),
 			   .policy = copy(k->policy),
