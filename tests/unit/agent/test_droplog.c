@@ -304,6 +304,34 @@ static void a_slow_reader_is_not_waited_for(void **state)
 	rmdir(dir);
 }
 
+/* Its own stdout may be a pipe that blocks: a write that waits would end in the alarm. */
+static void a_slow_reader_of_stdout_is_not_waited_for(void **state)
+{
+	rs_autofree char *line = rs_calloc(1, 4000);
+	struct rs_dropfile *f = NULL;
+	uint64_t unwritten;
+	int ends[2], keep;
+
+	(void)state;
+	memset(line, 'x', 3999);
+	fflush(stdout);
+	keep = dup(STDOUT_FILENO);
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDOUT_FILENO);
+	alarm(30);
+	assert_int_equal(rs_dropfile_open("-", 25, 2, &f, NULL), 0);
+	for (int i = 0; i < 100; i++)
+		rs_dropfile_put(f, line, 3999);
+	unwritten = rs_dropfile_unwritten(f);
+	rs_dropfile_close(f);
+	alarm(0);
+	dup2(keep, STDOUT_FILENO);
+	close(keep);
+	close(ends[0]);
+	close(ends[1]);
+	assert_in_range(unwritten, 50, 99);
+}
+
 /* ---- judgements ------------------------------------------------------------------------------ */
 
 #define POD "10.0.0.1"
@@ -393,6 +421,7 @@ int main(void)
 		cmocka_unit_test(the_last_minutes),
 		cmocka_unit_test(a_full_file_is_turned_over),
 		cmocka_unit_test(a_slow_reader_is_not_waited_for),
+		cmocka_unit_test(a_slow_reader_of_stdout_is_not_waited_for),
 		cmocka_unit_test(judgements_of_a_rule),
 	};
 

@@ -177,6 +177,10 @@ static void ip6_with_extensions(void **state)
 	d = packet(p, 48);
 	assert_true(d.has_icmp);
 	assert_int_equal(d.icmp_type, 128);
+	p[6] = 0; /* of the extension only a piece is there */
+	p[40] = 17;
+	d = packet(p, 44);
+	assert_int_equal(d.proto, 0);
 	/* Nothing but extension headers ends somewhere. */
 	for (size_t i = 40; i < sizeof(p); i += 8)
 		memset(p + i, 0, 8);
