@@ -111,6 +111,13 @@ class Bed:
     def counts(self):
         return self.node.ctl("records", last=1)["counts"]
 
+    def pour(self, ns, dst, port, times):
+        """Datagrams, never more at once than the agent's socket holds."""
+        for at in range(0, times, 200):
+            want = self.counts()["dropped"] + min(200, times - at)
+            send(ns, dst, port, min(200, times - at))
+            expect(until(lambda w=want: self.counts()["dropped"] == w), "dropped", self.counts(), "wanted", want)
+
     # -- what the kernel says
 
     def kernel(self):
