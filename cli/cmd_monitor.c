@@ -85,14 +85,16 @@ static struct json_object *question(const struct monitor *m)
 	return req;
 }
 
-/* Ids begin anew with an agent. */
-static bool is_another_agent(const struct monitor *m)
+static int nonsense(void)
 {
-	return m->from && number(m->now, "next") < m->from;
+	cli_error("are this program and the agent of one release? see: ripstop version",
+		  "the agent's records do not go on from where they ended");
+	return CLI_NO_AGENT;
 }
 
 static int ask(struct monitor *m)
 {
+	int64_t was = m->from, next;
 	int code;
 
 	json_object_put(m->now);
@@ -100,11 +102,14 @@ static int ask(struct monitor *m)
 	code = cli_call(m->r, question(m), "records", "FlowRecords", &m->now);
 	if (code)
 		return code;
-	if (is_another_agent(m)) {
+	next = number(m->now, "next");
+	if (next < was && was > 1) { /* ids begin anew with an agent */
 		m->from = 1;
 		return ask(m);
 	}
-	m->from = number(m->now, "next");
+	if (next < 1 || (cli_true(m->now, "more") && next <= was))
+		return nonsense();
+	m->from = next;
 	return 0;
 }
 
