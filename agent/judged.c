@@ -7,7 +7,8 @@
 struct search {
 	const struct rs_ir *ir;
 	const struct rs_dp_stats *s;
-	const struct rs_effective_rule *rule;
+	const char *policy;
+	uint32_t index;
 	uint8_t dir;
 	uint32_t group;
 	int64_t judged;
@@ -40,14 +41,14 @@ static uint64_t count_of(const struct search *q, uint32_t cls)
 static bool is_rule(const struct search *q, uint32_t number)
 {
 	const struct rs_ir_rule *r;
-	const char *slash = strchr(q->rule->source, '/');
-	size_t len = slash ? (size_t)(slash - q->rule->source) : 0;
+	const char *slash = strchr(q->policy, '/');
+	size_t len = slash ? (size_t)(slash - q->policy) : 0;
 
 	if (number >= q->ir->n_rules || !slash)
 		return false;
 	r = &q->ir->rules[number];
-	return r->dir == q->dir && r->index == q->rule->index && strlen(r->ns) == len &&
-	       !strncmp(r->ns, q->rule->source, len) && !strcmp(r->name, slash + 1);
+	return r->dir == q->dir && r->index == q->index && strlen(r->ns) == len &&
+	       !strncmp(r->ns, q->policy, len) && !strcmp(r->name, slash + 1);
 }
 
 static bool decides(const struct search *q, uint32_t first, uint32_t n)
@@ -81,15 +82,16 @@ static void take(struct search *q, uint32_t cls, uint32_t first, uint32_t n, boo
 }
 
 int64_t rs_judged_rule(const struct rs_ir *ir, const struct rs_dp_stats *s,
-		       const struct rs_addr *pod, const struct rs_effective_rule *rule)
+		       const struct rs_addr *pod, enum rs_direction dir, const char *policy,
+		       uint32_t index)
 {
 	const struct rs_ir_local *local = rs_ir_local(ir, pod);
-	struct search q = { .ir = ir, .s = s, .rule = rule };
+	struct search q = { .ir = ir, .s = s, .policy = policy, .index = index };
 	const struct rs_ir_group *g;
 
 	if (!local || !s->n_judged)
 		return -1;
-	q.dir = rule->dir == RS_EGRESS ? RS_DIR_OUT : RS_DIR_IN;
+	q.dir = dir == RS_EGRESS ? RS_DIR_OUT : RS_DIR_IN;
 	q.group = q.dir == RS_DIR_OUT ? local->out_group : local->in_group;
 	g = rs_ir_group(ir, (enum rs_ir_dir)q.dir, q.group);
 	if (!g)

@@ -12,11 +12,12 @@
 
 #include <ripstop/dataplane.h>
 #include <ripstop/ir.h>
+#include <ripstop/object.h>
 
-#include "policy/policy.h"
-
-/* Of a rule of a pod with that address; -1: the counters cannot tell. */
+/* Of a rule (index in that direction of the policy "namespace/name") for a pod with that address;
+ * -1: the counters cannot tell. */
 int64_t rs_judged_rule(const struct rs_ir *ir, const struct rs_dp_stats *s,
-		       const struct rs_addr *pod, const struct rs_effective_rule *rule);
+		       const struct rs_addr *pod, enum rs_direction dir, const char *policy,
+		       uint32_t index);
 
 #endif

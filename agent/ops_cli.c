@@ -5,10 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
-#include "agent/dropwatch.h"
-#include "agent/judged.h"
 #include "base/jsonio.h"
 
 static void add_int(struct json_object *o, const char *key, int64_t n)
@@ -48,66 +45,6 @@ static void add_dataplane(struct rs_agent *a, struct json_object *status)
 			(int64_t)s.drops[i].packets);
 	json_object_object_add(status, "drops", drops);
 	rs_dp_stats_free(&s);
-}
-
-/* ---- drops ----------------------------------------------------------------------------------- */
-
-/* RFC 3339, UTC. */
-static void add_moment(struct json_object *o, const char *key, int64_t ns)
-{
-	time_t s = (time_t)(ns / 1000000000);
-	char text[64];
-	struct tm tm;
-
-	if (ns <= 0 || !gmtime_r(&s, &tm))
-		return;
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	rs_json_add_str(o, key, text);
-}
-
-/* The last minutes, and what became of the records. */
-static void add_recent_drops(struct rs_agent *a, struct json_object *status)
-{
-	const struct rs_droplog *log = rs_dropwatch_log(a->drops);
-	const struct rs_drop_account *c = rs_dropwatch_account(a->drops);
-	struct json_object *o = json_object_new_object(), *records = json_object_new_object();
-	const char *why = rs_dropwatch_why_not(a->drops), *top;
-	uint64_t n;
-
-	if (!why)
-		rs_dropwatch_settle(a->drops);
-	rs_json_add_str(records, "whyNone", why);
-	if (!why) {
-		add_int(o, "seconds", RS_DROP_SPAN_S);
-		add_int(o, "packets", (int64_t)rs_droplog_recent(log, rs_mono_ms()));
-		top = rs_droplog_top(log, (rs_now_s() - RS_DROP_SPAN_S) * 1000000000, &n);
-		rs_json_add_str(o, "topPolicy", top);
-		if (top)
-			add_int(o, "topRecords", (int64_t)n);
-		add_moment(records, "since", c->since_ns);
-		add_int(records, "records", (int64_t)c->records);
-		add_int(records, "suppressed", (int64_t)c->suppressed);
-		add_int(records, "lost", (int64_t)c->lost);
-		json_object_object_add(status, "recentDrops", o);
-	} else {
-		json_object_put(o);
-	}
-	json_object_object_add(status, "dropRecords", records);
-}
-
-/* Records of this pod at this end of flows; absent where there are no records. */
-static void add_pod_drops(struct rs_agent *a, struct json_object *half, const char *ns,
-			  const char *name, enum rs_direction dir, bool by_policy)
-{
-	rs_autofree char *pod = rs_asprintf("%s/%s", ns, name);
-	int64_t last = 0;
-	uint64_t n;
-
-	if (rs_dropwatch_why_not(a->drops))
-		return;
-	n = rs_droplog_pod(rs_dropwatch_log(a->drops), pod, dir, by_policy, &last);
-	add_int(half, "dropRecords", (int64_t)n);
-	add_moment(half, "lastDrop", last);
 }
 
 /* Each kind for itself, where the source asks for each. */
@@ -239,7 +176,7 @@ void rs_op_status(struct rs_agent *a, struct rs_request *req, struct json_object
 	add_int(o, "uptimeSeconds", (rs_mono_ms() - a->started_ms) / 1000);
 	add_int(o, "rssBytes", (int64_t)rs_process_rss());
 	add_dataplane(a, o);
-	add_recent_drops(a, o);
+	rs_op_add_drops(a, o);
 	add_source(a, o);
 	add_objects(&w, o);
 	add_endpoints(a, &w, o);
@@ -297,8 +234,6 @@ static struct json_object *pod_json(struct rs_agent *a, const struct rs_world *w
 				    const struct rs_attached *e)
 {
 	struct json_object *o = json_object_new_object();
-	struct json_object *in = isolation_json(w, e, RS_INGRESS);
-	struct json_object *out = isolation_json(w, e, RS_EGRESS);
 
 	rs_json_add_str(o, "namespace", e->rec->pod_ns);
 	rs_json_add_str(o, "name", e->rec->pod_name);
@@ -307,13 +242,12 @@ static struct json_object *pod_json(struct rs_agent *a, const struct rs_world *w
 	rs_json_add_str(o, "containerID", e->rec->container_id);
 	json_object_object_add(o, "labels", labels_json(&e->labels));
 	rs_json_add_str(o, "labelsFrom", rs_label_origin_name(e->rec->label_origin));
-	add_pod_drops(a, in, e->rec->pod_ns, e->rec->pod_name, RS_INGRESS, false);
-	add_pod_drops(a, out, e->rec->pod_ns, e->rec->pod_name, RS_EGRESS, false);
-	json_object_object_add(o, "ingress", in);
-	json_object_object_add(o, "egress", out);
+	json_object_object_add(o, "ingress", isolation_json(w, e, RS_INGRESS));
+	json_object_object_add(o, "egress", isolation_json(w, e, RS_EGRESS));
 	rs_json_add_str(o, "state", state_of(e));
 	if (e->programmed)
 		json_object_object_add(o, "generation", json_object_new_uint64(e->generation));
+	rs_op_add_pod_drops(a, o);
 	return o;
 }
 
@@ -480,32 +414,6 @@ static struct json_object *half_json(const struct rs_effective_rules *r, enum rs
 	return o;
 }
 
-/* How often packets of each rule's peers were judged, where the dataplane counts. */
-static void add_judged(struct rs_agent *a, const struct rs_attached *e,
-		       const struct rs_effective_rules *r, struct json_object *half,
-		       enum rs_direction dir)
-{
-	const struct rs_ir *ir = rs_reconcile_ir(a->rec);
-	struct json_object *list = rs_json_get(half, "rules");
-	struct rs_dp_stats s = { 0 };
-	size_t at = 0;
-
-	if (!ir || !e || !rs_reconcile_clean(a->rec) || a->dp->ops->stats(a->dp, &s, NULL) < 0)
-		return;
-	for (size_t i = 0; i < r->n; i++) {
-		int64_t n;
-
-		if (r->v[i].dir != dir)
-			continue;
-		/* The addresses of a pod are in one group. */
-		n = e->rec->n_ips ? rs_judged_rule(ir, &s, &e->rec->ips[0], &r->v[i]) : -1;
-		if (n >= 0)
-			add_int(json_object_array_get_idx(list, at), "judged", n);
-		at++;
-	}
-	rs_dp_stats_free(&s);
-}
-
 static struct json_object *rules_pod_json(struct rs_agent *a, const struct rs_world *w,
 					  const char *ns, const char *name)
 {
@@ -528,10 +436,8 @@ static struct json_object *rules_pod_json(struct rs_agent *a, const struct rs_wo
 static int rules(struct rs_agent *a, struct json_object *body, struct json_object **out,
 		 struct rs_err *err)
 {
-	struct json_object *half[RS_DIRECTIONS];
 	rs_autofree char *ns = NULL, *name = NULL;
 	struct rs_effective_rules *r = NULL;
-	const struct rs_attached *e;
 	struct rs_world w;
 	int rc = rs_operand_pod(rs_json_text(body, "pod", ""),
 				rs_json_text(body, "namespace", NULL), &ns, &name, err);
@@ -546,15 +452,9 @@ static int rules(struct rs_agent *a, struct json_object *body, struct json_objec
 		return rc;
 	*out = rs_op_object(a, "Rules");
 	json_object_object_add(*out, "pod", rules_pod_json(a, &w, ns, name));
-	e = rs_registry_by_pod(a->reg, ns, name);
-	for (int dir = 0; dir < RS_DIRECTIONS; dir++) {
-		half[dir] = half_json(r, (enum rs_direction)dir);
-		add_judged(a, e, r, half[dir], (enum rs_direction)dir);
-		if (e)
-			add_pod_drops(a, half[dir], ns, name, (enum rs_direction)dir, true);
-	}
-	json_object_object_add(*out, "ingress", half[RS_INGRESS]);
-	json_object_object_add(*out, "egress", half[RS_EGRESS]);
+	json_object_object_add(*out, "ingress", half_json(r, RS_INGRESS));
+	json_object_object_add(*out, "egress", half_json(r, RS_EGRESS));
+	rs_op_add_rules_drops(a, *out);
 	rs_effective_rules_free(r);
 	return 0;
 }

@@ -384,11 +384,9 @@ static int64_t judged(bool open_default, uint64_t dflt, uint64_t seven, uint64_t
 				    { RS_DIR_IN, 4, 7, seven },
 				    { RS_DIR_IN, 4, 8, eight } };
 	struct rs_dp_stats s = { .judged = v, .n_judged = 3 };
-	char source[] = "shop/p";
-	struct rs_effective_rule r = { .dir = RS_INGRESS, .source = source, .index = rule };
 	struct rs_ir *ir = judged_ir(open_default);
 	struct rs_addr a = addr(POD);
-	int64_t n = rs_judged_rule(ir, &s, &a, &r);
+	int64_t n = rs_judged_rule(ir, &s, &a, RS_INGRESS, "shop/p", rule);
 
 	rs_ir_free(ir);
 	return n;
