@@ -53,6 +53,8 @@ class Monitor(Runner):
         _, text, _ = self.call(["monitor", "-o", "json"])
         o = json.loads(text)
         self.check("one object", o["items"] == self.items() and "more" not in o, text)
+        errors = schemas.errors("flow-records.json", o)
+        self.check("the object obeys its schema", not errors, str(errors))
         agent.stop()
 
     def hostile(self):
