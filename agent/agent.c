@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "agent/cnifiles.h"
+#include "agent/dropwatch.h"
 #include "agent/httpd.h"
 #include "agent/install.h"
 #include "agent/server.h"
@@ -106,6 +107,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
 		rs_cnifiles_sync(a->cnifiles, false, rs_mono_ms());
 	}
 	if (rc == 0)
+		rc = rs_dropwatch_new(a, &a->drops, err);
+	if (rc == 0)
 		rc = rs_loop_start(a, err);
 	if (rc == 0)
 		rc = rs_server_start(a, err);
@@ -134,6 +137,7 @@ static void close_all(struct rs_agent *a)
 {
 	rs_masquerade_free(a->masq);
 	rs_cnifiles_free(a->cnifiles);
+	rs_dropwatch_free(a->drops);
 	rs_reconcile_free(a->rec);
 	rs_server_stop(a->server);
 	rs_httpd_stop(a->httpd);

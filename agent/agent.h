@@ -25,6 +25,7 @@ struct rs_httpd;
 struct rs_loop;
 struct rs_masquerade;
 struct rs_cnifiles;
+struct rs_dropwatch;
 
 #define RS_REPAIRS_KEPT 20
 
@@ -60,6 +61,7 @@ struct rs_agent {
 	bool routes_done;
 	struct rs_masquerade *masq;   /* NULL: not looked at yet */
 	struct rs_cnifiles *cnifiles; /* NULL without --install-conflist */
+	struct rs_dropwatch *drops;
 	bool in_sync;		      /* the last audit found no difference */
 	struct rs_repairs repairs;
 	bool serving;	 /* the control socket listens */

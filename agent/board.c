@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/cnifiles.h"
+#include "agent/dropwatch.h"
 
 static void add_lines(struct rs_conditions *c, const char *type, const char *lines)
 {
@@ -40,6 +41,7 @@ static void gather(struct rs_agent *a, struct rs_conditions *c)
 		rs_conditions_add(c, a->routes.v[i].type, "%s", a->routes.v[i].text);
 	rs_masquerade_conditions(a, c);
 	rs_cnifiles_conditions(a->cnifiles, c);
+	rs_dropwatch_conditions(a->drops, c);
 	if (a->dp->ops == &rs_dp_null)
 		rs_conditions_add(c, "NoEnforcement", "dataplane null: no policy is enforced");
 	if (c->n)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/cnifiles.h"
+#include "agent/dropwatch.h"
 #include "agent/httpd.h"
 #include "agent/server.h"
 
@@ -18,7 +19,7 @@
 struct rs_loop {
 	struct rs_agent *agent;
 	struct event *source, *source_timer, *watch, *run, *tick;
-	struct event *term, *intr, *hup, *cni;
+	struct event *term, *intr, *hup, *cni, *drops;
 	unsigned int ticks;
 	bool routes_due; /* the ranges may have changed */
 };
@@ -132,6 +133,27 @@ static void on_cni(evutil_socket_t fd, short what, void *arg)
 	sync_cnifiles(l->agent);
 }
 
+static void on_drops(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	rs_dropwatch_read(l->agent->drops);
+}
+
+/* They may come later: another program had their group. */
+static void watch_drops(struct rs_loop *l)
+{
+	int fd = rs_dropwatch_fd(l->agent->drops);
+
+	if (fd < 0 || l->drops)
+		return;
+	l->drops = event_new(l->agent->base, fd, EV_READ | EV_PERSIST, on_drops, l);
+	if (!l->drops || event_add(l->drops, NULL) < 0)
+		rs_oom();
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
@@ -144,8 +166,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	rs_server_sweep(a->server, now);
 	rs_httpd_sweep(a->httpd);
 	rs_lock_sweep(a->node_fd);
-	if (l->ticks % GC_EVERY == 0)
+	if (l->ticks % GC_EVERY == 0) {
 		rs_gc_run(a, now);
+		rs_dropwatch_tick(a->drops, now);
+		watch_drops(l);
+	}
 	if (l->ticks % AUDIT_EVERY == 0)
 		audit(a);
 	if (l->ticks % GC_EVERY == 0)
@@ -262,6 +287,7 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	fd = rs_cnifiles_fd(a->cnifiles);
 	if (fd >= 0)
 		l->cni = new_event(l, fd, EV_READ | EV_PERSIST, on_cni);
+	watch_drops(l);
 	watch_source(l);
 	return 0;
 }
@@ -280,7 +306,7 @@ void rs_loop_stop(struct rs_agent *a)
 
 	if (l) {
 		struct event *all[] = { l->source, l->source_timer, l->watch, l->run, l->tick,
-					l->term,   l->intr,	    l->hup,   l->cni };
+					l->term,   l->intr,	    l->hup,   l->cni, l->drops };
 
 		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 			if (all[i])

@@ -11,10 +11,17 @@ typedef void rs_op_fn(struct rs_agent *a, struct rs_request *req, struct json_ob
 
 rs_op_fn rs_op_attach, rs_op_detach, rs_op_check, rs_op_report;		       /* ops_plugin.c */
 rs_op_fn rs_op_status, rs_op_pods, rs_op_policies, rs_op_rules, rs_op_version; /* ops_cli.c */
+rs_op_fn rs_op_records;							       /* ops_records.c */
 rs_op_fn rs_op_explain;							       /* ops_explain.c */
 rs_op_fn rs_op_ipam;							       /* ops_ipam.c */
 rs_op_fn rs_op_verify;							       /* ops_verify.c */
 rs_op_fn rs_op_objects;							       /* ops_objects.c */
+
+/* ops_drops.c: what is known of drops and judgements, into a Status, into a pod of a PodList, and
+ * into Rules. */
+void rs_op_add_drops(struct rs_agent *a, struct json_object *status);
+void rs_op_add_pod_drops(struct rs_agent *a, struct json_object *pod);
+void rs_op_add_rules_drops(struct rs_agent *a, struct json_object *rules);
 
 /* {"apiVersion", "kind", "metadata": {...}} of every object that the command line prints. */
 struct json_object *rs_op_object(struct rs_agent *a, const char *kind);

@@ -228,6 +228,7 @@ void rs_op_status(struct rs_agent *a, struct rs_request *req, struct json_object
 	add_int(o, "uptimeSeconds", (rs_mono_ms() - a->started_ms) / 1000);
 	add_int(o, "rssBytes", (int64_t)rs_process_rss());
 	add_dataplane(a, o);
+	rs_op_add_drops(a, o);
 	add_source(a, o);
 	add_ipam(a, &w, o);
 	add_cni(a, o);
@@ -289,6 +290,7 @@ static struct json_object *pod_json(struct rs_agent *a, const struct rs_world *w
 	add_enforced(a, o, e->closed ? "nobody knows its labels: it is closed" : pod_in_the_way(e));
 	if (e->programmed)
 		json_object_object_add(o, "generation", json_object_new_uint64(e->generation));
+	rs_op_add_pod_drops(a, o);
 	return o;
 }
 
@@ -411,6 +413,8 @@ static int rules(struct rs_agent *a, struct json_object *body, struct json_objec
 	pod.ns = ns;
 	pod.name = name;
 	rc = rs_answer_rules(o, &w, &pod, err);
+	if (rc == 0)
+		rs_op_add_rules_drops(a, o);
 	return rc == -ENOENT ? rs_operand_no_pod(a, ns, name, err) : rc;
 }
 

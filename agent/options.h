@@ -50,6 +50,9 @@ struct rs_options {
 	uint32_t ct_mark_mask;
 	uint32_t nflog_group;
 	uint32_t log_rate;
+	char *drop_log;		/* NULL: none; "-": stdout */
+	uint32_t drop_log_size; /* MiB */
+	uint32_t drop_log_files;
 	uint32_t link_group;
 	bool node_routes;
 	char *masquerade;
@@ -59,6 +62,7 @@ struct rs_options {
 	char *cni_bin_dir;
 	char *plugin;	       /* NULL: beside this program */
 	char *metrics_address; /* "" is off */
+	bool metrics_per_policy;
 	char *log_format;
 	char *log_level;
 	bool force;

@@ -7,10 +7,17 @@
 
 #include "agent/addresses.h"
 #include "agent/agent.h"
+#include "agent/dropwatch.h"
 
 static void gauge(struct rs_strbuf *out, const char *name, const char *help, double v)
 {
 	rs_metric_head(out, name, "gauge", help);
+	rs_metric_sample(out, name, NULL, v);
+}
+
+static void counter(struct rs_strbuf *out, const char *name, const char *help, double v)
+{
+	rs_metric_head(out, name, "counter", help);
 	rs_metric_sample(out, name, NULL, v);
 }
 
@@ -224,6 +231,50 @@ static void put_dataplane(struct rs_agent *a, struct rs_strbuf *out)
 	rs_dp_stats_free(&s);
 }
 
+static void put_drop_records(struct rs_agent *a, struct rs_strbuf *out)
+{
+	const struct rs_drop_account *c = rs_dropwatch_account(a->drops);
+
+	if (rs_dropwatch_why_not(a->drops))
+		return;
+	rs_dropwatch_settle(a->drops);
+	rs_metric_head(out, "ripstop_drop_records_total", "counter",
+		       "Dropped packets since the start, by what became of their records");
+	labelled(out, "ripstop_drop_records_total", "result", "emitted", (double)c->records);
+	labelled(out, "ripstop_drop_records_total", "result", "suppressed", (double)c->suppressed);
+	labelled(out, "ripstop_drop_records_total", "result", "lost", (double)c->lost);
+	if (a->opt.drop_log)
+		counter(out, "ripstop_drop_log_unwritten_total",
+			"Records that could not be written to the drop log",
+			(double)rs_dropwatch_unwritten(a->drops));
+}
+
+/* Only with --metrics-per-policy: names of objects become labels. */
+static void put_policy_drops(struct rs_agent *a, struct rs_strbuf *out)
+{
+	static const char *const name = "ripstop_policy_drop_records_total";
+	static const char *const dirs[] = { "ingress", "egress" };
+	const struct rs_drop_policy *v;
+	size_t n;
+
+	v = rs_droplog_policies(rs_dropwatch_log(a->drops), &n);
+	if (!a->opt.metrics_per_policy || rs_dropwatch_why_not(a->drops))
+		return;
+	rs_metric_head(out, name, "counter",
+		       "Drop records by policy that refused; several may have refused one packet");
+	for (size_t i = 0; i < n; i++) {
+		const char *slash = v[i].name ? strchr(v[i].name, '/') : NULL;
+		rs_autofree char *ns =
+			slash ? rs_strndup(v[i].name, (size_t)(slash - v[i].name)) : NULL;
+		rs_auto_strbuf labels = { 0 };
+
+		rs_metric_label(&labels, "policy_namespace", ns ? ns : "");
+		rs_metric_label(&labels, "policy", slash ? slash + 1 : "(others)");
+		rs_metric_label(&labels, "direction", dirs[v[i].dir]);
+		rs_metric_sample(out, name, rs_strbuf_str(&labels), (double)v[i].records);
+	}
+}
+
 /* Sorted by type: one sample for each, counting its lines. */
 static void put_conditions(struct rs_agent *a, struct rs_strbuf *out)
 {
@@ -252,6 +303,8 @@ char *rs_scrape(struct rs_agent *a)
 	put_addresses(a, &out);
 	put_source(a, &out);
 	put_dataplane(a, &out);
+	put_drop_records(a, &out);
+	put_policy_drops(a, &out);
 	put_conditions(a, &out);
 	rs_metrics_print(&a->metrics, &out);
 	put_process(a, &out);

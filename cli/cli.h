@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/base.h"
 #include "base/jsonio.h"
@@ -115,6 +116,13 @@ struct cli_options {
 	bool ascii;
 	bool install;
 	const char *selector;	     /* -l */
+	const char *verdict; /* monitor */
+	const char *reason;
+	const char *direction;
+	bool follow;
+	bool has_last;
+	int last;
+	int64_t since_ms;	     /* 0: not given */
 	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
@@ -168,6 +176,8 @@ struct cli_program {
 
 extern const struct cli_program cli_self;
 int cli_main(int argc, char **argv);
+/* Write what is in out now. 0, or an exit code after the error was told. */
+int cli_flush(struct cli_run *r);
 
 /* ---- commands.c: the table of verbs ---------------------------------------------------------- */
 
@@ -203,6 +213,7 @@ int cli_cmd_test(struct cli_run *r);
 int cli_cmd_verify(struct cli_run *r);
 int cli_cmd_ipam(struct cli_run *r);
 int cli_cmd_wait(struct cli_run *r);
+int cli_cmd_monitor(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_completion(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);

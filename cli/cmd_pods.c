@@ -6,13 +6,14 @@
 #include <string.h>
 
 static const struct cli_column columns[] = {
-	{ "NAMESPACE", false },	  { "POD", false },    { "IP", false },	       { "VETH", false },
-	{ "INGRESS", false },	  { "EGRESS", false }, { "POLICIES", true },   { "STATE", false },
-	{ "LABELS-FROM", false }, { "LABELS", false }, { "CONTAINER", false },
+	{ "NAMESPACE", false }, { "POD", false },    { "IP", false },	       { "VETH", false },
+	{ "INGRESS", false },	{ "EGRESS", false }, { "POLICIES", true },     { "IN-DROP", true },
+	{ "OUT-DROP", true },	{ "STATE", false },  { "LABELS-FROM", false }, { "LABELS", false },
+	{ "CONTAINER", false },
 };
 
 #define N_COLUMNS RS_ARRAY_SIZE(columns)
-#define N_NARROW 8
+#define N_NARROW 10
 
 static bool in_list(struct json_object *o, const char *key, const char *name)
 {
@@ -51,6 +52,11 @@ static char *isolation(struct json_object *pod, const char *dir)
 	return rs_strdup(cli_true(d, "isolated") ? "isolated" : "open");
 }
 
+static char *drops(struct json_object *pod, const char *dir)
+{
+	return cli_cell_number(rs_json_get(pod, dir), "dropRecords");
+}
+
 static char *state(struct json_object *pod)
 {
 	rs_autofree char *name = cli_cell(pod, "state");
@@ -70,6 +76,8 @@ static void add_row(struct cli_table *t, struct json_object *pod)
 		isolation(pod, "egress"),
 		rs_asprintf("%zu", count_policies(rs_json_get(pod, "ingress"),
 						  rs_json_get(pod, "egress"))),
+		drops(pod, "ingress"),
+		drops(pod, "egress"),
 		state(pod),
 		cli_cell(pod, "labelsFrom"),
 		cli_cell_labels(rs_json_get(pod, "labels")),

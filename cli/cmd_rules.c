@@ -4,6 +4,7 @@
 #include "cli/offline/offline.h"
 
 #include <string.h>
+#include <time.h>
 
 enum {
 	COL_DIRECTION,
@@ -13,6 +14,9 @@ enum {
 	COL_PORTS,
 	COL_SOURCE,
 	COL_RULE,
+	COL_JUDGED,
+	COL_DROPS,
+	COL_LAST,
 	COL_WHERE,
 	N_COLUMNS
 };
@@ -59,6 +63,7 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 		[COL_PORTS] = cli_cell(rule, "ports"),
 		[COL_SOURCE] = cli_cell(rule, "source"),
 		[COL_RULE] = rs_asprintf("%s[%s]", dir, index),
+		[COL_JUDGED] = cli_cell_number(rule, "judged"),
 		[COL_WHERE] = cli_cell(rule, "where"),
 	};
 
@@ -66,8 +71,28 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 	cli_table_color(t, COL_VERDICT, nothing ? CLI_WARN : CLI_GOOD);
 }
 
-static void add_default(struct cli_table *t, bool isolated, size_t policies, const char *dir)
+/* "41s", "9m": since then; NULL where that is not known. */
+static char *age_of(struct json_object *half)
 {
+	const char *text = rs_json_text(half, "lastDrop", "");
+	struct tm tm = { 0 };
+	long long s;
+
+	if (!strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return NULL;
+	s = (long long)(time(NULL) - timegm(&tm));
+	s = s < 0 ? 0 : s;
+	if (s >= 86400)
+		return rs_asprintf("%lldd", s / 86400);
+	if (s >= 3600)
+		return rs_asprintf("%lldh", s / 3600);
+	return s >= 60 ? rs_asprintf("%lldm", s / 60) : rs_asprintf("%llds", s);
+}
+
+static void add_default(struct cli_table *t, struct json_object *half, const char *dir)
+{
+	bool isolated = cli_true(half, "isolated");
+	size_t policies = cli_count(half, "isolatedBy");
 	char *cells[N_COLUMNS] = {
 		[COL_DIRECTION] = rs_strdup(dir),
 		[COL_NR] = rs_strdup("-"),
@@ -78,6 +103,8 @@ static void add_default(struct cli_table *t, bool isolated, size_t policies, con
 				       ? rs_strdup("no policy")
 				       : rs_asprintf("default of %zu %s", policies,
 						     policies == 1 ? "policy" : "policies"),
+		[COL_DROPS] = isolated ? cli_cell_number(half, "dropRecords") : NULL,
+		[COL_LAST] = isolated ? age_of(half) : NULL,
 	};
 
 	cli_table_row(t, cells);
@@ -89,7 +116,8 @@ static struct cli_table *new_table(size_t first, const char *peers)
 	struct cli_column columns[N_COLUMNS] = {
 		{ "DIRECTION", false }, { "#", true },	    { "VERDICT", false },
 		{ peers, false },	{ "PORTS", false }, { "SOURCE", false },
-		{ "RULE", false },	{ "WHERE", false },
+		{ "RULE", false },	{ "JUDGED", true }, { "DROPS", true },
+		{ "LAST", true },	{ "WHERE", false },
 	};
 
 	return cli_table_new(columns, N_COLUMNS, first, N_COLUMNS);
@@ -102,7 +130,7 @@ static void add_half(struct cli_table *t, struct json_object *half, const char *
 
 	for (i = 0; i < n; i++)
 		add_rule(t, json_object_array_get_idx(rules, i), i + 1, dir);
-	add_default(t, cli_true(half, "isolated"), cli_count(half, "isolatedBy"), dir);
+	add_default(t, half, dir);
 }
 
 static void put_half(struct cli_run *r, struct json_object *half, const char *dir,

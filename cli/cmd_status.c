@@ -245,6 +245,31 @@ static void put_drops(struct cli_run *r, struct json_object *o)
 		 parts.len ? ")" : "");
 }
 
+/* The last minutes, and whether the records tell all of it. */
+static void put_recent(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *d = rs_json_get(o, "recentDrops"), *c = rs_json_get(o, "dropRecords");
+	const char *top = rs_json_text(d, "topPolicy", NULL);
+	const char *why = rs_json_text(c, "whyNone", NULL);
+
+	if (why) {
+		cli_put(r, "              no records: ");
+		cli_put_safe(r, why);
+		cli_put(r, "\n");
+	}
+	if (!d)
+		return;
+	cli_putf(r, "              %lld in the last %lld min", number(d, "packets", 0),
+		 number(d, "seconds", 0) / 60);
+	if (top) {
+		cli_put(r, " (top: ");
+		cli_put_safe(r, top);
+		cli_putf(r, " %lld)", number(d, "topRecords", 0));
+	}
+	cli_putf(r, "   records %lld, suppressed %lld, lost %lld\n", number(c, "records", 0),
+		 number(c, "suppressed", 0), number(c, "lost", 0));
+}
+
 static void put_notes(struct cli_run *r, struct json_object *o)
 {
 	struct json_object *c = rs_json_get(o, "conditions"), *w = rs_json_get(o, "warnings");
@@ -288,6 +313,7 @@ int cli_cmd_status(struct cli_run *r)
 		put_ipam(r, o);
 		put_counts(r, o);
 		put_drops(r, o);
+		put_recent(r, o);
 		put_notes(r, o);
 	}
 	return cli_true(o, "ready") ? CLI_YES : CLI_NO;

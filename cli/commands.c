@@ -126,6 +126,14 @@ const struct cli_command cli_commands[] = {
 	  "5 when a part could not be had (stderr and the manifest say which).",
 	  "ripstop bundle --redact", 0, 0, CLI_F_AGENT | CLI_F_BUNDLE, CLI_FORM(CLI_TABLE),
 	  cli_cmd_bundle },
+	{ "monitor", "[[NS/]POD]", "the packets that were dropped, one line a record",
+	  "The last 20 records, of POD or of a namespace (-n) where one is given. The kernel "
+	  "makes\n"
+	  "at most so many records a second and pod (the agent's log-rate); the last line counts\n"
+	  "what was dropped without one.",
+	  "ripstop monitor shop/db-0 --since 5m", 0, 1,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_MONITOR,
+	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT | CLI_FORM(CLI_HUBBLE), cli_cmd_monitor },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "completion", "bash|zsh|fish|kubectl",

@@ -274,6 +274,68 @@ static bool set_redact(struct cli_options *o, const char *v)
 	return o->redact = true;
 }
 
+static bool set_dropped(struct cli_options *o, const char *v)
+{
+	(void)v;
+	o->verdict = "dropped";
+	return true;
+}
+
+static bool set_verdict(struct cli_options *o, const char *v)
+{
+	o->verdict = v;
+	return *v != '\0';
+}
+
+static bool set_reason(struct cli_options *o, const char *v)
+{
+	o->reason = v;
+	return *v != '\0';
+}
+
+static bool set_direction(struct cli_options *o, const char *v)
+{
+	o->direction = v;
+	return !strcmp(v, "ingress") || !strcmp(v, "egress");
+}
+
+static bool set_follow(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->follow = true;
+}
+
+static bool set_last(struct cli_options *o, const char *v)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(v, &end, 10);
+	o->last = (int)n;
+	o->has_last = true;
+	return *v >= '0' && *v <= '9' && !*end && !errno && n <= 1000000;
+}
+
+/* 90, 90s, 5m, 2h, 1d. */
+static bool set_since(struct cli_options *o, const char *v)
+{
+	static const char units[] = "smhd";
+	static const int64_t seconds[] = { 1, 60, 3600, 86400 };
+	const char *unit;
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(v, &end, 10);
+	unit = *end ? strchr(units, *end) : units;
+	if (*v < '0' || *v > '9' || errno || n <= 0 || !unit || (*end && end[1]) ||
+	    n > 366 * 86400L / seconds[unit - units])
+		return false;
+	o->since_ms = n * seconds[unit - units] * 1000;
+	return true;
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -353,6 +415,20 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop ipam --state-dir /tmp/n1/state", CLI_F_IPAM, set_state_dir },
 	{ 0, "install", NULL, "kubectl: write kubectl_complete-ripstop beside kubectl-ripstop",
 	  "ripstop completion kubectl --install", CLI_F_COMPLETION, set_install },
+	{ 0, "dropped", NULL, "dropped packets only, as yet the only ones with records",
+	  "ripstop monitor --dropped", CLI_F_MONITOR, set_dropped },
+	{ 0, "verdict", "dropped", "packets with this verdict only",
+	  "ripstop monitor --verdict dropped", CLI_F_MONITOR, set_verdict },
+	{ 0, "reason", "REASON", "drops of this reason only: policy-ingress, spoofed, ...",
+	  "ripstop monitor --reason policy-egress", CLI_F_MONITOR, set_reason },
+	{ 0, "direction", "ingress|egress", "drops at this end only: towards a pod, or from it",
+	  "ripstop monitor --direction egress", CLI_F_MONITOR, set_direction },
+	{ 0, "follow", NULL, "wait for more until interrupted", "ripstop monitor --follow",
+	  CLI_F_MONITOR, set_follow },
+	{ 0, "since", "TIME", "records of the last 90, 90s, 5m, 2h or 1d",
+	  "ripstop monitor --since 5m", CLI_F_MONITOR, set_since },
+	{ 0, "last", "N", "the last N records that fit (20; with --since all)",
+	  "ripstop monitor --last 100", CLI_F_MONITOR, set_last },
 	{ 0, "color", "auto|always|never",
 	  "colours (auto: on a terminal or with CLICOLOR_FORCE, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },

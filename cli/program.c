@@ -48,15 +48,24 @@ static int answer(struct cli_run *r)
 	return r->refused ? r->refused : code;
 }
 
-/* What has been made goes out at once; a full disk or a closed pipe is told. */
-static int flush(const struct cli_run *r, int code)
+/* A full disk or a closed pipe is told. */
+int cli_flush(struct cli_run *r)
 {
-	if (r->out.len && fwrite(r->out.s, 1, r->out.len, stdout) != r->out.len)
-		errno = errno ? errno : EIO;
-	else if (fflush(stdout) == 0)
-		return code;
-	cli_error(NULL, "write the answer: %s", strerror(errno));
+	bool written = !r->out.len || fwrite(r->out.s, 1, r->out.len, stdout) == r->out.len;
+
+	rs_strbuf_reset(&r->out);
+	if (written && fflush(stdout) == 0)
+		return 0;
+	cli_error(NULL, "write the answer: %s", strerror(errno ? errno : EIO));
 	return CLI_NO_AGENT;
+}
+
+/* What has been made goes out at once. */
+static int flush(struct cli_run *r, int code)
+{
+	int failed = cli_flush(r);
+
+	return failed ? failed : code;
 }
 
 /* What is no verb of people: other programs' questions. */

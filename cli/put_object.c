@@ -96,7 +96,8 @@ static bool is_list(struct json_object *o)
 /* Items of the list of one node of many: each says whose it is. */
 static void keep_node(struct json_object *item, const char *node)
 {
-	if (node && json_object_is_type(item, json_type_object) && !rs_json_get(item, "node"))
+	if (node && json_object_is_type(item, json_type_object) && !rs_json_get(item, "node") &&
+	    !rs_json_get(item, "node_name"))
 		rs_json_add_str(item, "node", node);
 }
 

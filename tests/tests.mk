@@ -37,6 +37,8 @@ FUZZ_BINS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRCS))
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FUZZ_ROOMS := source policy object ctl ipam endpoint netlink base
 FUZZ_LIB := $(foreach r,$(FUZZ_ROOMS),$(call srcs,lib/$(r))) $(filter-out plugin/plugin.c,$(call srcs,plugin))
+# Of the dataplane what reads bytes of others; the rest needs a kernel.
+FUZZ_LIB += lib/dataplane/nft/nflogmsg.c
 FUZZ_OBJS := $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_LIB))
 
 build/fuzz/obj/%.o: %.c
@@ -49,7 +51,7 @@ build/fuzz/libripstop.a: $(FUZZ_OBJS)
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libripstop.a
 	@$(if $(V),,echo "  FUZZ  $@")
-	$(Q)clang-14 $(CPPFLAGS) $(FUZZ_FLAGS) -o $@ $^ -lcurl -lyaml -ljson-c -lnl-route-3 -lnl-3
+	$(Q)clang-14 $(CPPFLAGS) $(FUZZ_FLAGS) -o $@ $^ -lmnl -lcurl -lyaml -ljson-c -lnl-route-3 -lnl-3
 
 .PHONY: fuzz-build
 fuzz-build: $(FUZZ_BINS)

@@ -39,15 +39,30 @@ static void operands(struct kube_child *c, struct json_object *req)
 						     rs_json_text(req, "port", ""), NULL });
 }
 
+/* The agent's own ripstop puts the pages together, so there is no "from". */
+static void record_flags(struct kube_child *c, struct json_object *req)
+{
+	rs_autofree char *last = cli_cell_number(req, "last");
+	struct json_object *ms = rs_json_get(req, "sinceMs");
+	rs_autofree char *since =
+		ms ? rs_asprintf("%llds", (long long)json_object_get_int64(ms) / 1000) : NULL;
+
+	flag(c, "--last", rs_json_get(req, "from") ? "0" : rs_json_get(req, "last") ? last : NULL);
+	flag(c, "--since", since);
+	flag(c, "--reason", rs_json_text(req, "reason", NULL));
+	flag(c, "--direction", rs_json_text(req, "direction", NULL));
+}
+
 static void exec(struct cli_run *r, struct kube_child *c, const struct kube_agent *agent,
 		 const char *op, struct json_object *req)
 {
+	const char *verb = strcmp(op, "records") ? op : "monitor";
 	struct json_object *family = rs_json_get(req, "family");
 	rs_autofree char *ms = r->opt.timeout_ms ? rs_asprintf("%dms", r->opt.timeout_ms) : NULL;
 
 	kube_begin(r, c, "exec");
 	kube_words(c, (const char *const[]){ "-n", kube_agent_namespace(r), agent->pod, "-c",
-					     "agent", "--", "ripstop", op, "-o", "json", NULL });
+					     "agent", "--", "ripstop", verb, "-o", "json", NULL });
 	flag(c, "--socket", r->opt.socket);
 	flag(c, "--timeout", ms);
 	if (family)
@@ -58,6 +73,8 @@ static void exec(struct cli_run *r, struct kube_child *c, const struct kube_agen
 		kube_word(c, "--repair");
 	if (cli_true(req, "kernel"))
 		kube_word(c, "--kernel");
+	if (verb != op)
+		record_flags(c, req);
 	if (!rs_json_get(req, "name"))
 		flag(c, "--namespace", rs_json_text(req, "namespace", NULL));
 	operands(c, req);

@@ -76,7 +76,7 @@ static int one_node(struct cli_run *r, const char *node)
 	code = r->cmd->run(r);
 	r->at_node = NULL;
 	cli_speak_of(NULL);
-	if (r->out.len && cli_only_tables(r)) {
+	if (r->out.len && (cli_only_tables(r) || r->opt.output == CLI_HUBBLE)) {
 		rs_strbuf_add(&before, r->out.s, r->out.len);
 	} else if (r->out.len) {
 		rs_strbuf_puts(&before, before.len ? "\nnode " : "node ");

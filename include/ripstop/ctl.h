@@ -22,6 +22,8 @@
  *	report	{verb, containerID, ifname, pod, cni, message, ms}	one line for the agent's log
  *	status | pods {namespace?, all?} | policies {namespace?, name?} | rules {pod}
  *	explain	{src, dst, port, family?}		operands as typed by the user; family 4 or 6
+ *	records	{from?, last?, max?, sinceMs?, pod?, namespace?, reason?, direction?}
+ *						drop records from that id on, or the last so many
  *	version
  *	objects	{of, after?, max?}		objects of a kind (Namespace, Pod, NetworkPolicy,
  *						Node) in the order of (namespace, name), from behind

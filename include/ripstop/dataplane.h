@@ -73,6 +73,34 @@ struct rs_dp_stats {
 
 void rs_dp_stats_free(struct rs_dp_stats *s);
 
+/* A dropped packet of which the kernel made a record: what its first bytes tell. A family of 0
+ * means that they were no IP packet. */
+struct rs_dp_drop {
+	enum rs_drop_reason reason;
+	bool from_pod;	   /* the pod's own sending was refused; else what came to it */
+	int64_t time_ns;   /* wall clock; 0: the kernel told none */
+	uint32_t iif, oif; /* interface indexes; 0: none */
+	struct rs_addr src, dst;
+	uint8_t proto;
+	bool has_ports, has_flags, has_icmp;
+	bool tracked; /* conntrack told the next two */
+	bool reply;   /* a packet of the flow's server */
+	bool related; /* an error about the flow, or what a helper expected */
+	uint16_t sport, dport;
+	uint8_t tcp_flags;
+	uint8_t icmp_type, icmp_code;
+};
+
+typedef void rs_dp_drop_fn(const struct rs_dp_drop *d, void *arg);
+
+/* Of records, as the kernel counts now. */
+struct rs_dp_log_counts {
+	uint64_t dropped;  /* packets, of all reasons, since the table was made */
+	uint64_t logged;   /* of these, those that passed the log limit */
+	uint64_t received; /* records, since log_open() */
+	uint64_t gaps;	   /* records that the sequence numbers miss since then */
+};
+
 /* What commit() did, for the log and the metrics. */
 struct rs_dp_commit {
 	bool changed;	 /* false: the kernel had it all already, nothing was sent */
@@ -165,6 +193,18 @@ struct rs_dp_ops {
 
 	/* After read() gave no IR: the kernel holds nothing of ours at all, every packet passes. */
 	bool (*is_open)(const struct rs_dp *dp);
+
+	/*
+	 * Drop records; all four are NULL where a backend makes none. -ENODATA: the configuration
+	 * asks for none. -EBUSY: another program listens to our group.
+	 */
+	int (*log_open)(struct rs_dp *dp, struct rs_err *err);
+	int (*log_fd)(const struct rs_dp *dp); /* -1 while it is not open */
+	/* Hand at most max records to fn. How many messages were read; 0: nothing waits. */
+	int (*log_read)(struct rs_dp *dp, size_t max, rs_dp_drop_fn *fn, void *arg,
+			struct rs_err *err);
+	/* Cheap: no elements are read. */
+	int (*log_counts)(struct rs_dp *dp, struct rs_dp_log_counts *out, struct rs_err *err);
 };
 
 struct rs_dp {

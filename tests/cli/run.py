@@ -44,6 +44,12 @@ SCREENS = {  # name: (arguments, exit code)
     "explain-denied-color": ("explain shop/web shop/db-0 5432 --color always", 1),
     "explain-allowed": ("explain shop/api shop/db-0 tcp/5432", 0),
     "explain-icmp": ("explain shop/api 8.8.8.8 icmp", 1),
+    "monitor": ("monitor", 0),
+    "monitor-wide": ("monitor -o wide", 0),
+    "monitor-hubble": ("monitor -o hubble", 0),
+    "monitor-jsonl": ("monitor -o jsonl", 0),
+    "monitor-quiet": ("monitor shop/quiet", 0),
+    "help-monitor": ("help monitor", 0),
     "version": ("version", 0),
     "version-json": ("version -o json", 0),
 }
@@ -54,6 +60,9 @@ USAGE = [  # arguments, what the error says
     ("polices", "did you mean policies?"),
     ("stat", "did you mean status?"),
     ("frobnicate", "ripstop help lists the verbs"),
+    ("monitor --verdict allowed", "dropped packets only"), ("monitor --follow -o json", "no end"),
+    ("monitor --last many", "--last"), ("monitor --since 0", "--since"), ("monitor --since 5w", "--since"),
+    ("monitor a b", "too many"), ("status --last 3", "--last means nothing to status"),
     ("status --ouptut json", "did you mean --output?"),
     ("status --xyzzy", "unknown flag --xyzzy"),
     ("status -z", "unknown flag -z"),
@@ -101,7 +110,7 @@ class Runner:
     def call(self, argv, socket=True, env=None, timeout=20):
         if socket is True:
             argv = argv + ["--socket", self.socket]
-        full = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+        full = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm", "TZ": "UTC"}
         full.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         full.update(env or {})
         p = subprocess.run([self.program] + argv, capture_output=True, env=full, timeout=timeout,
@@ -307,7 +316,7 @@ class Runner:
 
     def colors(self):
         agent = self.agent()
-        base = {"LC_ALL": "C.UTF-8", "TERM": "xterm"}
+        base = {"LC_ALL": "C.UTF-8", "TERM": "xterm", "TZ": "UTC"}
         base.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         try:
             os.close(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))

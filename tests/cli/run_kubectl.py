@@ -39,6 +39,10 @@ SCREENS = {  # name: (arguments, exit code)
     "pods-names": ("pods -o name", 0),
     "policies": ("policies shop/default-deny", 0),
     "policies-yaml": ("policies shop/default-deny -o yaml", 0),
+    "monitor": ("monitor --last 5 --reason policy-ingress", 0),
+    "monitor-pod": ("monitor shop/db-0 --since 5m -o wide", 0),
+    "monitor-hubble": ("monitor -n shop -o hubble", 0),
+    "monitor-jsonl": ("monitor -o jsonl --node worker-1", 0),
     "version": ("version", 0),
     "one-node": ("status --node worker-2", 0),
     "rules": ("rules -n shop db-0", 0),
@@ -58,6 +62,7 @@ USAGE = [  # arguments, what the error says
     ("status --insecure-skip-tls-verify=yes", "takes no value"),
     ("status --node=", "is not NODE"), ("status --agent-namespace a/b", "is not NAME"),
     ("status -n shop", "means nothing to status"),
+    ("monitor --follow", "does not follow"),
     ("rules", "usage: kubectl ripstop rules [NS/]POD"),
     ("explain a b 90-80", "is no port"),
     ("status --exec-plugin x", "unknown flag --exec-plugin"),
@@ -176,7 +181,7 @@ class Runner:
                                 stderr=subprocess.PIPE)
 
     def environ(self, **more):
-        env = {"PATH": self.kubectl.folder + ":" + os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+        env = {"PATH": self.kubectl.folder + ":" + os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm", "TZ": "UTC"}
         env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         return dict(env, **more)
 

@@ -252,6 +252,109 @@ def readers_may_list_what_worlds_are_made_of():
     equal((binding["roleRef"]["name"], [s["kind"] for s in binding["subjects"]]), (role["metadata"]["name"], ["Group"]), "binding")
 
 
+# ---- rules for Falco --------------------------------------------------------------------------------
+
+
+def falco():
+    """kind -> name -> item, of the rule file."""
+    found = {"list": {}, "macro": {}, "rule": {}}
+    (items,) = parse(read(os.path.join(MANIFESTS, "optional", "falco-rules.yaml")), "falco-rules.yaml")
+    for item in items:
+        kind = next((k for k in found if k in item), None)
+        expect(kind or "required_plugin_versions" in item, "what is %r" % item)
+        if kind:
+            found[kind][item[kind]] = item
+    return found
+
+
+def at(record, pointer):
+    """json.value[POINTER] as text, or None."""
+    for part in pointer.strip("/").split("/"):
+        record = record.get(part) if isinstance(record, dict) else None
+    return None if record is None else str(record)
+
+
+class Condition:
+    """Falco's conditions as far as our rules use them; any other word is an error."""
+
+    def __init__(self, text, rules, record):
+        self.words = re.findall(r'json\.value\[[^]]*\]|"[^"]*"|[()=,]|[^\s()=,]+', text)
+        self.rules, self.record = rules, record
+
+    def take(self, word=None):
+        expect(self.words and word in (None, self.words[0]), "condition: %r at %r" % (word, self.words[:5]))
+        return self.words.pop(0)
+
+    def whole(self):
+        truth = self.conjunction()
+        expect(not self.words, "condition: what is %r" % self.words)
+        return truth
+
+    def conjunction(self):
+        truth = self.term()
+        while self.words and self.words[0] == "and":
+            self.take()
+            truth = self.term() and truth
+        return truth
+
+    def term(self):
+        word = self.take()
+        if word == "(":
+            truth = self.conjunction()
+            self.take(")")
+            return truth
+        if not word.startswith("json.value["):
+            return Condition(self.rules["macro"][word]["condition"], self.rules, self.record).whole()
+        value, op = at(self.record, word[len("json.value["):-1]), self.take()
+        if op == "exists":
+            return value is not None
+        if op == "=":
+            return value == self.take().strip('"')
+        expect(op == "in", "condition: operator %s" % op)
+        self.take("(")
+        items = self.rules["list"][self.take()]["items"]
+        self.take(")")
+        return value in items
+
+
+def falco_flags(rules, **fields):
+    record = {"v": 1, "id": 1, "verdict": "DROPPED", "backend": "nft", "reason": "policy-egress", "traffic_direction": "EGRESS",
+              "node_name": "n", "IP": {"source": "10.0.0.1", "destination": "10.0.0.2"}, "source": {}, "destination": {}}
+    record.update(fields)
+    return sorted(name for name, r in rules["rule"].items() if Condition(r["condition"], rules, record).whole())
+
+
+def falco_rules_flag_what_they_say():
+    rules = falco()
+    bad = rules["list"]["ripstop_suspicious_addresses"]["items"]
+    for address in bad:
+        out = {"source": "10.0.0.1", "destination": address}
+        equal(falco_flags(rules, IP=out), ["Pod tried to reach a suspicious address"], "towards " + address)
+        equal(falco_flags(rules, IP=out, traffic_direction="INGRESS"), [], "another direction")
+        equal(falco_flags(rules, IP=out, verdict="FORWARDED"), [], "not dropped")
+        equal(falco_flags(rules, IP={"source": address, "destination": "10.0.0.2"}, traffic_direction="INGRESS"),
+              ["Suspicious address tried to reach a pod"], "from " + address)
+    equal(falco_flags(rules), [], "an address that is not in the list")
+    equal(falco_flags(rules, reason="spoofed"), ["Pod sent packets with a forged source"], "forged")
+
+
+def falco_rules_read_fields_that_records_have():
+    with open(os.path.join(ROOT, "docs", "schema", "flow-record.json"), encoding="utf-8") as f:
+        schema = json.load(f)
+    text = read(os.path.join(MANIFESTS, "optional", "falco-rules.yaml"))
+    pointers = set(re.findall(r"json\.value\[(/[^]]*)\]", text))
+    expect(len(pointers) > 8, "control: pointers %r" % pointers)
+    for pointer in pointers:
+        node = schema
+        for part in pointer.strip("/").split("/"):
+            node = node["properties"].get(part, {})
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]] if "$ref" in node else node
+            expect(node, "no record has %s" % pointer)
+    for name, rule in falco()["rule"].items():
+        equal(rule["source"], "collector", name)
+        expect(rule["priority"] in ("WARNING", "NOTICE") and rule["output"] and rule["desc"], name)
+
+
 # ---- the chart --------------------------------------------------------------------------------------
 
 
@@ -349,6 +452,9 @@ TESTS = [
     only_the_agent_has_a_credential, it_runs_on_every_node_and_first, probes_stay_on_the_node, every_setting_is_an_option,
     the_agent_takes_the_configuration, optional_policies_are_good, kubectl_ripstop_rights_are_optional_and_few,
     readers_may_list_what_worlds_are_made_of,
+
+
+    falco_rules_flag_what_they_say, falco_rules_read_fields_that_records_have,
     the_chart_renders_to_the_manifests, the_charts_values_arrive, helm_renders_to_the_manifests,
 ]
 

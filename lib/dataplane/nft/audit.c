@@ -191,15 +191,20 @@ static int judged_cmp(const void *a, const void *b)
 	return (x->cls > y->cls) - (x->cls < y->cls);
 }
 
-static int count(struct rs_nft *n, struct counting *c)
+static int count_drops(struct rs_nft *n, struct counting *c)
 {
 	char buf[RS_NFT_REQUEST];
 	struct nlmsghdr *h = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETOBJ, NFPROTO_INET, NLM_F_DUMP,
 						   (uint32_t)rs_mono_ms());
-	int rc;
 
 	mnl_attr_put_strz(h, NFTA_OBJ_TABLE, RS_NFT_TABLE);
-	rc = rs_nft_dump(n->nl, h, on_counter, c);
+	return rs_nft_dump(n->nl, h, on_counter, c);
+}
+
+static int count(struct rs_nft *n, struct counting *c)
+{
+	int rc = count_drops(n, c);
+
 	if (!rc)
 		rc = rs_nft_each_elem(n->nl, RS_NFT_TABLE, rs_nft_sets[SET_CELLS].name, on_cell, c);
 	if (!rc)
@@ -230,5 +235,26 @@ int rs_nft_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err)
 	out->log_suppressed = n->cfg.log_rate && c.dropped > c.logged ? c.dropped - c.logged : 0;
 	out->elements = n->model ? rs_nft_plan_elements(n->model) : 0;
 	out->rules = n->rules;
+	return 0;
+}
+
+int rs_nft_log_counts(struct rs_dp *dp, struct rs_dp_log_counts *out, struct rs_err *err)
+{
+	struct rs_nft *n = rs_nft_of(dp);
+	struct rs_dp_stats unused;
+	struct counting c;
+	int rc = -EINTR;
+
+	for (int i = 0; i < 8 && rc == -EINTR; i++) {
+		memset(&unused, 0, sizeof(unused));
+		c = (struct counting){ .s = &unused };
+		rc = count_drops(n, &c);
+	}
+	if (rc)
+		return rs_err_sys(err, -rc, "read the counters of table inet %s", RS_NFT_TABLE);
+	out->dropped = c.dropped;
+	out->logged = c.logged;
+	out->received = n->log.received;
+	out->gaps = n->log.gaps;
 	return 0;
 }

@@ -127,6 +127,7 @@ static void nft_close(struct rs_dp *dp)
 	rs_nft_set_model(n, NULL);
 	rs_nft_set_want(n, NULL);
 	rs_nft_stamps_free(&n->stamps);
+	rs_nflog_close(&n->log);
 	if (n->watch)
 		mnl_socket_close(n->watch);
 	if (n->nl)
@@ -282,6 +283,28 @@ static int nft_remove(struct rs_dp *dp, struct rs_err *err)
 	return 0;
 }
 
+static int nft_log_open(struct rs_dp *dp, struct rs_err *err)
+{
+	struct rs_nft *n = rs_nft_of(dp);
+
+	if (!n->cfg.log_rate)
+		return rs_err_set(err, ENODATA, "no drop records are made (log rate 0)");
+	return rs_nflog_open(&n->log, n->cfg.nflog_group, err);
+}
+
+static int nft_log_fd(const struct rs_dp *dp)
+{
+	const struct rs_nft *n = (const struct rs_nft *)dp;
+
+	return n->log.nl ? mnl_socket_get_fd(n->log.nl) : -1;
+}
+
+static int nft_log_read(struct rs_dp *dp, size_t max, rs_dp_drop_fn *fn, void *arg,
+			struct rs_err *err)
+{
+	return rs_nflog_read(&rs_nft_of(dp)->log, max, fn, arg, err);
+}
+
 const struct rs_dp_ops rs_dp_nft = {
 	.name = "nft",
 	.probe = rs_nft_probe,
@@ -298,4 +321,8 @@ const struct rs_dp_ops rs_dp_nft = {
 	.remove = nft_remove,
 	.close = nft_close,
 	.is_open = nft_is_open,
+	.log_open = nft_log_open,
+	.log_fd = nft_log_fd,
+	.log_read = nft_log_read,
+	.log_counts = rs_nft_log_counts,
 };

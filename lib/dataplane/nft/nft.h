@@ -10,6 +10,7 @@
 #define RIPSTOP_DATAPLANE_NFT_NFT_H
 
 #include "dataplane/nft/batch.h"
+#include "dataplane/nft/nflog.h"
 #include "dataplane/nft/plan.h"
 #include "dataplane/nft/readback.h"
 #include "dataplane/nft/stamp.h"
@@ -19,6 +20,7 @@ struct rs_nft {
 	struct rs_dp_config cfg;
 	struct mnl_socket *nl;
 	struct mnl_socket *watch;
+	struct rs_nflog log;
 	struct rs_nft_stamps stamps;
 
 	bool known;		   /* model says what the kernel holds (NULL: nothing usable) */
@@ -58,6 +60,7 @@ int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err)
 int rs_nft_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
 		   struct rs_err *err);
 int rs_nft_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err);
+int rs_nft_log_counts(struct rs_dp *dp, struct rs_dp_log_counts *out, struct rs_err *err);
 int rs_nft_probe(const struct rs_dp_config *cfg, struct rs_err *err);
 
 /* Flags of the table that we make. */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nflog.h - listens to the NFLOG group to which our rules copy the head of what they drop.
+ *
+ * NET_ADMIN in the network namespace is enough. Nothing here blocks. A record that does not fit
+ * into the socket is lost, and counted: each has a number of its group.
+ */
+#ifndef RIPSTOP_DATAPLANE_NFT_NFLOG_H
+#define RIPSTOP_DATAPLANE_NFT_NFLOG_H
+
+#include <libmnl/libmnl.h>
+
+#include <ripstop/dataplane.h>
+
+struct rs_nflog {
+	struct mnl_socket *nl; /* NULL while closed */
+	uint32_t next;	       /* number that the next record should have */
+	uint64_t received;
+	uint64_t gaps;
+};
+
+/* -EBUSY when another program listens to that group. Nothing to do when it is open. */
+int rs_nflog_open(struct rs_nflog *l, uint16_t group, struct rs_err *err);
+void rs_nflog_close(struct rs_nflog *l);
+int rs_nflog_read(struct rs_nflog *l, size_t max, rs_dp_drop_fn *fn, void *arg, struct rs_err *err);
+
+/* ---- nflogmsg.c: the bytes of one message; pure ---------------------------------------------- */
+
+struct rs_nflog_msg {
+	bool has_seq;
+	bool ours; /* it bears the prefix of our rules; then drop is filled */
+	uint32_t seq;
+	struct rs_dp_drop drop;
+};
+
+/* Whether a whole message stands at h, of which left bytes are there. mnl_nlmsg_ok() takes a length
+ * above INT_MAX for one. */
+static inline bool rs_nflog_whole(const struct nlmsghdr *h, int left)
+{
+	return left > 0 && mnl_nlmsg_ok(h, left) && h->nlmsg_len <= (uint32_t)left;
+}
+
+/* h is whole. */
+void rs_nflog_parse(const struct nlmsghdr *h, struct rs_nflog_msg *out);
+
+#endif
