@@ -62,7 +62,7 @@ struct rs_agent {
 	struct rs_masquerade *masq;   /* NULL: not looked at yet */
 	struct rs_cnifiles *cnifiles; /* NULL without --install-conflist */
 	struct rs_dropwatch *drops;
-	bool in_sync;		      /* the last audit found no difference */
+	bool in_sync; /* the last audit found no difference */
 	struct rs_repairs repairs;
 	bool serving;	 /* the control socket listens */
 	char *node_json; /* as last written, without its time */

@@ -14,8 +14,7 @@ static const struct rs_ctl_op ops[] = {
 	{ "report", rs_op_report },	{ "status", rs_op_status },   { "pods", rs_op_pods },
 	{ "policies", rs_op_policies }, { "rules", rs_op_rules },     { "explain", rs_op_explain },
 	{ "version", rs_op_version },	{ "objects", rs_op_objects }, { "verify", rs_op_verify },
-	{ "ipam", rs_op_ipam },
-	{ "records", rs_op_records },
+	{ "ipam", rs_op_ipam },		{ "records", rs_op_records },
 };
 
 const struct rs_ctl_op *rs_op_find(const char *name)

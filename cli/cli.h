@@ -100,7 +100,7 @@ struct cli_options {
 	const char *cluster_cidr;
 	enum cli_by by;
 	bool by_given;
-	const char *port; /* NULL: every port */
+	const char *port;    /* NULL: every port */
 	const char *against; /* of diff: a folder, "live", or NULL */
 	const char *traffic; /* a file of flow records */
 	bool show_all;
@@ -115,8 +115,8 @@ struct cli_options {
 	enum cli_progress progress;
 	bool ascii;
 	bool install;
-	const char *selector;	     /* -l */
-	const char *verdict; /* monitor */
+	const char *selector; /* -l */
+	const char *verdict;  /* monitor */
 	const char *reason;
 	const char *direction;
 	bool follow;

@@ -14,12 +14,18 @@ enum {
 	COL_PORTS,
 	COL_SOURCE,
 	COL_RULE,
-	COL_JUDGED,
+	COL_WHERE,
+	COL_JUDGED, /* from here on: what an agent counts */
 	COL_DROPS,
 	COL_LAST,
-	COL_WHERE,
 	N_COLUMNS
 };
+
+/* Manifests have no kernel that could count. */
+static size_t last_column(const struct cli_run *r)
+{
+	return r->opt.n_files ? COL_JUDGED : N_COLUMNS;
+}
 
 static void put_fact(struct cli_run *r, const char *name, char *text)
 {
@@ -63,8 +69,8 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 		[COL_PORTS] = cli_cell(rule, "ports"),
 		[COL_SOURCE] = cli_cell(rule, "source"),
 		[COL_RULE] = rs_asprintf("%s[%s]", dir, index),
-		[COL_JUDGED] = cli_cell_number(rule, "judged"),
 		[COL_WHERE] = cli_cell(rule, "where"),
+		[COL_JUDGED] = cli_cell_number(rule, "judged"),
 	};
 
 	cli_table_row(t, cells);
@@ -111,16 +117,16 @@ static void add_default(struct cli_table *t, struct json_object *half, const cha
 	cli_table_color(t, COL_VERDICT, isolated ? CLI_BAD : CLI_GOOD);
 }
 
-static struct cli_table *new_table(size_t first, const char *peers)
+static struct cli_table *new_table(const struct cli_run *r, size_t first, const char *peers)
 {
 	struct cli_column columns[N_COLUMNS] = {
 		{ "DIRECTION", false }, { "#", true },	    { "VERDICT", false },
 		{ peers, false },	{ "PORTS", false }, { "SOURCE", false },
-		{ "RULE", false },	{ "JUDGED", true }, { "DROPS", true },
-		{ "LAST", true },	{ "WHERE", false },
+		{ "RULE", false },	{ "WHERE", false }, { "JUDGED", true },
+		{ "DROPS", true },	{ "LAST", true },
 	};
 
-	return cli_table_new(columns, N_COLUMNS, first, N_COLUMNS);
+	return cli_table_new(columns, N_COLUMNS, first, last_column(r));
 }
 
 static void add_half(struct cli_table *t, struct json_object *half, const char *dir)
@@ -138,7 +144,7 @@ static void put_half(struct cli_run *r, struct json_object *half, const char *di
 {
 	bool isolated = cli_true(half, "isolated");
 	rs_autofree char *by = cli_cell_list(half, "isolatedBy", ", ");
-	struct cli_table *t = new_table(COL_NR, peers);
+	struct cli_table *t = new_table(r, COL_NR, peers);
 
 	if (isolated && !strcmp(by, "-"))
 		cli_putf(r, "%s  closed: the pod's labels are not known, nothing is allowed\n",
@@ -165,7 +171,7 @@ static void put_screen(struct cli_run *r, struct json_object *o)
 
 static void put_rows(struct cli_run *r, struct json_object *o)
 {
-	struct cli_table *t = new_table(COL_DIRECTION, "PEERS");
+	struct cli_table *t = new_table(r, COL_DIRECTION, "PEERS");
 
 	add_half(t, rs_json_get(o, "ingress"), "ingress");
 	add_half(t, rs_json_get(o, "egress"), "egress");

@@ -78,8 +78,7 @@ const struct cli_command cli_commands[] = {
 	  "--traffic the flows of a file of records are judged instead.\n"
 	  "Exit code 1 when one of those flows is denied.",
 	  "ripstop simulate -f k8s/", 0, 0,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES |
-		  CLI_F_WHATIF,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES | CLI_F_WHATIF,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT, cli_cmd_simulate },
 	{ "test", "", "assertions about who reaches whom: allow or deny, each ok or FAIL",
 	  "-f names files of kind NetworkPolicyTest, and the manifests that they are about (or\n"
