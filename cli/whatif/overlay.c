@@ -6,7 +6,7 @@
 
 #include "base/jsonio.h"
 #include "cli/world/worldparts.h"
-#include "object/encode.h"
+#include "object/object_encode.h"
 #include "object/store.h"
 
 /* ---- addresses ------------------------------------------------------------------------------- */
