@@ -111,6 +111,9 @@ int cli_offline_pods(struct cli_run *r, struct json_object **out)
 		if (!r->opt.namespace || !strcmp(cw->ends[i].ns, r->opt.namespace))
 			json_object_array_add(items, pod_json(cw, i));
 	json_object_object_add(*out, "items", items);
+	if (cw->n_left_out)
+		cli_warn("%zu left out, in the host network or finished: no policy is about them",
+			 cw->n_left_out);
 	return 0;
 }
 

@@ -71,8 +71,9 @@ struct cli_world {
 	struct rs_store *store;
 	struct rs_world w; /* locals = every pod, of which n_sorted exist; complete false */
 	struct cli_endpoint *ends;
-	size_t n_ends;		      /* = w.n_locals */
-	bool families[2];	      /* in use by the pods: IPv4, IPv6 */
+	size_t n_ends;	   /* = w.n_locals */
+	size_t n_left_out; /* pods and workloads in the host network, and finished pods */
+	bool families[2];  /* in use by the pods: IPv4, IPv6 */
 	struct cli_service *services; /* sorted by (ns, name) */
 	size_t n_services;
 	bool knows_services; /* the origin had a way to tell; false: agent */

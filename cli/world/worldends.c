@@ -314,6 +314,7 @@ void cli_make_ends(struct cli_world *cw)
 	cw->n_ends = cw->w.n_locals = cw->w.n_sorted = d.v.n;
 	cw->arena->cap_ends = cw->arena->cap_locals = d.v.n;
 	cw->w.locals = cw->arena->locals;
+	cw->n_left_out = cw->arena->absent.n;
 	rs_vec_free(&d.v);
 }
 

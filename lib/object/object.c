@@ -6,7 +6,8 @@
  * Rooms inside: doc.c and doc_*.c (a document tree with positions, from YAML, JSON and json-c),
  * yaml_scalar.c (what a plain scalar means), decode.c and decode_*.c (one file a kind, with the
  * validation of the API server), syntax.c (names), labels.c (labels and selectors),
- * object_equal.c (did anything change), object_encode.c (JSON again), store.c (the objects by name).
+ * object_equal.c (did anything change), object_encode.c (JSON again), store.c (the objects by
+ * name), extras.c (kinds that only the command line reads).
  */
 #include <ripstop/object.h>
 
