@@ -102,6 +102,7 @@ struct cli_world_paths {
 	bool recursive;
 	const char *cluster_cidr; /* NULL: not given */
 	const char *namespace;	  /* NULL: "default" */
+	struct rs_store *told;	  /* cli_read_texts(): warned of folders left out; NULL: none is */
 };
 
 int cli_world_files(const struct cli_world_paths *paths, struct cli_world **out,

@@ -22,6 +22,7 @@ struct reading {
 	size_t left; /* bytes that may still come */
 	bool stdin_read;
 	size_t n_folders; /* of one folder, that were not gone into */
+	struct rs_store *told;
 };
 
 /* ---- one text -------------------------------------------------------------------------------- */
@@ -252,8 +253,8 @@ static int take_folder(struct reading *r, int fd, const char *path, struct rs_er
 
 	r->n_folders = 0;
 	rc = read_folder(r, fd, path, 0, err);
-	if (rc == 0 && r->n_files > before && r->n_folders)
-		rs_store_warn(r->s, "%s holds %zu folder%s: what is in %s is not read without -R",
+	if (rc == 0 && r->told && r->n_files > before && r->n_folders)
+		rs_store_warn(r->told, "%s holds %zu folder%s: what is in %s is not read without -R",
 			      path, r->n_folders, r->n_folders == 1 ? "" : "s",
 			      r->n_folders == 1 ? "it" : "them");
 	if (rc < 0 || r->n_files > before)
@@ -284,7 +285,11 @@ int cli_read_texts(const struct cli_world_paths *paths, cli_take_text take, void
 		   size_t *n_files, struct rs_err *err)
 {
 	struct reading r = {
-		.take = take, .arg = arg, .recursive = paths->recursive, .left = MAX_BYTES
+		.take = take,
+		.arg = arg,
+		.recursive = paths->recursive,
+		.left = MAX_BYTES,
+		.told = paths->told,
 	};
 	size_t i;
 	int rc = 0;
@@ -315,7 +320,9 @@ static int decode(void *arg, const char *file, char *text, size_t len, bool json
 int cli_read_paths(const struct cli_world_paths *paths, struct rs_store *s, struct rs_extras *x,
 		   size_t *n_files, struct rs_err *err)
 {
+	struct cli_world_paths told = *paths;
 	struct objects o = { .s = s, .x = x };
 
-	return cli_read_texts(paths, decode, &o, n_files, err);
+	told.told = s;
+	return cli_read_texts(&told, decode, &o, n_files, err);
 }

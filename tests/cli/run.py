@@ -63,6 +63,7 @@ USAGE = [  # arguments, what the error says
     ("monitor --verdict allowed", "dropped packets only"), ("monitor --follow -o json", "no end"),
     ("monitor --last many", "--last"), ("monitor --since 0", "--since"), ("monitor --since 5w", "--since"),
     ("monitor a b", "too many"), ("status --last 3", "--last means nothing to status"),
+    ("matricks", "did you mean matrix?"),
     ("status --ouptut json", "did you mean --output?"),
     ("status --xyzzy", "unknown flag --xyzzy"),
     ("status -z", "unknown flag -z"),
