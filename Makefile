@@ -36,7 +36,7 @@ CFLAGS += -std=gnu17 -fPIE $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-secti
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SANFLAGS)
 
 # ---- libraries: one archive a room of lib/, and what each may use --------------------------------
-ROOMS := base object source policy answer dataplane ruleset netlink ipam endpoint ctl
+ROOMS := base object source policy answer dataplane ruleset netlink ipam endpoint inventory ctl
 DEPS_base := base
 DEPS_object := object base
 DEPS_source := source object base
@@ -47,10 +47,11 @@ DEPS_ruleset := ruleset base
 DEPS_netlink := netlink base
 DEPS_ipam := ipam base
 DEPS_endpoint := endpoint base
+DEPS_inventory := inventory ipam endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
-DEPS_agent := answer source dataplane policy object ctl netlink ipam endpoint base
-DEPS_cli := answer source policy object ctl netlink base
+DEPS_agent := answer source dataplane policy object ctl netlink inventory ipam endpoint base
+DEPS_cli := answer source ruleset inventory ipam endpoint policy object ctl netlink base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
 EXT_source := -lcurl $(EXT_object)
@@ -61,6 +62,7 @@ EXT_ruleset := -lmnl
 EXT_netlink := -lnl-route-3 -lnl-3 -ljson-c
 EXT_ipam := -ljson-c
 EXT_endpoint := -ljson-c
+EXT_inventory := -ljson-c
 EXT_ctl := -ljson-c
 EXT_plugin := -ljson-c -lnl-route-3 -lnl-3
 EXT_agent := -levent -lm $(EXT_source) $(EXT_dataplane) $(EXT_netlink)
@@ -105,14 +107,15 @@ $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
 # Two programs of one room: they differ in main() and in whom they ask, and how.
 KUBECTL_OBJS := $(filter $(BUILD)/obj/cli/kubectl/%,$(call objs,cli))
 RIPSTOP_OBJS := $(filter-out $(KUBECTL_OBJS),$(call objs,cli))
-KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call),$(RIPSTOP_OBJS))
+KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call kernel/kernelwalk),$(RIPSTOP_OBJS))
 
 $(BUILD)/ripstop: $(RIPSTOP_OBJS)
+$(BUILD)/ripstop: EXT_kernel := $(EXT_ruleset)
 $(BUILD)/kubectl-ripstop: $(KUBECTL_OBJS)
 $(BUILD)/ripstop $(BUILD)/kubectl-ripstop: $(call libs,$(DEPS_cli))
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
-		-Wl,--start-group $(call libs,$(DEPS_cli)) -Wl,--end-group $(EXT_cli)
+		-Wl,--start-group $(call libs,$(DEPS_cli)) -Wl,--end-group $(EXT_cli) $(EXT_kernel)
 
 -include tests/tests.mk
 -include tools/house.mk

@@ -118,8 +118,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
 	rs_registry_list(a->reg, &n);
 	rs_log(RS_LOG_INFO, "started", "version", RIPSTOP_VERSION, "node", a->opt.node_name,
 	       "dataplane", a->dp->ops->name, "source", a->src->ops->name, "origin", origin,
-	       "endpoints", RS_LOG_U64(n), "adopted_generation", RS_LOG_U64(rs_reconcile_generation(a->rec)),
-	       NULL);
+	       "endpoints", RS_LOG_U64(n), "adopted_generation",
+	       RS_LOG_U64(rs_reconcile_generation(a->rec)), NULL);
 	rs_board_update(a);
 	/* Else the first commit writes it: a restart never shows a node that was ready as not
 	 * ready. */
@@ -148,6 +148,7 @@ static void close_all(struct rs_agent *a)
 	rs_conditions_free(&a->conditions);
 	rs_conditions_free(&a->routes);
 	free(a->dp_conditions);
+	rs_repair_free(&a->repairs);
 	free(a->node_json);
 	if (a->node_fd >= 0)
 		close(a->node_fd);

@@ -26,6 +26,19 @@ struct rs_loop;
 struct rs_masquerade;
 struct rs_cnifiles;
 
+#define RS_REPAIRS_KEPT 20
+
+/* What became of foreign changes since the start. */
+struct rs_repairs {
+	uint64_t times;
+	uint64_t mended;	     /* differences, all in all */
+	int64_t last_s;		     /* wall clock, like all here */
+	char *last[RS_REPAIRS_KEPT]; /* differences of the last time, the first ones */
+	size_t n_last;
+	char *who; /* changed it last, as far as the kernel told; NULL: not known */
+	int64_t who_s;
+};
+
 struct rs_agent {
 	struct rs_options opt;
 	char boot_id[RS_BOOT_ID_LEN];
@@ -48,8 +61,9 @@ struct rs_agent {
 	struct rs_masquerade *masq;   /* NULL: not looked at yet */
 	struct rs_cnifiles *cnifiles; /* NULL without --install-conflist */
 	bool in_sync;		      /* the last audit found no difference */
-	bool serving;		      /* the control socket listens */
-	char *node_json;	      /* as last written, without its time */
+	struct rs_repairs repairs;
+	bool serving;	 /* the control socket listens */
+	char *node_json; /* as last written, without its time */
 	int64_t node_written_ms;
 	struct event_base *base;
 	struct rs_loop *loop;
@@ -96,9 +110,16 @@ void rs_gc_run(struct rs_agent *a, int64_t now_ms);
 
 /* repair.c */
 void rs_repair_watch(struct rs_agent *a, int64_t now_ms); /* the dataplane's watch is readable */
-/* Compare kernel and state, mend and report. Returns how many differences, or negative. */
+/* Compare kernel and state, report, and mend unless that is switched off. Returns how many
+ * differences, or negative. */
 int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err);
+/* Compare only. The caller frees *d. */
+int rs_repair_look(struct rs_agent *a, struct rs_dp_drifts *d, struct rs_err *err);
+/* Commit anew what was found to differ. */
+int rs_repair_mend(struct rs_agent *a, const struct rs_dp_drifts *d, int64_t now_ms,
+		   struct rs_err *err);
 void rs_repair_conditions(struct rs_agent *a); /* ask the backend again */
+void rs_repair_free(struct rs_repairs *r);
 
 /* agent.c: NULL when an ADD issued now would be served, else one sentence. Caller frees. */
 char *rs_agent_why_not_ready(const struct rs_agent *a);

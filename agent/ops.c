@@ -13,7 +13,8 @@ static const struct rs_ctl_op ops[] = {
 	{ "attach", rs_op_attach },	{ "detach", rs_op_detach },   { "check", rs_op_check },
 	{ "report", rs_op_report },	{ "status", rs_op_status },   { "pods", rs_op_pods },
 	{ "policies", rs_op_policies }, { "rules", rs_op_rules },     { "explain", rs_op_explain },
-	{ "version", rs_op_version },	{ "objects", rs_op_objects },
+	{ "version", rs_op_version },	{ "objects", rs_op_objects }, { "verify", rs_op_verify },
+	{ "ipam", rs_op_ipam },
 };
 
 const struct rs_ctl_op *rs_op_find(const char *name)

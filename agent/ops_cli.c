@@ -8,6 +8,7 @@
 
 #include "answer/answer.h"
 #include "base/jsonio.h"
+#include "policy/world.h"
 
 static void add_int(struct json_object *o, const char *key, int64_t n)
 {
@@ -200,7 +201,27 @@ static const char *state_of(const struct rs_attached *e)
 	return e->closed ? "closed" : "enforced";
 }
 
-static struct json_object *pod_json(const struct rs_world *w, const struct rs_attached *e)
+/* Whether what the agent knows is what the kernel does. */
+static void add_enforced(struct rs_agent *a, struct json_object *o, const char *pod_in_the_way)
+{
+	const char *why = pod_in_the_way		? pod_in_the_way
+			  : !rs_reconcile_clean(a->rec) ? "it is not committed yet"
+			  : !a->in_sync ? "the kernel's rules were changed by somebody else"
+					: NULL;
+
+	add_bool(o, "enforced", !why);
+	rs_json_add_str(o, "whyNotEnforced", why);
+}
+
+static const char *pod_in_the_way(const struct rs_attached *e)
+{
+	if (e->conflict)
+		return e->conflict;
+	return e->programmed ? NULL : "a pod is not programmed yet";
+}
+
+static struct json_object *pod_json(struct rs_agent *a, const struct rs_world *w,
+				    const struct rs_attached *e)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -214,6 +235,7 @@ static struct json_object *pod_json(const struct rs_world *w, const struct rs_at
 	json_object_object_add(o, "ingress", isolation(w, e, RS_INGRESS));
 	json_object_object_add(o, "egress", isolation(w, e, RS_EGRESS));
 	rs_json_add_str(o, "state", state_of(e));
+	add_enforced(a, o, e->closed ? "nobody knows its labels: it is closed" : pod_in_the_way(e));
 	if (e->programmed)
 		json_object_object_add(o, "generation", json_object_new_uint64(e->generation));
 	return o;
@@ -233,7 +255,7 @@ void rs_op_pods(struct rs_agent *a, struct rs_request *req, struct json_object *
 	v = rs_registry_list(a->reg, &n);
 	for (size_t i = 0; i < n; i++)
 		if (all || !ns || !strcmp(v[i]->rec->pod_ns, ns))
-			json_object_array_add(items, pod_json(&w, v[i]));
+			json_object_array_add(items, pod_json(a, &w, v[i]));
 	json_object_object_add(o, "items", items);
 	rs_request_answer(req, o);
 }
@@ -247,6 +269,26 @@ static struct rs_answer_pod answer_pod(const struct rs_attached *e)
 				       .labels = &e->labels,
 				       .ips = e->rec->ips,
 				       .n_ips = e->rec->n_ips };
+}
+
+/* Beside what the objects say of each policy, whether its pods have it. */
+static void add_policies_enforced(struct rs_agent *a, const struct rs_world *w,
+				  struct json_object *items)
+{
+	size_t n;
+	struct rs_attached *const *v = rs_registry_list(a->reg, &n);
+
+	for (size_t i = 0; i < json_object_array_length(items); i++) {
+		struct json_object *o = json_object_array_get_idx(items, i);
+		const char *ns = rs_json_text(o, "namespace", ""), *why = NULL;
+		const struct rs_policy *p =
+			rs_store_policy(w->store, ns, rs_json_text(o, "name", ""));
+
+		for (size_t k = 0; p && k < n && !why; k++)
+			if (!strcmp(v[k]->rec->pod_ns, ns) && rs_policy_selects(p, &v[k]->labels))
+				why = pod_in_the_way(v[k]);
+		add_enforced(a, o, why);
+	}
 }
 
 void rs_op_policies(struct rs_agent *a, struct rs_request *req, struct json_object *body)
@@ -267,6 +309,7 @@ void rs_op_policies(struct rs_agent *a, struct rs_request *req, struct json_obje
 	rc = rs_answer_policies(o, &w, pods, n, rs_json_text(body, "namespace", NULL),
 				rs_json_text(body, "name", NULL), &err);
 	if (rc == 0) {
+		add_policies_enforced(a, &w, rs_json_get(o, "items"));
 		rs_request_answer(req, o);
 		return;
 	}

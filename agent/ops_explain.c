@@ -45,6 +45,13 @@ static int find_pod(struct rs_agent *a, const struct rs_world *w, const char *ns
 	pod = rs_store_pod(w->store, e->ns, e->name);
 	if (!local && !pod)
 		return rs_operand_no_pod(a, e->ns, e->name, err);
+	/* On its node's network: if that is this node, its packets are the node's own. */
+	if (!local && pod->host_network && pod->n_ips) {
+		rc = a->host.own_addr(a->host.arg, &pod->ips[0], err);
+		if (rc < 0)
+			return rc;
+		e->e.node = rc > 0;
+	}
 	for (size_t i = 0; local && i < local->rec->n_ips; i++)
 		take_addr(e, &local->rec->ips[i]);
 	for (size_t i = 0; !local && i < pod->n_ips; i++)
@@ -124,6 +131,20 @@ static int find_end(struct rs_agent *a, const struct rs_world *w, const char *ns
 	return find_pod(a, w, ns, e, err);
 }
 
+/* What a reader of the kernel's rules must know to describe the packet. */
+static int add_kernel(struct rs_agent *a, const struct rs_question *q, struct json_object *o,
+		      struct rs_err *err)
+{
+	bool four = q->family == RS_AF_IP4;
+	int rc = rs_op_add_link(a, rs_json_get(o, "source"), four ? &q->src.ip4 : &q->src.ip6, err);
+
+	if (rc == 0)
+		rc = rs_op_add_link(a, rs_json_get(o, "destination"),
+				    four ? &q->dst.ip4 : &q->dst.ip6, err);
+	rs_op_add_node(a, o, q->family);
+	return rc < 0 ? rs_err_wrap(err, "links of this flow") : 0;
+}
+
 /* ---- the operation --------------------------------------------------------------------------- */
 
 struct ends {
@@ -159,6 +180,7 @@ static int explain(struct rs_agent *a, struct json_object *body, struct json_obj
 	struct rs_question q = { 0 };
 	enum rs_verdict verdict;
 	struct rs_world w;
+	bool kernel = false;
 	int64_t wanted = 0;
 	int rc;
 
@@ -173,8 +195,12 @@ static int explain(struct rs_agent *a, struct json_object *body, struct json_obj
 	q.family = (int)wanted;
 	rs_reconcile_world(a->rec, &w);
 	if (rc == 0)
+		rc = rs_json_opt_bool(body, "kernel", &kernel, err);
+	if (rc == 0)
 		rc = read_question(a, body, &w, ends, &q, err);
-	return rc < 0 ? rc : rs_answer_explain(o, &w, ir, &q, &verdict, err);
+	if (rc == 0)
+		rc = rs_answer_explain(o, &w, ir, &q, &verdict, err);
+	return rc == 0 && kernel ? add_kernel(a, &q, o, err) : rc;
 }
 
 void rs_op_explain(struct rs_agent *a, struct rs_request *req, struct json_object *body)

@@ -140,10 +140,10 @@ static int check(struct rs_agent *a, const char *container_id, const char *ifnam
 				  e->rec->host_ifname);
 	n = rs_repair_audit(a, "found by CHECK", rs_mono_ms(), err);
 	if (n > 0)
-		return rs_err_set(err, EUCLEAN,
-				  "the kernel's rules had %d differences to what they should be; "
-				  "they are repaired",
-				  n);
+		return rs_err_set(
+			err, EUCLEAN,
+			"the kernel's rules had %d differences to what they should be; %s", n,
+			a->opt.repair ? "they are repaired" : "ripstop verify --repair mends them");
 	return n;
 }
 

@@ -72,6 +72,9 @@ static const struct option table[] = {
 	  "link group that marks pod links; the neighbouring number is for condemned ones" },
 	{ "own-table", BOOL, AT(own_table), "on", "on|off", 0, 0, false,
 	  "keep others from changing our table, where the kernel can (6.9 and later)" },
+	{ "repair", BOOL, AT(repair), "on", "on|off", 0, 0, false,
+	  "undo what others change in our rules; off only tells it (ripstop verify --repair "
+	  "mends)" },
 	{ "node-routes", BOOL, AT(node_routes), "on", "on|off", 0, 0, false,
 	  "routes to the podCIDRs of other Node objects, by their InternalIP" },
 	{ "masquerade", CHOICE, AT(masquerade), "auto", "auto|on|off", 0, 0, false,

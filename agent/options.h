@@ -46,6 +46,7 @@ struct rs_options {
 	bool allow_no_enforcement;
 	bool verdict_cache;
 	bool own_table;
+	bool repair;
 	uint32_t ct_mark_mask;
 	uint32_t nflog_group;
 	uint32_t log_rate;

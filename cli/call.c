@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <ripstop/ctl.h>
@@ -13,6 +15,24 @@
 static const char *socket_of(const struct cli_run *r)
 {
 	return r->opt.socket ? r->opt.socket : RS_CTL_SOCKET;
+}
+
+bool cli_agent_lives(const struct cli_run *r)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const char *path = socket_of(r);
+	int fd, rc;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return true; /* the question itself will tell */
+	memcpy(sa.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	rc = fd < 0 ? 0 : connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	if (rc < 0)
+		rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc != -ENOENT && rc != -ECONNREFUSED && rc != -ENOTDIR;
 }
 
 static int exit_of(const struct cli_run *r, int rc)
@@ -27,6 +47,8 @@ static int exit_of(const struct cli_run *r, int rc)
 		return CLI_USAGE;
 	case EBADMSG:
 		return CLI_BAD_INPUT;
+	case EUCLEAN:
+		return CLI_DISAGREES;
 	case ETIMEDOUT:
 		return CLI_TIMEOUT;
 	default:

@@ -17,6 +17,8 @@ const struct cli_program cli_self = {
 	.flags = no_flags,
 	.run = run,
 	.live = cli_live_agent,
+	.kernel = cli_kernel_walk,
+	.agent_lives = cli_agent_lives,
 };
 
 int main(int argc, char **argv)

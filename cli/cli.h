@@ -27,6 +27,7 @@ enum cli_exit {
 	CLI_NO_AGENT = 4, /* not reachable, refused, or no answer that can be used */
 	CLI_PARTIAL = 5,  /* kubectl ripstop: some nodes did not answer */
 	CLI_BAD_INPUT = 6,
+	CLI_DISAGREES = 7, /* explain: the kernel does not do what the objects say */
 	CLI_TIMEOUT = 124,
 };
 
@@ -88,6 +89,11 @@ struct cli_options {
 	const char **files; /* -f, as they were given */
 	size_t n_files;
 	bool recursive;
+	bool kernel;
+	bool repair;
+	bool check;
+	const char *state_dir; /* NULL: not given */
+	bool explain;
 	const char *cluster_cidr;
 	enum cli_by by;
 	const char *port; /* NULL: every port */
@@ -130,6 +136,7 @@ struct cli_run {
 
 struct cli_flag;
 struct cli_live;
+struct cli_wait;
 
 struct cli_program {
 	const char *name;   /* of the binary */
@@ -138,6 +145,14 @@ struct cli_program {
 	const struct cli_flag *flags;
 	int (*run)(struct cli_run *r);			      /* a verb that asks an agent */
 	int (*live)(struct cli_run *r, struct cli_live *out); /* world/live.h */
+	/* Walk the explained flow through this kernel's rules, into the answer; NULL: those that
+	 * are asked do it. */
+	int (*kernel)(struct json_object *answer, struct rs_err *err);
+	/* Whether anybody listens at the socket; NULL: that is not ours to know. */
+	bool (*agent_lives)(const struct cli_run *r);
+	/* cli_wait_round() over a cluster; NULL: of this node. */
+	int (*wait_round)(struct cli_run *r, struct cli_wait *w, struct json_object *nodes,
+			  bool *done);
 };
 
 extern const struct cli_program cli_self;
@@ -168,6 +183,9 @@ int cli_cmd_rules(struct cli_run *r);
 int cli_cmd_explain(struct cli_run *r);
 int cli_cmd_doctor(struct cli_run *r);
 int cli_cmd_matrix(struct cli_run *r);
+int cli_cmd_verify(struct cli_run *r);
+int cli_cmd_ipam(struct cli_run *r);
+int cli_cmd_wait(struct cli_run *r);
 int cli_cmd_version(struct cli_run *r);
 int cli_cmd_completion(struct cli_run *r);
 int cli_cmd_help(struct cli_run *r);
@@ -238,6 +256,19 @@ const char *cli_nearest(const char *word, const char *(*next)(size_t i));
  * request. */
 int cli_call(struct cli_run *r, struct json_object *request, const char *op, const char *kind,
 	     struct json_object **result);
+
+bool cli_agent_lives(const struct cli_run *r); /* only in ripstop */
+
+/* ---- explain_kernel.c, kernel/kernelwalk.c: explain --kernel --------------------------------- */
+
+/* Ask the kernel about what *o explains. A difference counts once it is there twice: the agent is
+ * asked again (with request()) meanwhile. 0, or an exit code after the error was told. */
+int cli_kernel_compare(struct cli_run *r, struct json_object *(*request)(const struct cli_run *),
+		       struct json_object **o);
+void cli_kernel_put(struct cli_run *r, struct json_object *o);
+/* code, or CLI_DISAGREES after that was told. */
+int cli_kernel_exit(struct json_object *o, int code);
+int cli_kernel_walk(struct json_object *answer, struct rs_err *err); /* only in ripstop */
 
 /* ---- say.c: errors, and names of objects ----------------------------------------------------- */
 

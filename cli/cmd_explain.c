@@ -24,6 +24,8 @@ static struct json_object *request(const struct cli_run *r)
 	rs_json_add_str(req, "src", src);
 	rs_json_add_str(req, "dst", dst);
 	rs_json_add_str(req, "port", r->operands[2]);
+	if (r->opt.kernel)
+		json_object_object_add(req, "kernel", json_object_new_boolean(true));
 	if (r->opt.family)
 		json_object_object_add(req, "family", json_object_new_int(r->opt.family));
 	return req;
@@ -312,6 +314,7 @@ static void put_screen(struct cli_run *r, struct json_object *o)
 		put_explained(r, o);
 	}
 	put_line(r, o, "note", "Note: ");
+	cli_kernel_put(r, o);
 }
 
 /* kubectl ripstop may not know it: a node that judges one end did not answer. */
@@ -332,8 +335,15 @@ static int ask(struct cli_run *r, struct json_object **o)
 		cli_error(err.hint, "explain: %s", rs_err_str(&err));
 		return CLI_USAGE;
 	}
-	if (cli_is_offline(r) || port.name || port.lo != port.hi)
-		return cli_offline_explain(r, o);
+	if (cli_is_offline(r) || port.name || port.lo != port.hi) {
+		if (!r->opt.kernel)
+			return cli_offline_explain(r, o);
+		cli_error(
+			"without -f, between pods by name, addresses, node or world, for one port",
+			"--kernel asks the rules of nodes, and this question is answered from "
+			"objects");
+		return CLI_USAGE;
+	}
 	return cli_call(r, request(r), "explain", "ExplainResult", o);
 }
 
@@ -351,9 +361,11 @@ int cli_cmd_explain(struct cli_run *r)
 			  rs_json_text(o, "verdict", ""));
 		return CLI_NO_AGENT;
 	}
+	if (r->opt.kernel && (code = cli_kernel_compare(r, request, &o)))
+		return code;
 	if (cli_wants_object(r))
 		cli_put_object(r, o);
 	else
 		put_screen(r, o);
-	return exit_of(r, o);
+	return cli_kernel_exit(o, exit_of(r, o));
 }

@@ -26,13 +26,16 @@ const struct cli_command cli_commands[] = {
 	{ "explain", "SRC DST PORT", "the verdict on one flow, step by step, and why",
 	  "SRC and DST are pods ([NS/]NAME), addresses, node (this node itself) or world (an\n"
 	  "address that is nobody's). PORT is 5432 (TCP), tcp/5432, udp/53, sctp/9 or icmp.\n"
-	  "With -f also workloads (deploy/NS/NAME, sts, ds, rs, job, cronjob), svc/NS/NAME as "
-	  "DST,\n"
-	  "ranges (10.0.0.0/8), node/NAME and pods that are none ('app=api,tier=be@NS'); and PORT\n"
-	  "may be a range (tcp/8000-8100) or a name that the destination declares (http).\n"
-	  "Exit code 0 when the flow is allowed, 1 when it is denied.",
+	  "Also workloads (deploy/NS/NAME, sts, ds, rs, job, cronjob), ranges (10.0.0.0/8), pods\n"
+	  "that are none ('app=api,tier=be@NS'), node/NAME, and svc/NS/NAME as DST (with -f, or "
+	  "by\n"
+	  "kubectl ripstop). PORT may be a range (tcp/8000-8100) or a name that DST declares.\n"
+	  "Exit code 0 when the flow is allowed, 1 when it is denied. With --kernel the packets "
+	  "are\n"
+	  "walked through the rules that the kernel holds; 7 when they do something else.",
 	  "ripstop explain shop/web shop/db-0 5432", 3, 3,
-	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_WATCH | CLI_F_FILES,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_EXPLAIN | CLI_F_WATCH | CLI_F_FILES |
+		  CLI_F_KERNEL,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_explain },
 	{ "doctor", "",
 	  "is this machine as Ripstop needs it: kernel, CNI, sysctls, other rules, agent",
@@ -53,6 +56,30 @@ const struct cli_command cli_commands[] = {
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_DOT) | CLI_FORM(CLI_SVG) |
 		  CLI_FORM(CLI_HTML),
 	  cli_cmd_matrix },
+	{ "verify", "", "the kernel's rules against what the agent committed, and who changed them",
+	  "It changes nothing without --repair. The agent repairs what others change by itself\n"
+	  "(unless its option repair is off): what it has mended is shown.\n"
+	  "Exit code 0 when both are the same, 1 when they differ.",
+	  "ripstop verify --explain", 0, 0,
+	  CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_VERIFY,
+	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_verify },
+	{ "wait", "policy/NS/NAME|pod/NS/NAME",
+	  "return when a policy, or a pod's rules, are in force",
+	  "A policy is in force on a node when the last commit there held it as the agent knows "
+	  "it\n"
+	  "and every pod that it selects is programmed; kubectl ripstop wait takes UID and "
+	  "generation\n"
+	  "from the API server and asks every node. --timeout bounds the whole (30).\n"
+	  "Exit code 0 when it is, 124 when the time is up, 3 when there is no such object.",
+	  "ripstop wait policy/shop/default-deny --timeout 10", 1, 1,
+	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT,
+	  cli_cmd_wait },
+	{ "ipam", "", "the addresses of this node: held, resting, free; and leaks",
+	  "The agent is asked; where none lives, its state folder is read. Nothing is changed.\n"
+	  "A released address rests before it is given out again: 30 s are assumed here.\n"
+	  "Exit code 0; with --check 1 when there are leaks.",
+	  "ripstop ipam --check", 0, 0, CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_LOCAL,
+	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_ipam },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "completion", "bash|zsh|fish|kubectl",

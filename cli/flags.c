@@ -194,9 +194,39 @@ static bool set_install(struct cli_options *o, const char *v)
 	return o->install = true;
 }
 
+static bool set_kernel(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->kernel = true;
+}
+
+static bool set_repair(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->repair = true;
+}
+
+static bool set_explain(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->explain = true;
+}
+
+static bool set_check(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->check = true;
+}
+
 static bool set_root(struct cli_options *o, const char *v)
 {
 	o->root = v;
+	return *v != '\0';
+}
+
+static bool set_state_dir(struct cli_options *o, const char *v)
+{
+	o->state_dir = v;
 	return *v != '\0';
 }
 
@@ -253,6 +283,17 @@ const struct cli_flag cli_flags[] = {
 	  set_family },
 	{ 0, "install", NULL, "kubectl: write kubectl_complete-ripstop beside kubectl-ripstop",
 	  "ripstop completion kubectl --install", CLI_F_COMPLETION, set_install },
+	{ 0, "kernel", NULL, "ask the rules in the kernel too (needs CAP_NET_ADMIN)",
+	  "ripstop explain shop/web shop/db 5432 --kernel", CLI_F_KERNEL, set_kernel },
+	{ 0, "repair", NULL, "have the agent commit anew what differs", "ripstop verify --repair",
+	  CLI_F_VERIFY, set_repair },
+	{ 0, "explain", NULL, "say what each difference does to traffic",
+	  "ripstop verify --explain", CLI_F_VERIFY, set_explain },
+	{ 0, "check", NULL, "compare leases with records, links and the CNI cache; list leaks",
+	  "ripstop ipam --check", CLI_F_LOCAL, set_check },
+	{ 0, "state-dir", "DIR",
+	  "read this state folder instead of asking the agent (/run/ripstop)",
+	  "ripstop ipam --state-dir /tmp/n1/state", CLI_F_LOCAL, set_state_dir },
 	{ 0, "color", "auto|always|never",
 	  "colours (auto: on a terminal or with CLICOLOR_FORCE, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },

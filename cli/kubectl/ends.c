@@ -236,6 +236,21 @@ static void put_denied_at(struct json_object *result, const char *half, const ch
 	rs_json_add_str(result, "deniedAt", text);
 }
 
+/* What each node's kernel does, in the order of asking. */
+static void put_kernels(const struct question *q, struct json_object *result)
+{
+	struct json_object *all = json_object_new_array();
+
+	for (size_t i = 0; i < q->n; i++) {
+		struct json_object *list = rs_json_get(q->asked[i].a.o, "kernels");
+
+		for (size_t k = 0; k < cli_count(q->asked[i].a.o, "kernels"); k++)
+			json_object_array_add(all,
+					      json_object_get(json_object_array_get_idx(list, k)));
+	}
+	json_object_object_add(result, "kernels", all);
+}
+
 static struct json_object *merge(const struct question *q, const struct asked *first)
 {
 	struct json_object *o = json_object_new_object(), *v;
@@ -248,6 +263,8 @@ static struct json_object *merge(const struct question *q, const struct asked *f
 		if ((v = rs_json_get(first->a.o, same[i])))
 			json_object_object_add(o, same[i], json_object_get(v));
 	put_nodes(q, o);
+	if (cli_true(q->request, "kernel"))
+		put_kernels(q, o);
 	whole = put_half(q, &q->ends[0], o);
 	whole = put_half(q, &q->ends[1], o) && whole;
 	if (is_denied(o, "egress"))

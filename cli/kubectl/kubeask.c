@@ -52,6 +52,12 @@ static void exec(struct cli_run *r, struct kube_child *c, const struct kube_agen
 	flag(c, "--timeout", ms);
 	if (family)
 		flag(c, "--family", json_object_get_int(family) == 6 ? "6" : "4");
+	if (cli_true(req, "check"))
+		kube_word(c, "--check");
+	if (cli_true(req, "repair"))
+		kube_word(c, "--repair");
+	if (cli_true(req, "kernel"))
+		kube_word(c, "--kernel");
 	if (!rs_json_get(req, "name"))
 		flag(c, "--namespace", rs_json_text(req, "namespace", NULL));
 	operands(c, req);

@@ -152,7 +152,7 @@ static int all_nodes(struct cli_run *r)
 
 static bool is_about_a_pod(const struct cli_command *c)
 {
-	return c->run == cli_cmd_rules || c->run == cli_cmd_explain;
+	return c->run == cli_cmd_rules || c->run == cli_cmd_explain || c->run == cli_cmd_wait;
 }
 
 /* Judged here, once: by files, or by the cluster's objects. */
@@ -214,6 +214,7 @@ const struct cli_program cli_self = {
 	.flags = flags,
 	.run = run,
 	.live = kube_live,
+	.wait_round = kube_wait_round,
 };
 
 int main(int argc, char **argv)

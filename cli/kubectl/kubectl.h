@@ -135,4 +135,9 @@ int kube_live(struct cli_run *r, struct cli_live *out);
 void kube_rules(struct cli_run *r, struct json_object *request, struct kube_answer *a);
 void kube_explain(struct cli_run *r, struct json_object *request, struct kube_answer *a);
 
+/* ---- kubewait.c: wait ------------------------------------------------------------------------ */
+
+struct cli_wait;
+int kube_wait_round(struct cli_run *r, struct cli_wait *w, struct json_object *nodes, bool *done);
+
 #endif

@@ -149,7 +149,13 @@ static void ripstop_failed(const struct kube_child *c, struct kube_answer *a)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Codes 0 and 1 are answers, of which the object itself says which: 1 is kubectl's failure too. */
+/* Codes 0, 1 and 7 are answers, of which the object says which: 1 is kubectl's failure too. */
+static bool is_answer(const struct kube_child *c)
+{
+	return c->status == CLI_YES || c->status == CLI_NO ||
+	       (c->status == CLI_DISAGREES && c->out.len);
+}
+
 bool kube_failed(const struct kube_child *c, bool remote, struct kube_answer *a)
 {
 	rs_autofree char *ended = told(c, "command terminated with exit code");
@@ -157,7 +163,7 @@ bool kube_failed(const struct kube_child *c, bool remote, struct kube_answer *a)
 	memset(a, 0, sizeof(*a));
 	if (c->status < 0)
 		not_run(c, a);
-	else if (remote && ended && c->status > 1)
+	else if (remote && ended && !is_answer(c))
 		ripstop_failed(c, a);
 	else if (c->status != 0 && !(remote && ended))
 		kubectl_failed(c, a);

@@ -199,7 +199,7 @@ static int service(const struct cli_world *cw, const char *ns, const char *name,
 
 	o->kind = CLI_OPERAND_SERVICE;
 	if (!cw->knows_services) {
-		rs_err_set(err, ENOSYS, "%s knows no Services, so not %s/%s either", cw->from, ns,
+		rs_err_set(err, ENOSYS, "%s tells no Services, so not %s/%s either", cw->from, ns,
 			   name);
 		return rs_err_hint(err, "ask with -f and the Service's manifest, or name a pod "
 					"behind it");

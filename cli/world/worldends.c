@@ -247,38 +247,49 @@ static void sort(struct drafts *d)
 		qsort(d->v.v, d->v.n, sizeof(*d->v.v), by_name);
 }
 
-/* An address that an earlier pod has already is not the later one's: it gets one of ours. */
-static int by_first_ip(const void *a, const void *b)
-{
-	const struct draft *x = *(const struct draft *const *)a,
-			   *y = *(const struct draft *const *)b;
-	int cmp = rs_addr_cmp(&x->l.ips[0], &y->l.ips[0]);
+/* An address and the pod that claims it. */
+struct claim {
+	const struct rs_addr *ip;
+	struct draft *d;
+};
 
-	return cmp ? cmp : (x > y) - (x < y);
+static int by_ip(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+	int cmp = rs_addr_cmp(x->ip, y->ip);
+
+	return cmp ? cmp : (x->d > y->d) - (x->d < y->d);
+}
+
+/* The first pod keeps its addresses; the other one gets some of ours. */
+static void lose_address(struct cli_world *cw, const struct claim *first, const struct claim *other)
+{
+	char text[RS_ADDR_STRLEN];
+
+	rs_store_warn(cw->store, "%s/%s and %s/%s both claim %s: it counts for the first",
+		      first->d->e.ns, first->d->e.name, other->d->e.ns, other->d->e.name,
+		      rs_addr_str(other->ip, text));
+	other->d->l.n_ips = 0;
+	other->d->e.given_ip = false;
 }
 
 static void part_shared_ips(struct cli_world *cw, struct drafts *d)
 {
-	rs_autofree struct draft **v = rs_new0(struct draft *, d->v.n);
-	size_t i, n = 0;
+	struct rs_vec(struct claim) v = { 0 };
+	size_t i, j, first = 0;
 
 	for (i = 0; i < d->v.n; i++)
-		if (d->v.v[i].l.n_ips)
-			v[n++] = &d->v.v[i];
-	if (n)
-		qsort(v, n, sizeof(*v), by_first_ip);
-	for (i = 1; i < n; i++) {
-		char text[RS_ADDR_STRLEN];
-
-		if (rs_addr_cmp(&v[i - 1]->l.ips[0], &v[i]->l.ips[0]))
-			continue;
-		rs_store_warn(cw->store, "%s/%s and %s/%s both claim %s: it counts for the first",
-			      v[i - 1]->e.ns, v[i - 1]->e.name, v[i]->e.ns, v[i]->e.name,
-			      rs_addr_str(&v[i]->l.ips[0], text));
-		v[i]->l.n_ips = 0;
-		v[i]->e.given_ip = false;
-		v[i] = v[i - 1];
+		for (j = 0; j < d->v.v[i].l.n_ips; j++)
+			*rs_vec_push(&v) = (struct claim){ &d->v.v[i].l.ips[j], &d->v.v[i] };
+	if (v.n)
+		qsort(v.v, v.n, sizeof(*v.v), by_ip);
+	for (i = 1; i < v.n; i++) {
+		if (rs_addr_cmp(v.v[first].ip, v.v[i].ip) || !v.v[first].d->l.n_ips)
+			first = i;
+		else if (v.v[i].d->l.n_ips)
+			lose_address(cw, &v.v[first], &v.v[i]);
 	}
+	rs_vec_free(&v);
 }
 
 void cli_make_ends(struct cli_world *cw)

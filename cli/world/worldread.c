@@ -21,6 +21,7 @@ struct reading {
 	size_t n_files;
 	size_t left; /* bytes that may still come */
 	bool stdin_read;
+	size_t n_folders; /* of one folder, that were not gone into */
 };
 
 /* ---- one text -------------------------------------------------------------------------------- */
@@ -188,8 +189,10 @@ static int entry(struct reading *r, int dirfd, const char *name, const char *pat
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return rs_err_sys(err, errno, "%s", path);
+	if (S_ISDIR(st.st_mode) && r->recursive)
+		return enter(r, dirfd, name, path, depth, err);
 	if (S_ISDIR(st.st_mode))
-		return r->recursive ? enter(r, dirfd, name, path, depth, err) : 0;
+		r->n_folders++;
 	if (!is_manifest(name))
 		return 0;
 	if (S_ISLNK(st.st_mode) && fstatat(dirfd, name, &st, 0) < 0)
@@ -244,8 +247,14 @@ static char *trimmed(const char *path)
 static int take_folder(struct reading *r, int fd, const char *path, struct rs_err *err)
 {
 	size_t before = r->n_files;
-	int rc = read_folder(r, fd, path, 0, err);
+	int rc;
 
+	r->n_folders = 0;
+	rc = read_folder(r, fd, path, 0, err);
+	if (rc == 0 && r->n_files > before && r->n_folders)
+		rs_store_warn(r->s, "%s holds %zu folder%s: what is in %s is not read without -R",
+			      path, r->n_folders, r->n_folders == 1 ? "" : "s",
+			      r->n_folders == 1 ? "it" : "them");
 	if (rc < 0 || r->n_files > before)
 		return rc;
 	rs_err_set(err, EINVAL, "%s holds no manifest (*.yaml, *.yml, *.json)", path);

@@ -37,11 +37,11 @@ enum rs_drop_reason {
 const char *rs_drop_reason_name(enum rs_drop_reason r);
 
 struct rs_dp_config {
-	uint32_t link_group;	/* of pod links; xor 1 is that of condemned ones */
-	uint32_t ct_mark_mask;	/* our bits: 16 side by side; default 0xffff0000 */
-	bool verdict_cache;	/* false: every packet is judged */
-	uint16_t nflog_group;	/* default 41 */
-	uint32_t log_rate;	/* drop records a second and pod, default 10; 0: no records */
+	uint32_t link_group;   /* of pod links; xor 1 is that of condemned ones */
+	uint32_t ct_mark_mask; /* our bits: 16 side by side; default 0xffff0000 */
+	bool verdict_cache;    /* false: every packet is judged */
+	uint16_t nflog_group;  /* default 41 */
+	uint32_t log_rate;     /* drop records a second and pod, default 10; 0: no records */
 	/* nft: nobody else may change the table while we live, and it stays when we die (owner and
 	 * persist, kernel 6.9 and later; else a condition says so). Default true. */
 	bool own_table;
@@ -80,8 +80,8 @@ struct rs_dp_commit {
 	bool bumped;	 /* every live flow is judged again */
 	size_t messages; /* of the batch */
 	size_t bytes;
-	double ms;	 /* send to acknowledgement */
-	char why[256];	 /* with rebuilt: why nothing could be adopted ("chain judge: ..."), for the log */
+	double ms; /* send to acknowledgement */
+	char why[256]; /* with rebuilt: why nothing could be adopted ("chain judge: ..."), for the log */
 };
 
 /* A difference between what the kernel holds and what it should hold. */
@@ -96,6 +96,15 @@ struct rs_dp_drifts {
 };
 
 void rs_dp_drifts_free(struct rs_dp_drifts *d);
+
+/* How much of ours there is; for people. Elements that packets made do not count. */
+struct rs_dp_holding {
+	size_t tables;
+	size_t chains;
+	size_t rules;
+	size_t sets;
+	size_t elements;
+};
 
 struct rs_dp;
 
@@ -132,6 +141,10 @@ struct rs_dp_ops {
 
 	/* Compare kernel and last committed IR. 0 and an empty list when in sync. */
 	int (*audit)(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
+
+	/* What the kernel should hold after the last commit, and what it does. Changes nothing. */
+	int (*holding)(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
+		       struct rs_err *err);
 
 	int (*stats)(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err);
 

@@ -12,7 +12,8 @@
  * Used by the differential test; explain asks it what the kernel really does.
  *
  * Not modelled, by design: rate limits (a limit always lets through, as it does for a first
- * packet) and dynamic sets (an update succeeds). Counters do not change. What a walk writes (ct
+ * packet) and dynamic sets (an update succeeds). Counters do not
+ * change. What a walk writes (ct
  * mark) is in the result, not in the ruleset. Elements that expire later count as they were read.
  */
 #ifndef RIPSTOP_RULESET_H
@@ -38,6 +39,10 @@ void rs_ruleset_free(struct rs_ruleset *r); /* NULL is legal */
 
 size_t rs_ruleset_rules(const struct rs_ruleset *r);
 size_t rs_ruleset_elements(const struct rs_ruleset *r);
+
+/* A named counter of the table, as it was read; false: there is none of that name. */
+bool rs_ruleset_counter(const struct rs_ruleset *r, const char *name, uint64_t *packets,
+			uint64_t *bytes);
 
 /* The state of a packet's flow as conntrack gives it; one bit each, as in the kernel's ct state. */
 enum rs_ct_state {
@@ -75,7 +80,7 @@ struct rs_packet {
 	uint16_t dport;
 	uint8_t tcp_flags;  /* byte 13 of the TCP header */
 	uint8_t sctp_chunk; /* type of the first SCTP chunk: 1 is INIT */
-	uint8_t icmp_type; /* ICMP and ICMPv6 */
+	uint8_t icmp_type;  /* ICMP and ICMPv6 */
 	uint8_t icmp_code;
 	uint8_t src_mac[6]; /* of its Ethernet header, zero when has_mac is false */
 	bool has_mac;
@@ -101,6 +106,11 @@ enum rs_hook {
 	RS_HOOK_POSTROUTING,
 };
 
+#define RS_WALK_FOUND 24 /* elements of a walk that are kept; later ones are not */
+
+struct rset_set;
+struct rset_elem;
+
 struct rs_walk {
 	bool accept;	   /* what the table's chains at this hook decide, in priority order */
 	bool by_policy;	   /* the end of a base chain decided, no rule */
@@ -114,7 +124,28 @@ struct rs_walk {
 	bool logged;	   /* a log statement ran */
 	char log_prefix[64];
 	size_t rules_seen;
+	char counter[64]; /* named counter of that rule; "" when it has none */
+
+	/* What the lookups of matching rules found, in their order: rs_walk_found(). */
+	size_t n_found;
+	struct {
+		const struct rset_set *set;
+		const struct rset_elem *elem;
+	} found[RS_WALK_FOUND];
 };
+
+/* An element, in words; the key as nft(8) would write it, as far as its types are known here. */
+struct rs_element {
+	char set[64];
+	char key[160];
+	char value[96];	   /* of a map: what the key stands for; "" in a set */
+	char comment[128]; /* printable; "" when it has none */
+	bool counted;	   /* lookups: how many have found it, when the table was read */
+	uint64_t packets;
+};
+
+/* Element i of w->found; false behind the last. The ruleset must live. */
+bool rs_walk_found(const struct rs_walk *w, size_t i, struct rs_element *out);
 
 /*
  * Walk p through every base chain of the table at `hook`, lowest priority first; drop is final, an

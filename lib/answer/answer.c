@@ -144,6 +144,10 @@ static struct json_object *policy_json(const struct rs_policy *p,
 		if (!strcmp(p->meta.ns, subjects[i].ns) && rs_policy_selects(p, subjects[i].labels))
 			add_name(pods, subjects[i].ns, subjects[i].name);
 	json_object_object_add(o, "selects", pods);
+	rs_json_add_str(o, "uid", p->meta.uid);
+	if (p->meta.generation)
+		json_object_object_add(o, "objectGeneration",
+				       json_object_new_int64(p->meta.generation));
 	add_int(o, "ingressRules", p->n_rules[RS_INGRESS]);
 	add_int(o, "egressRules", p->n_rules[RS_EGRESS]);
 	rs_json_add_str(o, "where", where);

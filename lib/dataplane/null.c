@@ -115,6 +115,17 @@ static int null_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err 
 	return 0;
 }
 
+/* It has no kernel: both are what it remembers. */
+static int null_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
+			struct rs_err *err)
+{
+	(void)dp;
+	(void)err;
+	memset(want, 0, sizeof(*want));
+	memset(have, 0, sizeof(*have));
+	return 0;
+}
+
 static int null_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err)
 {
 	(void)dp;
@@ -175,6 +186,7 @@ const struct rs_dp_ops rs_dp_null = {
 	.commit = null_commit,
 	.print = null_print,
 	.audit = null_audit,
+	.holding = null_holding,
 	.stats = null_stats,
 	.watch_fd = null_watch_fd,
 	.watch_read = null_watch_read,

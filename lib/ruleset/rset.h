@@ -58,7 +58,8 @@ enum rset_op {
 	RSET_LIMIT,
 	RSET_LOG,
 	RSET_NOTRACK,
-	RSET_NOTHING, /* counters and the like: no effect on where a packet goes */
+	RSET_COUNTER, /* a counter of the table's, by name */
+	RSET_NOTHING, /* what has no effect on where a packet goes */
 };
 
 struct rset_verdict {
@@ -82,6 +83,15 @@ struct rset_expr {
 	uint8_t *data;		     /* cmp, immediate, range (from), bitwise (mask) */
 	uint8_t *data2;		     /* range (to), bitwise (xor) */
 	char *text;		     /* log prefix, name of a counter, name of the expression */
+	bool counted;		     /* a counter of its own, and what it has counted */
+	uint64_t packets;
+};
+
+/* What the expressions of an element come to. */
+struct rset_state {
+	bool leaves;  /* one of them ends the rule */
+	bool counted; /* one of them counts lookups */
+	uint64_t packets;
 };
 
 struct rset_rule {
@@ -106,6 +116,9 @@ struct rset_elem {
 	uint32_t seq; /* as listed: the first of several that match wins */
 	bool end;     /* the first key behind an interval */
 	bool leaves;  /* an expression of the element ends the rule */
+	bool counted;
+	uint64_t packets; /* lookups that found it */
+	char *comment;	  /* printable; NULL when it has none */
 	struct rset_verdict verdict;
 };
 
@@ -113,7 +126,8 @@ struct rset_elem {
 
 struct rset_set {
 	char *name;
-	uint32_t flags; /* NFT_SET_* */
+	uint32_t flags;	   /* NFT_SET_* */
+	uint32_t key_type; /* data types of nft(8), six bits a field */
 	uint32_t klen;
 	uint32_t dlen; /* 0 without data; of a verdict: 0 */
 	bool verdicts;
@@ -129,6 +143,12 @@ struct rset_set {
 	UT_hash_handle hh;
 };
 
+struct rset_counter {
+	char *name;
+	uint64_t packets;
+	uint64_t bytes;
+};
+
 struct rs_ruleset {
 	char *table;
 	bool seen;    /* the table's own message came */
@@ -136,6 +156,7 @@ struct rs_ruleset {
 	struct rset_chain *chains;
 	struct rset_set *sets;
 	struct rs_vec(struct rset_chain *) bases; /* by hook, then in the order of running */
+	struct rs_vec(struct rset_counter) counters;
 	size_t n_rules;
 	size_t n_elems;
 };
@@ -171,6 +192,8 @@ int rset_take_expr(struct rs_ruleset *r, const struct nlattr *nest, struct rset_
 		   struct rs_err *err);
 void rset_expr_free(struct rset_expr *x);
 void rset_set_free(struct rset_set *s);
+/* nft(8)'s comment among the notes behind a rule or an element, printable; NULL: none. */
+char *rset_comment(const struct nlattr *notes);
 
 /* Sort the elements, so that rset_set_get() can search. */
 void rset_index(struct rset_set *s);
@@ -207,6 +230,9 @@ struct rset_view {
 	uint32_t ct_mark;
 	bool marked;
 	const char *log_prefix; /* of the last log statement; NULL when none ran */
+	const char *counter;	/* of the last counter by name, in this rule */
+	struct rs_walk *found;	/* takes what lookups find */
+	size_t rule_found;	/* of them, in this rule */
 	struct rset_regs regs;
 };
 

@@ -56,13 +56,14 @@ void rset_flags(struct rset_in *in, uint32_t flags, uint32_t known, const char *
 
 struct rs_ruleset;
 struct rset_verdict;
+struct rset_state;
 
 /* The verdict of a NFTA_DATA_* nest; an error is kept in `data`. */
 void rset_take_verdict(struct rs_ruleset *r, struct rset_in *data, struct rset_verdict *v);
 
-/* The expressions that an element carries, each NULL or there. *leaves is set when one of them ends
- * the rule for a first packet. */
+/* The expressions that an element carries, each NULL or there; leaves: one of them ends the rule
+ * for a first packet. */
 int rset_take_stateful(struct rs_ruleset *r, const struct nlattr *one, const struct nlattr *list,
-		       bool *leaves, struct rs_err *err);
+		       struct rset_state *state, struct rs_err *err);
 
 #endif

@@ -102,6 +102,18 @@ static void put_value(struct rset_view *w, uint8_t reg, const uint8_t *v, size_t
 	memcpy(at(w, reg), v, len);
 }
 
+/* What was found by rules that did not match in the end is forgotten again: see run_rule(). */
+static void note_found(struct rset_view *w, const struct rset_set *s, const struct rset_elem *e)
+{
+	struct rs_walk *o = w->found;
+
+	if (o->n_found == RS_WALK_FOUND)
+		return;
+	o->found[o->n_found].set = s;
+	o->found[o->n_found++].elem = e;
+	w->rule_found++;
+}
+
 static void eval_lookup(struct rset_view *w, const struct rset_expr *x)
 {
 	const struct rset_elem *e = rset_set_get(x->set, at(w, x->sreg));
@@ -117,6 +129,7 @@ static void eval_lookup(struct rset_view *w, const struct rset_expr *x)
 	else if (x->dreg != RSET_NO_REG)
 		put_value(w, x->dreg, e->key + rset_data_at(x->set), x->set->dlen);
 	leave_unless(w, !e->leaves);
+	note_found(w, x->set, e);
 }
 
 static void eval_immediate(struct rset_view *w, const struct rset_expr *x)
@@ -170,6 +183,9 @@ int rset_eval(struct rset_view *w, const struct rset_expr *x, struct rs_err *err
 		break;
 	case RSET_NOTRACK:
 		rset_notrack(w);
+		break;
+	case RSET_COUNTER:
+		w->counter = x->text;
 		break;
 	case RSET_NOTHING:
 		break;

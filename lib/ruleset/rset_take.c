@@ -60,6 +60,9 @@ void rs_ruleset_free(struct rs_ruleset *r)
 		HASH_DEL(r->sets, s);
 		rset_set_free(s);
 	}
+	for (size_t i = 0; i < r->counters.n; i++)
+		free(r->counters.v[i].name);
+	rs_vec_free(&r->counters);
 	rs_vec_free(&r->bases);
 	free(r->table);
 	free(r);
@@ -171,7 +174,7 @@ static int take_chain(struct rs_ruleset *r, const struct nlmsghdr *h, struct rs_
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
-static char *comment_of(const struct nlattr *notes)
+char *rset_comment(const struct nlattr *notes)
 {
 	const uint8_t *p = notes ? mnl_attr_get_payload(notes) : NULL;
 	size_t left = notes ? mnl_attr_get_payload_len(notes) : 0;
@@ -233,10 +236,38 @@ int rset_take_rule(struct rs_ruleset *r, const struct nlmsghdr *h, struct rs_err
 		return rs_err_wrap(err, "chain %.*s, rule handle %llu", RSET_NAME, name,
 				   (unsigned long long)rule.handle);
 	}
-	rule.comment = comment_of(in.v[NFTA_RULE_USERDATA]);
+	rule.comment = rset_comment(in.v[NFTA_RULE_USERDATA]);
 	*rs_vec_push(&c->rules) = rule;
 	r->n_rules++;
 	return 0;
+}
+
+/* ---- counters -------------------------------------------------------------------------------- */
+
+/* Other objects of the table play no part until a rule refers to one, and is refused then. */
+static int take_object(struct rs_ruleset *r, const struct nlmsghdr *h, struct rs_err *err)
+{
+	struct rset_counter *c;
+	struct rset_in in, data;
+
+	rset_open_msg(&in, h,
+		      A(NFTA_OBJ_TABLE) | A(NFTA_OBJ_NAME) | A(NFTA_OBJ_TYPE) | A(NFTA_OBJ_DATA) |
+			      A(NFTA_OBJ_USE) | A(NFTA_OBJ_HANDLE) | A(NFTA_OBJ_PAD) |
+			      A(NFTA_OBJ_USERDATA),
+		      "object", err);
+	if (strcmp(rset_str(&in, NFTA_OBJ_TABLE), r->table) != 0 ||
+	    rset_u32(&in, NFTA_OBJ_TYPE) != NFT_OBJECT_COUNTER)
+		return in.rc;
+	rset_open(&data, in.v[NFTA_OBJ_DATA],
+		  A(NFTA_COUNTER_BYTES) | A(NFTA_COUNTER_PACKETS) | A(NFTA_COUNTER_PAD), "counter",
+		  err);
+	if (in.rc || data.rc)
+		return in.rc ? in.rc : data.rc;
+	c = rs_vec_push(&r->counters);
+	c->name = rs_strdup(rset_str(&in, NFTA_OBJ_NAME));
+	c->packets = rset_u64_or(&data, NFTA_COUNTER_PACKETS, 0);
+	c->bytes = rset_u64_or(&data, NFTA_COUNTER_BYTES, 0);
+	return in.rc ? in.rc : data.rc;
 }
 
 int rset_take(struct rs_ruleset *r, const struct nlmsghdr *h, struct rs_err *err)
@@ -255,6 +286,8 @@ int rset_take(struct rs_ruleset *r, const struct nlmsghdr *h, struct rs_err *err
 		return rset_take_rule(r, h, err);
 	case NFT_MSG_NEWSETELEM:
 		return rset_take_elems(r, h, err);
+	case NFT_MSG_NEWOBJ:
+		return take_object(r, h, err);
 	default:
 		return rs_err_set(err, EBADMSG, "a message of type %u", h->nlmsg_type);
 	}

@@ -266,6 +266,7 @@ static void take_objref(struct taker *t)
 static void take_dynset(struct taker *t)
 {
 	struct rset_expr *x = t->x;
+	struct rset_state state = { 0 };
 	const char *name = rset_str(&t->in, NFTA_DYNSET_SET_NAME);
 	uint32_t flags = rset_u32_or(&t->in, NFTA_DYNSET_FLAGS, 0);
 
@@ -284,7 +285,14 @@ static void take_dynset(struct taker *t)
 	if (t->in.rc)
 		return;
 	t->in.rc = rset_take_stateful(t->r, t->in.v[NFTA_DYNSET_EXPR],
-				      t->in.v[NFTA_DYNSET_EXPRESSIONS], &x->leaves, t->in.err);
+				      t->in.v[NFTA_DYNSET_EXPRESSIONS], &state, t->in.err);
+	x->leaves = state.leaves;
+}
+
+static void take_counter(struct taker *t)
+{
+	t->x->counted = true;
+	t->x->packets = rset_u64_or(&t->in, NFTA_COUNTER_PACKETS, 0);
 }
 
 static void take_nothing(struct taker *t)
@@ -340,9 +348,9 @@ static const struct kind {
 	  A(NFTA_LOG_GROUP) | A(NFTA_LOG_PREFIX) | A(NFTA_LOG_SNAPLEN) | A(NFTA_LOG_QTHRESHOLD) |
 		  A(NFTA_LOG_LEVEL) | A(NFTA_LOG_FLAGS),
 	  RSET_LOG, take_log },
-	{ "objref", A(NFTA_OBJREF_IMM_TYPE) | A(NFTA_OBJREF_IMM_NAME), RSET_NOTHING, take_objref },
+	{ "objref", A(NFTA_OBJREF_IMM_TYPE) | A(NFTA_OBJREF_IMM_NAME), RSET_COUNTER, take_objref },
 	{ "counter", A(NFTA_COUNTER_BYTES) | A(NFTA_COUNTER_PACKETS) | A(NFTA_COUNTER_PAD),
-	  RSET_NOTHING, take_nothing },
+	  RSET_NOTHING, take_counter },
 	{ "last", A(NFTA_LAST_SET) | A(NFTA_LAST_MSECS) | A(NFTA_LAST_PAD), RSET_NOTHING,
 	  take_nothing },
 	{ "notrack", 0, RSET_NOTRACK, take_nothing },
@@ -415,7 +423,7 @@ void rset_take_verdict(struct rs_ruleset *r, struct rset_in *data, struct rset_v
 	data->rc = in.rc;
 }
 
-static int one_stateful(struct rs_ruleset *r, const struct nlattr *nest, bool *leaves,
+static int one_stateful(struct rs_ruleset *r, const struct nlattr *nest, struct rset_state *state,
 			struct rs_err *err)
 {
 	struct rset_expr x = { 0 };
@@ -424,23 +432,27 @@ static int one_stateful(struct rs_ruleset *r, const struct nlattr *nest, bool *l
 	if (!rc && x.op != RSET_NOTHING && x.op != RSET_LIMIT)
 		rc = rs_err_set(err, EOPNOTSUPP, "an element's expression is not understood");
 	if (!rc && x.op == RSET_LIMIT && x.inv)
-		*leaves = true;
+		state->leaves = true;
+	if (!rc && x.counted) {
+		state->counted = true;
+		state->packets = x.packets;
+	}
 	rset_expr_free(&x);
 	return rc;
 }
 
 int rset_take_stateful(struct rs_ruleset *r, const struct nlattr *one, const struct nlattr *list,
-		       bool *leaves, struct rs_err *err)
+		       struct rset_state *state, struct rs_err *err)
 {
 	const struct nlattr *a;
-	int rc = one ? one_stateful(r, one, leaves, err) : 0;
+	int rc = one ? one_stateful(r, one, state, err) : 0;
 
 	if (!list)
 		return rc;
 	mnl_attr_for_each_nested(a, list)
 	{
 		if (!rc)
-			rc = one_stateful(r, a, leaves, err);
+			rc = one_stateful(r, a, state, err);
 	}
 	return rc;
 }

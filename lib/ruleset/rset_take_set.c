@@ -37,6 +37,7 @@
 static void elem_free(struct rset_elem *e)
 {
 	free(e->key);
+	free(e->comment);
 }
 
 void rset_set_free(struct rset_set *s)
@@ -93,6 +94,7 @@ static void take_shape(struct rset_in *in, struct rset_set *s)
 {
 	s->flags = rset_u32_or(in, NFTA_SET_FLAGS, 0);
 	rset_flags(in, s->flags, SET_FLAGS, "flags");
+	s->key_type = rset_u32_or(in, NFTA_SET_KEY_TYPE, 0);
 	s->klen = rset_u32(in, NFTA_SET_KEY_LEN);
 	if (s->flags & NFT_SET_MAP) {
 		s->verdicts = rset_u32(in, NFTA_SET_DATA_TYPE) == NFT_DATA_VERDICT;
@@ -196,6 +198,7 @@ static int take_elem(struct rs_ruleset *r, struct rset_set *s, const struct nlat
 		     struct rs_err *err)
 {
 	struct rset_elem e = { .seq = (uint32_t)s->elems.n };
+	struct rset_state state = { 0 };
 	struct rset_in in;
 	uint32_t flags;
 	bool catchall, gone;
@@ -214,7 +217,11 @@ static int take_elem(struct rs_ruleset *r, struct rset_set *s, const struct nlat
 		take_data(r, &in, s, &e);
 	if (!in.rc)
 		in.rc = rset_take_stateful(r, in.v[NFTA_SET_ELEM_EXPR],
-					   in.v[NFTA_SET_ELEM_EXPRESSIONS], &e.leaves, err);
+					   in.v[NFTA_SET_ELEM_EXPRESSIONS], &state, err);
+	e.leaves = state.leaves;
+	e.counted = state.counted;
+	e.packets = state.packets;
+	e.comment = rset_comment(in.v[NFTA_SET_ELEM_USERDATA]);
 	gone = expired(&in);
 	if (in.rc || gone)
 		elem_free(&e);

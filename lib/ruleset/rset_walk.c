@@ -47,12 +47,16 @@ static int run_rule(struct walker *w, const struct rset_chain *c, const struct r
 {
 	struct rset_verdict *v = &w->view.regs.verdict;
 
+	w->view.counter = NULL;
+	w->view.rule_found = 0;
 	if (++w->out->rules_seen > MAX_RULES_SEEN)
 		return rs_err_set(w->err, ELOOP, "more than %u rules in one walk", MAX_RULES_SEEN);
 	for (size_t i = 0; i < rule->exprs.n && v->code == NFT_CONTINUE; i++)
 		if (rset_eval(&w->view, &rule->exprs.v[i], w->err))
 			return rs_err_wrap(w->err, "chain %.*s, rule handle %llu", RSET_NAME,
 					   c->name, (unsigned long long)rule->handle);
+	if (v->code == NFT_BREAK)
+		w->out->n_found -= w->view.rule_found;
 	tell(w, c, rule);
 	return 0;
 }
@@ -90,6 +94,8 @@ static void decide(struct walker *w, const struct rset_chain *c, const struct rs
 	o->handle = rule ? rule->handle : 0;
 	snprintf(o->chain, sizeof(o->chain), "%s", c->name);
 	snprintf(o->comment, sizeof(o->comment), "%s", rule && rule->comment ? rule->comment : "");
+	snprintf(o->counter, sizeof(o->counter), "%s",
+		 rule && w->view.counter ? w->view.counter : "");
 }
 
 static int run_base(struct walker *w, const struct rset_chain *base)
@@ -195,6 +201,7 @@ static void start(struct walker *w, const struct rs_packet *p)
 	w->out->accept = true;
 	w->out->by_policy = true; /* no chain at the hook: nothing decided */
 	w->view.p = p;
+	w->view.found = w->out;
 	w->view.mark = p->mark;
 	w->view.ct_mark = p->ct_mark;
 	rset_image_make(&w->view.image, p);

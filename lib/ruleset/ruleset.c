@@ -196,6 +196,8 @@ static int read_parts(struct link *l)
 		rc = dump(l, NFT_MSG_GETSET, NFTA_SET_TABLE, l->r->table);
 	if (!rc)
 		rc = dump(l, NFT_MSG_GETRULE, NFTA_RULE_TABLE, l->r->table);
+	if (!rc)
+		rc = dump(l, NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, l->r->table);
 	HASH_ITER(hh, l->r->sets, s, next) {
 		if (!rc)
 			rc = dump_elements(l, s);
@@ -281,4 +283,19 @@ size_t rs_ruleset_rules(const struct rs_ruleset *r)
 size_t rs_ruleset_elements(const struct rs_ruleset *r)
 {
 	return r->n_elems;
+}
+
+bool rs_ruleset_counter(const struct rs_ruleset *r, const char *name, uint64_t *packets,
+			uint64_t *bytes)
+{
+	for (size_t i = 0; i < r->counters.n; i++) {
+		const struct rset_counter *c = &r->counters.v[i];
+
+		if (strcmp(c->name, name) != 0)
+			continue;
+		*packets = c->packets;
+		*bytes = c->bytes;
+		return true;
+	}
+	return false;
 }

@@ -55,7 +55,7 @@ USAGE = [  # arguments, what the error says
     ("stat", "did you mean status?"),
     ("frobnicate", "ripstop help lists the verbs"),
     ("monitor", "unknown verb"), ("simulate", "unknown verb"), ("diff", "unknown verb"),
-    ("matrix", "unknown verb"), ("verify", "unknown verb"), ("bundle", "unknown verb"),
+    ("matrix", "unknown verb"), ("bundle", "unknown verb"),
     ("status --ouptut json", "did you mean --output?"),
     ("status --xyzzy", "unknown flag --xyzzy"),
     ("status -z", "unknown flag -z"),

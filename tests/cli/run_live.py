@@ -208,6 +208,16 @@ class Runner:
         self.check("flags go to kubectl", all(c[0] == "--context=prod" for c in fake.calls()), "")
         code, _, _ = self.run("matrix", "-f", self.folder, **kube)
         self.check("files need no cluster", code == 0 and not fake.calls(), code)
+        for line, want, said in (("explain shop/api-5d-x svc/shop/db 5432", 0, "-> svc/shop/db (10.96.0.10) tcp/5432"),
+                                 ("explain shop/web-7c9-a1 svc/shop/db 5432", 1, "Backend shop/web-7c9-a1 (10.7.2.31) -> shop/db-0 (10.7.1.20) tcp/5432"),
+                                 ("explain app=api@shop shop/db-0 sql", 0, "shop/db spec.ingress[0] allows it"),
+                                 ("explain 10.9.0.0/16 shop/db-0 9050", 1, "DENY   10.9.1.0-10.9.1.255 -> shop/db-0 tcp/9050"),
+                                 ("rules sts/shop/db", 0, "StatefulSet db"), ("explain shop/web-7c9-a1 svc/shop/none 1", 3, "there are shop/db")):
+            code, out, err = self.run(*line.split(), **kube)
+            self.check(f"by the cluster's objects: {line}", code == want and said in out + err, f"{code} {out}{err}")
+        fake.write(objects=objects, faults=[{"when": ["services"], "code": 1, "stderr": FORBIDDEN % "services"}])
+        code, out, err = self.run("explain", "shop/api-5d-x", "svc/shop/db", "5432", **kube)
+        self.check("no right to Services, and one is asked for", code == 4 and not out and "tells no Services" in err, f"{code} {err}")
         for what, said in (("services", "so Services, and what is behind them are not known"), ("nodes", "so the cluster's pod ranges are not known"),
                            ("endpointslices.discovery.k8s.io", "so the backends of Services")):
             fake.write(objects=objects, faults=[{"when": [what], "code": 1, "stderr": FORBIDDEN % what}])

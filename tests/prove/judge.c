@@ -240,6 +240,92 @@ static bool ask_ir(const struct pv_judge *j, const struct pv_flow *f)
 	return f->dst.kind != PV_END_POD || ir_says(j, f->dst.node, f);
 }
 
+/* At one node, as its agent would answer: from the objects alone, not from the rules in force. */
+static int explain_at(const struct pv_scene *s, int node, const struct pv_flow *f, bool *allow,
+		      struct rs_err *err)
+{
+	struct rs_world w = pv_scene_world(s, (size_t)node);
+	struct rs_flow flow = {
+		.src = flow_end(&f->src),
+		.dst = flow_end(&f->dst),
+		.proto = f->proto,
+		.port = f->port,
+	};
+	struct rs_explanation *x;
+	int rc;
+
+	flow.src.node = f->src.kind == PV_END_NODE && f->src.node == node;
+	flow.dst.node = f->dst.kind == PV_END_NODE && f->dst.node == node;
+	rc = rs_explain(&w, NULL, &flow, &x, err);
+	if (rc < 0)
+		return rs_err_wrap(err, "explain at %s", s->nodes[node].at.name);
+	*allow = *allow && x->verdict == RS_VERDICT_ALLOW;
+	rs_explanation_free(x);
+	return 0;
+}
+
+/* Both halves, each by the node of its pod. */
+static int ask_explain(const struct pv_scene *s, const struct pv_flow *f, bool *allow,
+		       struct rs_err *err)
+{
+	int rc = 0;
+
+	*allow = true;
+	if (f->src.kind == PV_END_POD)
+		rc = explain_at(s, f->src.node, f, allow, err);
+	if (rc == 0 && f->dst.kind == PV_END_POD &&
+	    (f->src.kind != PV_END_POD || f->src.node != f->dst.node))
+		rc = explain_at(s, f->dst.node, f, allow, err);
+	return rc;
+}
+
+/* An end that is a node is the node of the other end, if it is meant at all. */
+static int explain_offline(const struct pv_scene *s, const struct rs_local_pod *pods, size_t n_pods,
+			   const struct pv_flow *f, bool *allow, struct rs_err *err)
+{
+	bool at_home = f->src.node == f->dst.node;
+	struct rs_world w = pv_scene_world(s, 0);
+	struct rs_flow flow = {
+		.src = flow_end(&f->src),
+		.dst = flow_end(&f->dst),
+		.proto = f->proto,
+		.port = f->port,
+	};
+	struct rs_explanation *x;
+	int rc;
+
+	w.locals = pods;
+	w.n_locals = n_pods;
+	w.node_ranges = s->pod_ranges.v;
+	w.n_node_ranges = s->pod_ranges.n;
+	flow.src.node = f->src.kind == PV_END_NODE && at_home;
+	flow.dst.node = f->dst.kind == PV_END_NODE && at_home;
+	rc = rs_explain(&w, NULL, &flow, &x, err);
+	if (rc < 0)
+		return rs_err_wrap(err, "explain offline");
+	*allow = x->verdict == RS_VERDICT_ALLOW;
+	rs_explanation_free(x);
+	return 0;
+}
+
+/* The pods of all nodes as subjects of one world. */
+static int ask_offline(const struct pv_scene *s, struct pv_verdicts *out, struct rs_err *err)
+{
+	struct rs_vec(struct rs_local_pod) pods = { 0 };
+	bool allow = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < s->n_nodes; i++)
+		for (size_t k = 0; k < s->nodes[i].locals.n; k++)
+			*rs_vec_push(&pods) = s->nodes[i].locals.v[k];
+	for (size_t i = 0; rc == 0 && i < s->n_flows; i++) {
+		rc = explain_offline(s, pods.v, pods.n, &s->flows[i], &allow, err);
+		out->v[PV_OFFLINE][i] = allow;
+	}
+	rs_vec_free(&pods);
+	return rc;
+}
+
 static int ask_ruleset(const struct pv_judge *j, const struct pv_scene *scene,
 		       struct pv_verdicts *out, struct rs_err *err)
 {
@@ -261,6 +347,7 @@ static int ask_ruleset(const struct pv_judge *j, const struct pv_scene *scene,
 static int judge(struct pv_judge *j, const struct pv_scene *scene, bool fresh,
 		 struct pv_verdicts *out, struct rs_err *err)
 {
+	bool allow;
 	size_t i;
 	int rc = 0;
 
@@ -271,7 +358,13 @@ static int judge(struct pv_judge *j, const struct pv_scene *scene, bool fresh,
 			out->v[PV_ORACLE][i] = ask_oracle(scene, &scene->flows[i]);
 		if (ASKED(j, PV_IR))
 			out->v[PV_IR][i] = ask_ir(j, &scene->flows[i]);
+		if (ASKED(j, PV_EXPLAIN)) {
+			rc = ask_explain(scene, &scene->flows[i], &allow, err);
+			out->v[PV_EXPLAIN][i] = allow;
+		}
 	}
+	if (rc == 0 && ASKED(j, PV_OFFLINE))
+		rc = ask_offline(scene, out, err);
 	if (rc == 0 && ASKED(j, PV_RULESET))
 		rc = ask_ruleset(j, scene, out, err);
 	return rc;

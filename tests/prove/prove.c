@@ -28,7 +28,8 @@
 
 #define PROGRESS_S 20
 
-static const char *const reader_names[PV_READERS] = { "oracle", "ir", "ruleset", "second" };
+static const char *const reader_names[PV_READERS] = { "oracle", "ir",	   "ruleset",
+						      "second", "explain", "offline" };
 
 struct pv_shape pv_default_shape(bool strict)
 {
@@ -148,6 +149,7 @@ static void sum_up(const struct pv_tally *t, unsigned int jobs, struct pv_tally 
 		sum->worlds += t[i].worlds;
 		sum->cases += t[i].cases;
 		sum->deny += t[i].deny;
+		sum->explained += t[i].explained;
 		sum->findings += t[i].findings;
 		sum->morphed += t[i].morphed;
 		for (size_t k = 0; k < PV_MAX_IDS; k++)
@@ -276,7 +278,8 @@ static const struct option longopts[] = {
 static void usage(void)
 {
 	fputs("usage: prove --cases N --seed S [--from I] [--jobs N] [--out DIR]\n"
-	      "             [--readers oracle,ir,ruleset,second] [--oracle2 FILE] [--first]\n"
+	      "             [--readers oracle,ir,ruleset,second,explain,offline] [--oracle2 FILE] "
+	      "[--first]\n"
 	      "       prove --export-packets FILE --packets N --seed S\n"
 	      "       prove --case FILE [--readers ...]\n",
 	      stderr);

@@ -6,7 +6,7 @@
  *	gen*.c		seed, number -> a case (deterministic)
  *	morph.c		a case -> a changed case with a known relation between the verdicts
  *	judge*.c	a case -> verdicts of: oracle (C), IR evaluation, the interpreter of the real
- *			nft ruleset read back from the kernel
+ *			nft ruleset read back from the kernel, explain
  *	second.c	a case -> verdicts and rule ids of oracle2.py (pipe)
  *	shrink.c	a case that fails -> the smallest case that still fails
  *	golden_out.c	a case -> a folder of tests/golden
@@ -110,13 +110,15 @@ enum pv_reader {
 	PV_IR,
 	PV_RULESET, /* of the kernel */
 	PV_SECOND,  /* oracle2.py */
+	PV_EXPLAIN, /* what `ripstop explain` says: rs_explain() at the node of each end */
+	PV_OFFLINE, /* and from files: rs_explain() of a world in which every pod is a subject */
 	PV_READERS,
 };
 
 struct pv_verdicts {
-	size_t n;			       /* flows */
-	int8_t v[PV_READERS][PV_MAX_FLOWS];    /* 1 allow, 0 deny, -1 not asked */
-	char *hits[PV_MAX_FLOWS];	       /* of oracle2.py: "A1 B3 D2"; NULL when not asked */
+	size_t n;			    /* flows */
+	int8_t v[PV_READERS][PV_MAX_FLOWS]; /* 1 allow, 0 deny, -1 not asked */
+	char *hits[PV_MAX_FLOWS];	    /* of oracle2.py: "A1 B3 D2"; NULL when not asked */
 	/* Of PV_RULESET: another packet of the flow (answer, stale stamp, ICMP error, TCP or SCTP in
 	 * mid-stream, through a Service) whose fate does not follow from the verdict; NULL when all do. */
 	char *broken[PV_MAX_FLOWS];

@@ -72,7 +72,8 @@ static bool shows(void *ctx, const struct pv_case *c)
 
 static void put_verdicts(struct rs_strbuf *b, const struct pv_verdicts *v, size_t i)
 {
-	static const char *const names[PV_READERS] = { "oracle", "IR", "ruleset", "second" };
+	static const char *const names[PV_READERS] = { "oracle", "IR",	    "ruleset",
+						       "second", "explain", "offline" };
 
 	for (size_t r = 0; r < PV_READERS; r++)
 		rs_strbuf_printf(b, "  %s %s", names[r],

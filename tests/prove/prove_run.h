@@ -17,7 +17,9 @@
 
 #define PV_MAX_IDS 192
 #define PV_MAX_MORPHS 64
-#define PV_ALL_READERS (1u << PV_ORACLE | 1u << PV_IR | 1u << PV_RULESET | 1u << PV_SECOND)
+#define PV_ALL_READERS                                                                           \
+	(1u << PV_ORACLE | 1u << PV_IR | 1u << PV_RULESET | 1u << PV_SECOND | 1u << PV_EXPLAIN | \
+	 1u << PV_OFFLINE)
 #define PV_MORPH_READERS (PV_ALL_READERS & ~(1u << PV_SECOND))
 
 struct pv_options {
@@ -38,7 +40,8 @@ struct pv_tally {
 	uint64_t worlds; /* judged, agreed or not */
 	uint64_t cases;
 	uint64_t deny;
-	uint64_t now; /* the world in work */
+	uint64_t explained; /* verdicts of explain set beside those of the ruleset */
+	uint64_t now;	    /* the world in work */
 	uint64_t findings;
 	uint64_t morphed; /* applications of metamorphic rules */
 	uint64_t hits[PV_MAX_IDS];

@@ -25,6 +25,7 @@ unsigned int pv_table(const struct pv_options *o, const struct pv_ids *ids,
 	uint64_t each = o->cases / 1000 ? o->cases / 1000 : 1, worlds = o->cases / PV_MAX_FLOWS;
 	uint64_t deny = sum->cases ? sum->deny * 100 / sum->cases : 0;
 	uint64_t allow = sum->cases ? (sum->cases - sum->deny) * 100 / sum->cases : 0;
+	unsigned int explained = 1u << PV_EXPLAIN | 1u << PV_OFFLINE | 1u << PV_RULESET;
 	struct table t = { 0 };
 	size_t i, n = pv_morphs();
 
@@ -40,6 +41,9 @@ unsigned int pv_table(const struct pv_options *o, const struct pv_ids *ids,
 	printf("the whole\n");
 	line(&t, "worlds", sum->worlds, worlds ? worlds : 1, "");
 	line(&t, "cases", sum->cases, o->cases, "");
+	if ((o->readers & explained) == explained)
+		line(&t, "explained", sum->explained, o->cases,
+		     "explain's verdict, by node and offline, is that of the rules in the kernel");
 	line(&t, "denied, per cent", deny, 30, "");
 	line(&t, "allowed, per cent", allow, 30, "");
 	*lines = t.lines;

@@ -35,6 +35,8 @@ static void count(struct pv_worker *w, const struct pv_verdicts *v)
 	w->t->cases += v->n;
 	for (size_t i = 0; i < v->n; i++) {
 		w->t->deny += verdict(v, i) == 0;
+		w->t->explained += v->v[PV_EXPLAIN][i] >= 0 && v->v[PV_OFFLINE][i] >= 0 &&
+				   v->v[PV_RULESET][i] >= 0;
 		count_hits(w, v->hits[i]);
 	}
 }

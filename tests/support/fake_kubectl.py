@@ -4,7 +4,7 @@
 
 Beside the program lies table.json:
     agents   pods as an API server has them; pods of users
-    pods     likewise
+    pods     likewise; policies: NetworkPolicies
     objects  resource -> objects, for `get RESOURCE -o json [-A]`
     sockets  name of an agent's pod -> socket
     ripstop  the program
@@ -47,6 +47,8 @@ def get(table, argv):
     if len(names) == 1 and "-l" not in flags and names[0] in table.get("objects", {}):
         print(json.dumps({"apiVersion": "v1", "items": table["objects"][names[0]], "kind": "List", "metadata": {}}, indent=4))
         return
+    if names[:1] == ["networkpolicies.networking.k8s.io"] and flags.get("-o") == "json" and len(names) == 2:
+        return one_policy(table, flags, names[1])
     if names[:1] != ["pods"] or flags.get("-o") != "json" or len(names) > 2:
         fail("error: the server doesn't have a resource type")
     if len(names) == 2:
@@ -62,6 +64,15 @@ def one_pod(table, flags, name):
             return
     if "--ignore-not-found" not in flags:
         fail('Error from server (NotFound): pods "%s" not found' % name)
+
+
+def one_policy(table, flags, name):
+    for policy in table.get("policies", []):
+        if policy["metadata"]["name"] == name and policy["metadata"]["namespace"] == flags.get("-n"):
+            print(json.dumps(policy))
+            return
+    if "--ignore-not-found" not in flags:
+        fail('Error from server (NotFound): networkpolicies.networking.k8s.io "%s" not found' % name)
 
 
 def agents(table, flags):

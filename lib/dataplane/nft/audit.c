@@ -80,6 +80,21 @@ static void compare(struct drifts *out, const struct rs_nft_plan *want,
 	rs_nft_diff_free(&d);
 }
 
+/* Of the rules the first fault is known; the elements are compared all the same. */
+static void compare_damaged(struct drifts *out, const struct rs_nft_plan *want,
+			    const struct rs_nft_kernel *k)
+{
+	struct rs_nft_diff d;
+
+	drift(out, rs_strdup(k->why_not), "changed");
+	if (!k->elements)
+		return;
+	rs_nft_diff_make(want, k->plan, &d);
+	for (int id = 0; id < SETS_OF_STATE; id++)
+		drift_set(out, want, k->plan, &d, id);
+	rs_nft_diff_free(&d);
+}
+
 int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err)
 {
 	struct rs_nft *n = rs_nft_of(dp);
@@ -96,7 +111,7 @@ int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err)
 	if (want && !k.exists)
 		drift(&d, rs_asprintf("table inet %s", RS_NFT_TABLE), "missing");
 	else if (want && !k.usable)
-		drift(&d, rs_strdup(k.why_not), "changed");
+		compare_damaged(&d, want, &k);
 	else if (want)
 		compare(&d, want, k.plan);
 	if (want && k.usable && k.stamps[0] >> __builtin_ctz(n->stamps.mask) != n->stamp)

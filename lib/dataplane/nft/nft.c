@@ -290,6 +290,7 @@ const struct rs_dp_ops rs_dp_nft = {
 	.commit = rs_nft_commit,
 	.print = nft_print,
 	.audit = rs_nft_audit,
+	.holding = rs_nft_holding,
 	.stats = rs_nft_stats,
 	.watch_fd = nft_watch_fd,
 	.watch_read = nft_watch_read,

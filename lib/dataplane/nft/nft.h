@@ -55,6 +55,8 @@ int rs_nft_check_others(struct rs_nft *n, struct rs_err *err);
 int rs_nft_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		  struct rs_err *err);
 int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
+int rs_nft_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
+		   struct rs_err *err);
 int rs_nft_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err);
 int rs_nft_probe(const struct rs_dp_config *cfg, struct rs_err *err);
 

@@ -308,6 +308,7 @@ static int read_elements(struct mnl_socket *nl, struct rs_nft_kernel *k)
 			return rc;
 	}
 	rs_nft_plan_sort(k->plan);
+	k->elements = true;
 	return 0;
 }
 

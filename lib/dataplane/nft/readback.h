@@ -21,6 +21,7 @@ struct rs_nft_kernel {
 	size_t stamps_cap;
 	uint64_t stamp_handle; /* of the rule that stamps; 0 without one */
 	struct rs_nft_plan *plan;
+	bool elements; /* plan holds all of them, also where the table is not usable */
 	size_t rules;
 };
 
