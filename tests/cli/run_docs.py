@@ -4,7 +4,7 @@
 
     tests/cli/run_docs.py [--build DIR] [--update]
 
-In a page, ```console blocks hold commands behind "$ " and what each prints; ```yaml file=NAME and append=NAME write a
+In a page, ```console blocks hold commands behind "$ " and what each prints on stdout; ```yaml file=NAME and append=NAME write a
 file before what follows. --update puts the real answers there; look at the difference before you keep it. The last
 line is the count.
 """
@@ -36,7 +36,7 @@ class Page:
         for line in text.split("\n"):
             if line.startswith("$ "):
                 p = subprocess.run(["bash", "--norc", "-c", line[2:]], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, check=False)
                 out += line + "\n" + p.stdout.decode("utf-8", "replace")
                 self.commands += 1
         return out

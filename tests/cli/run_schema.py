@@ -201,6 +201,10 @@ class Check:
             agent.attach("production", "stray", "app:stray")
             for verb in ("status", "version"):
                 self.obeys(f"real agent: {verb}", self.call([verb], "--socket", agent.socket))
+            for argv in (["ipam"], ["ipam", "--check"], ["verify"], ["wait", "pod/production/api"]):
+                o = self.call(argv, "--socket", agent.socket)
+                if o:  # a privilege may be missing
+                    self.obeys(f"real agent: {' '.join(argv)}", o)
             self.ask_all("real agent", "--socket", agent.socket)
 
 
