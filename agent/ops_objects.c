@@ -12,8 +12,10 @@
 #include "object/object_encode.h"
 #include "object/store.h"
 
-/* Of a frame; the rest is for what stands around the items. */
-#define PAGE_BYTES (RS_CTL_MAX_FRAME - 64 * RS_KIB)
+/* A page takes the loop some ten milliseconds, in which no pod can join. */
+#define PAGE_BYTES (128 * RS_KIB)
+/* An object alone may be larger, as long as a frame holds it and what stands around it. */
+#define MAX_BYTES (RS_CTL_MAX_FRAME - 64 * RS_KIB)
 #define MAX_ITEMS 10000
 
 struct page {
@@ -58,13 +60,13 @@ static int add_item(struct page *p, struct json_object *o, const char *ns, const
 	rs_autofree char *text = rs_json_print(item);
 	size_t len = strlen(text) + 1;
 
-	if (len > PAGE_BYTES) {
+	if (len > MAX_BYTES) {
 		rs_autofree char *full = name_of(ns, name);
 
 		return rs_err_set(err, EMSGSIZE, "%s %s is larger than a message of %u bytes",
 				  rs_kind_name(p->kind), full, RS_CTL_MAX_FRAME);
 	}
-	if (p->bytes + len > PAGE_BYTES || p->n >= (size_t)p->max) {
+	if (p->n && (p->bytes + len > PAGE_BYTES || p->n >= (size_t)p->max)) {
 		p->more = true;
 		return 1;
 	}

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -179,9 +180,10 @@ class Runner:
         """More than a frame holds."""
         many = [pod("big", f"p-{i:05}", f"10.7.{3 + i // 250}.{1 + i % 250}", {f"label-{k}": "v" * 40 for k in range(8)}, "n3") for i in range(3000)]
         self.write("big.json", many + [namespace("big")])
-        for _ in range(500):
+        for _ in range(200):
             if agent.ask({"op": "status"})["result"]["objects"]["pods"] >= 3000:
                 break
+            time.sleep(0.05)
         items, after, sizes = [], None, []
         while True:
             r = agent.ask({"op": "objects", "of": "Pod", **({"after": after} if after else {})})["result"]
@@ -192,6 +194,30 @@ class Runner:
                 break
         names = [f'{i["metadata"]["namespace"]}/{i["metadata"]["name"]}' for i in items]
         self.check("pages of a frame", len(sizes) > 1 and len(items) == 3000 + len(PODS) + 1 and names == sorted(set(names)), f"{sizes} {len(names)}")
+        # One object may be larger than a page, not larger than a message.
+        rules = [{"from": [{"ipBlock": {"cidr": f"10.{i // 250}.{i % 250}.0/24"}}]} for i in range(3000)]
+        self.write("wide.json", [policy("big", "wide", {"podSelector": {}, "ingress": rules}), policy("big", "zz", {"podSelector": {}})])
+        for _ in range(200):
+            if agent.ask({"op": "status"})["result"]["objects"]["policies"] >= len(POLICIES) + 2:
+                break
+            time.sleep(0.05)
+        r = agent.ask({"op": "objects", "of": "NetworkPolicy"})["result"]
+        self.check("a large object is a page of its own", [i["metadata"]["name"] for i in r["items"]] == ["wide"] and
+                   r["next"] == "big/wide" and len(json.dumps(r)) > 150000, f'{len(r["items"])} {r.get("next")}')
+        self.write("wide.json", [policy("big", "wide", {"podSelector": {}, "ingress": rules * 8})])
+        for _ in range(100):
+            a = agent.ask({"op": "objects", "of": "NetworkPolicy"})
+            if not a["ok"]:
+                break
+            time.sleep(0.05)
+        self.check("a larger one than a message is an error that names it", not a["ok"] and "big/wide is larger than a message" in a["error"]["message"], str(a)[:200])
+        code, out, err = self.run("matrix", "-A", "--by", "ns", "--socket", agent.socket)
+        self.check("and the reader says so", code == 4 and "big/wide is larger" in err and not out, f"{code} {err}")
+        os.unlink(self.folder + "/wide.json")
+        for _ in range(200):
+            if agent.ask({"op": "status"})["result"]["objects"]["policies"] == len(POLICIES):
+                break
+            time.sleep(0.05)
         code, out, _ = self.run("matrix", "-A", "--by", "ns", "--socket", agent.socket)
         self.check("a world of several pages", code == 0 and "big" in out, out)
 
