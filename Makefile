@@ -51,7 +51,6 @@ DEPS_inventory := inventory ipam endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
 DEPS_agent := answer source dataplane policy object ctl netlink inventory ipam endpoint base
-DEPS_cli := answer source ruleset inventory ipam endpoint policy object ctl netlink base
 DEPS_cli := answer ruleset inventory ipam endpoint source policy object ctl netlink base
 EXT_base :=
 EXT_object := -lyaml -ljson-c

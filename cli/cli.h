@@ -2,7 +2,7 @@
 /*
  * cli.h - inside cli/: what the commands share.
  *
- * cli.c is the front door. commands.c holds the one table of verbs and flags.c the one of flags:
+ * cli.c is the front door. commands.c holds the one table of verbs and flagtable.c that of flags:
  * parsing, help and suggestions all read them. A command asks the agent for one object and renders
  * it into a buffer that is written once, at the end: a failed command prints nothing on stdout.
  *
@@ -221,7 +221,7 @@ int cli_cmd_help(struct cli_run *r);
 /* The table of verbs and flags, the codes too, as one object (`ripstop __table`). */
 void cli_put_itself(struct cli_run *r);
 
-/* ---- flags.c: the table of flags ------------------------------------------------------------- */
+/* ---- flagtable.c, flags.c: flags ------------------------------------------------------------- */
 
 #define CLI_F_NAMESPACE 0x01u
 #define CLI_F_ALL 0x02u
@@ -272,6 +272,7 @@ const struct cli_flag *cli_flag_of(const char *word);
 void cli_hand_on(struct cli_run *r, const struct cli_flag *f, const char *value);
 
 /* "table, wide, json": the words of -o for a set of forms; the caller frees it. */
+const char *cli_output_name(enum cli_output o);
 char *cli_forms_text(unsigned int forms);
 
 /* Sort argv into flags, the verb and its operands. 0, or an exit code after the error was told. */
@@ -321,7 +322,7 @@ char *cli_qualified(const struct cli_run *r, const char *operand);
  * is no operand; the first operand that names none goes to *missing, unless another node may. */
 void cli_keep_named(const struct cli_run *r, struct json_object *list, const char **missing);
 
-/* ---- labels.c -------------------------------------------------------------------------------- */
+/* ---- labelwords.c ---------------------------------------------------------------------------- */
 
 /* "app=api,tier!=be,env in (a,b),!x" */
 bool cli_is_selector(const char *text);

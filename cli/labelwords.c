@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* labels.c - -l: a selector as kubectl writes it, over the labels of items. */
+/* labelwords.c - -l: a selector as kubectl writes it, over the labels of items. */
 #include "cli/cli.h"
 
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * object_encode.h - objects as Kubernetes' own JSON, with just the fields that Ripstop keeps, so that
- * another program of ours can hold the same objects: what rs_decode_encoded() reads back is equal.
+ * object_encode.h - objects as Kubernetes' own JSON, with just the fields that Ripstop keeps, so
+ * that another program of ours can hold the same objects: what rs_decode_encoded() reads back is
+ * equal.
  *
  * Three things have no word in Kubernetes' grammar. A port, peer, selector or rule that was taken
  * with its faults is a map with the one member RS_ENCODED_FAULT, the reason why it matches nothing;
