@@ -21,10 +21,12 @@ enum {
 	N_COLUMNS
 };
 
-/* Manifests have no kernel that could count. */
-static size_t last_column(const struct cli_run *r)
+/* Manifests have no kernel that could count; on a screen drops stand in the heading. */
+static size_t end_column(const struct cli_run *r, bool screen)
 {
-	return r->opt.n_files ? COL_JUDGED : N_COLUMNS;
+	if (r->opt.n_files)
+		return COL_JUDGED;
+	return screen ? COL_DROPS : N_COLUMNS;
 }
 
 static void put_fact(struct cli_run *r, const char *name, char *text)
@@ -117,7 +119,7 @@ static void add_default(struct cli_table *t, struct json_object *half, const cha
 	cli_table_color(t, COL_VERDICT, isolated ? CLI_BAD : CLI_GOOD);
 }
 
-static struct cli_table *new_table(const struct cli_run *r, size_t first, const char *peers)
+static struct cli_table *new_table(size_t first, size_t end, const char *peers)
 {
 	struct cli_column columns[N_COLUMNS] = {
 		{ "DIRECTION", false }, { "#", true },	    { "VERDICT", false },
@@ -126,7 +128,7 @@ static struct cli_table *new_table(const struct cli_run *r, size_t first, const 
 		{ "DROPS", true },	{ "LAST", true },
 	};
 
-	return cli_table_new(columns, N_COLUMNS, first, last_column(r));
+	return cli_table_new(columns, N_COLUMNS, first, end);
 }
 
 static void add_half(struct cli_table *t, struct json_object *half, const char *dir)
@@ -139,19 +141,31 @@ static void add_half(struct cli_table *t, struct json_object *half, const char *
 	add_default(t, half, dir);
 }
 
-static void put_half(struct cli_run *r, struct json_object *half, const char *dir,
-		     const char *title, const char *peers)
+static void put_heading(struct cli_run *r, struct json_object *half, const char *title)
 {
 	bool isolated = cli_true(half, "isolated");
 	rs_autofree char *by = cli_cell_list(half, "isolatedBy", ", ");
-	struct cli_table *t = new_table(r, COL_NR, peers);
+	rs_autofree char *drops = cli_cell_number(half, "dropRecords");
+	rs_autofree char *age = age_of(half);
 
 	if (isolated && !strcmp(by, "-"))
-		cli_putf(r, "%s  closed: the pod's labels are not known, nothing is allowed\n",
+		cli_putf(r, "%s  closed: the pod's labels are not known, nothing is allowed",
 			 title);
 	else
-		cli_putf(r, "%s  %s%s\n", title, isolated ? "isolated by " : "open",
+		cli_putf(r, "%s  %s%s", title, isolated ? "isolated by " : "open",
 			 isolated ? by : ": no policy isolates it");
+	if (isolated && strcmp(drops, "-"))
+		cli_putf(r, "; %s drop record%s%s%s%s", drops, strcmp(drops, "1") ? "s" : "",
+			 age ? ", the last " : "", age ? age : "", age ? " ago" : "");
+	cli_put(r, "\n");
+}
+
+static void put_half(struct cli_run *r, struct json_object *half, const char *dir,
+		     const char *title, const char *peers)
+{
+	struct cli_table *t = new_table(COL_NR, end_column(r, true), peers);
+
+	put_heading(r, half, title);
 	add_half(t, half, dir);
 	cli_table_end(r, t, "  ", !r->opt.no_headers);
 }
@@ -171,7 +185,7 @@ static void put_screen(struct cli_run *r, struct json_object *o)
 
 static void put_rows(struct cli_run *r, struct json_object *o)
 {
-	struct cli_table *t = new_table(r, COL_DIRECTION, "PEERS");
+	struct cli_table *t = new_table(COL_DIRECTION, end_column(r, false), "PEERS");
 
 	add_half(t, rs_json_get(o, "ingress"), "ingress");
 	add_half(t, rs_json_get(o, "egress"), "egress");

@@ -425,7 +425,7 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop monitor --dropped", CLI_F_MONITOR, set_dropped },
 	{ 0, "verdict", "dropped", "packets with this verdict only",
 	  "ripstop monitor --verdict dropped", CLI_F_MONITOR, set_verdict },
-	{ 0, "reason", "REASON", "drops of this reason only: policy-ingress, spoofed, ...",
+	{ 0, "reason", "REASON", "drops of this reason only, such as policy-ingress or spoofed",
 	  "ripstop monitor --reason policy-egress", CLI_F_MONITOR, set_reason },
 	{ 0, "direction", "ingress|egress", "drops at this end only: towards a pod, or from it",
 	  "ripstop monitor --direction egress", CLI_F_MONITOR, set_direction },

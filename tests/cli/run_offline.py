@@ -127,7 +127,7 @@ REFUSED = [  # arguments, exit code, what stderr says
     ("explain -f shop shop/api svc/shop/db icmp", 2, "single ports"),
     ("explain -f shop shop/api svc/shop/nope 1", 3, "there are ops/node-exporter, shop/api, shop/backends"),
     ("explain -f shop shop/api svc/ops/node-exporter 9100", 3, "is in the host network"),
-    ("explain -f shop shop/web shop/db 5432 --kernel", 2, "--kernel asks the rules of nodes"),
+    ("explain -f shop shop/web shop/db 5432 --kernel", 2, "--kernel walks one flow through the rules of a node"),
     ("explain -f - -w shop/api shop/web 1", 2, "can be read once"),
     ("explain -f shop shop/api svc/shop/bank 1", 2, "another name for a host outside"),
     ("explain -f shop shop/web shop/api nope", 3, "it declares http (tcp/9090), metrics (tcp/9100)"),
