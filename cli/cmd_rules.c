@@ -21,10 +21,11 @@ enum {
 	N_COLUMNS
 };
 
-/* Manifests have no kernel that could count; on a screen drops stand in the heading. */
+/* Manifests have no kernel that could count; on a screen drops stand in the heading, and 80 columns
+ * hold no more than the rules. */
 static size_t end_column(const struct cli_run *r, bool screen)
 {
-	if (r->opt.n_files)
+	if (r->opt.n_files || (screen && r->opt.output != CLI_WIDE))
 		return COL_JUDGED;
 	return screen ? COL_DROPS : N_COLUMNS;
 }
