@@ -37,11 +37,11 @@ enum rs_drop_reason {
 const char *rs_drop_reason_name(enum rs_drop_reason r);
 
 struct rs_dp_config {
-	uint32_t link_group;	/* of pod links; xor 1 is that of condemned ones */
-	uint32_t ct_mark_mask;	/* our bits: 16 side by side; default 0xffff0000 */
-	bool verdict_cache;	/* false: every packet is judged */
-	uint16_t nflog_group;	/* default 41 */
-	uint32_t log_rate;	/* drop records a second and pod, default 10; 0: no records */
+	uint32_t link_group;   /* of pod links; xor 1 is that of condemned ones */
+	uint32_t ct_mark_mask; /* our bits: 16 side by side; default 0xffff0000 */
+	bool verdict_cache;    /* false: every packet is judged */
+	uint16_t nflog_group;  /* default 41 */
+	uint32_t log_rate;     /* drop records a second and pod, default 10; 0: no records */
 	/* nft: nobody else may change the table while we live, and it stays when we die (owner and
 	 * persist, kernel 6.9 and later; else a condition says so). Default true. */
 	bool own_table;
@@ -80,8 +80,8 @@ struct rs_dp_commit {
 	bool bumped;	 /* every live flow is judged again */
 	size_t messages; /* of the batch */
 	size_t bytes;
-	double ms;	 /* send to acknowledgement */
-	char why[256];	 /* with rebuilt: why nothing could be adopted ("chain judge: ..."), for the log */
+	double ms; /* send to acknowledgement */
+	char why[256]; /* with rebuilt: why nothing could be adopted ("chain judge: ..."), for the log */
 };
 
 /* A difference between what the kernel holds and what it should hold. */
@@ -125,6 +125,14 @@ struct rs_dp_ops {
 	 */
 	int (*commit)(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		      struct rs_err *err);
+
+	/*
+	 * commit() of what the moves make of `now`, the IR of the last commit, at a cost that goes
+	 * by their number. -ESTALE: the kernel is not known to hold what they start from; commit
+	 * the whole. After any other error too. NULL: this backend has only commit().
+	 */
+	int (*shift)(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_moves *moves,
+		     struct rs_dp_commit *done, struct rs_err *err);
 
 	/* The text of what commit() would install for ir from nothing: the golden file. Pure;
 	 * dp may be NULL (then cfg of rs_dp_config_default is used). Caller frees. */

@@ -36,6 +36,7 @@ enum hist_aspect {
 	HIST_NUMBERS,	 /* a number lives on where it may not */
 	HIST_GENERATION, /* it rises without a difference, or does not with one */
 	HIST_STORE,	 /* a delivery that says nothing new changed the store, ... */
+	HIST_MOVES,	 /* moves and a compile differ */
 	HIST_UNSYNCED,	 /* the kernel changed before everything was known (F15) */
 	HIST_ERROR,	 /* a call failed */
 	HIST_ASPECTS,
@@ -105,11 +106,12 @@ struct hist {
 	struct hist_numbers numbers;
 	bool unsure;  /* read the kernel before the next commit */
 	bool settled; /* nothing happened since the last commit */
+	bool moved;   /* ...which was one of moves */
 
 	struct rs_strbuf log; /* a line for what each step did */
 	enum hist_aspect aspect;
 	char *why;
-	uint64_t checks, compiles, commits, unsynced, flows;
+	uint64_t checks, compiles, commits, moves, unsynced, flows;
 };
 
 /* One history from its first world to its last check. */
@@ -117,7 +119,7 @@ struct hist_result {
 	enum hist_aspect aspect;
 	char *why; /* owned */
 	char *log; /* owned */
-	uint64_t checks, compiles, commits, unsynced, flows;
+	uint64_t checks, compiles, commits, moves, unsynced, flows;
 };
 
 struct hist_kind {
