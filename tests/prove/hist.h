@@ -8,6 +8,7 @@
  *	hist_state.c	the state that all is about: objects of the cluster, pods of this node
  *	hist_events.c	what happens to pods, in the API and on this node
  *	hist_policies.c	what happens to namespaces, policies and nodes
+ *	hist_moves.c	a while in which only pods of other nodes change
  *	hist_feed.c	how it is told: late, twice, out of order between kinds, squashed, relisted
  *	hist_node.c	the node: store, compiler, the real dataplane in a network namespace
  *	hist_check.c	now against from scratch: IR, kernel, rules read back, verdicts

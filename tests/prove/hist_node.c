@@ -237,7 +237,7 @@ static int take_moves(struct hist *h, const struct rs_ir_moves *m, const struct 
 	rs_ir_free(h->kernel);
 	h->kernel = after;
 	h->commits++;
-	h->moves++;
+	h->moves += m->n > 0;
 	h->unsure = fate == HIST_ACK_LOST;
 	if (done->bumped != may)
 		return hist_fail(h, HIST_MOVES, "moves %s, but the step %s refuse something",

@@ -34,6 +34,7 @@ const struct hist_kind hist_steps[] = {
 	{ "policy_has_one_more_block", 8, hist_policy_block },
 	{ "F25_policy_made_again", 5, hist_policy_again },
 	{ "node_changed", 3, hist_node_changed },
+	{ "only_pods_elsewhere_change", 6, hist_elsewhere },
 	{ "news_arrive_late", 16, hist_some },
 	{ "F27_kinds_in_any_order", 8, hist_any_order },
 	{ "F27_one_kind_runs_ahead", 4, hist_reordered },
