@@ -229,8 +229,8 @@ static int read_again(struct rs_reconcile *rc, struct rs_err *err)
 	return code;
 }
 
-/* The quick way, where pods of other nodes are all that changed. Whatever keeps it from being gone is
- * found again, or told, by the long one. */
+/* The quick way, where pods of other nodes are all that changed. Whatever keeps it from being
+ * gone is found again, or told, by the long one. */
 static bool shift(struct rs_reconcile *rc, const struct rs_world *w, int64_t now_ms)
 {
 	const struct rs_dp_ops *ops = rc->cfg.dp->ops;

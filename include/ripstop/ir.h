@@ -185,9 +185,9 @@ struct rs_ir {
 };
 
 /*
- * The step from one IR to the next where only exact addresses came, went or changed class: all that
- * happens when pods of other nodes do. Sorted by address, no address twice. from and to may be equal:
- * then only the comment differs. Free with rs_ir_moves_clear().
+ * The step from one IR to the next where only exact addresses came, went or changed class: all
+ * that happens when pods of other nodes do. Sorted by address, no address twice. from and to may
+ * be equal: then only the comment differs. Free with rs_ir_moves_clear().
  */
 struct rs_ir_move {
 	struct rs_addr addr;

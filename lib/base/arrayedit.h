@@ -12,9 +12,9 @@
 void rs_array_remove(void *v, size_t n, size_t size, const size_t *at, size_t n_at);
 
 /*
- * Open a slot before each of the items at the ascending indexes at[0 .. n_at) (n: behind the last;
- * the same index twice: two slots). v has room for n + n_at. Slot i is then item at[i] + i, and holds
- * what it held: fill it.
+ * Open a slot before each of the items at the ascending indexes at[0 .. n_at) (n: behind the
+ * last; the same index twice: two slots). v has room for n + n_at. Slot i is then item at[i] +
+ * i, and holds what it held: fill it.
  */
 void rs_array_open(void *v, size_t n, size_t size, const size_t *at, size_t n_at);
 

@@ -42,8 +42,8 @@ bool rs_store_sweep(struct rs_store *s, enum rs_kind kind, uint32_t mark);
 
 /*
  * What was done to a store since a moment, for those who keep something that they made of it. A
- * moment is (serial, sequence): serials of stores are never given out twice. Kept from the first time
- * that all kinds are synced, up to a bound.
+ * moment is (serial, sequence): serials of stores are never given out twice. Kept from the first
+ * time that all kinds are synced, up to a bound.
  */
 struct rs_store_change {
 	enum rs_kind kind;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * classify.h - what classes.c knows after a compile, kept so that a pod which comes, goes or changes
- * later can be placed without looking at the others (moves.c).
+ * classify.h - what classes.c knows after a compile, kept so that a pod which comes, goes or
+ * changes later can be placed without looking at the others (moves.c).
  */
 #ifndef RIPSTOP_POLICY_CLASSIFY_H
 #define RIPSTOP_POLICY_CLASSIFY_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* irmoves.c - moves of addresses between the classes of an IR, made in place; see <ripstop/ir.h>. */
+/* irmoves.c - moves of addresses between the classes of an IR, in place; see <ripstop/ir.h>. */
 #include <string.h>
 
 #include "base/arrayedit.h"

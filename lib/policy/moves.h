@@ -4,11 +4,12 @@
  * cost what they are, not what the world is.
  *
  * Kept is the classifier (selectors in use, facets, classes and their numbers, how many claim an
- * address) with the store's moment. It holds as long as the store tells of no change but pods', this
- * node's own pods and the ranges are the same, and every address that is touched has one claimant
- * at most. A pod whose facet or class is not known, a class that loses its last address, an address
- * outside its node's range: all these are left to a compile. So the IR after a move is the one that
- * rs_compile() would make, numbers included (no cell changes, so number.h renumbers nothing).
+ * address) with the store's moment. It holds as long as the store tells of no change but pods',
+ * this node's own pods and the ranges are the same, and every address that is touched has one
+ * claimant at most. A pod whose facet or class is not known, a class that loses its last
+ * address, an address outside its node's range: all these are left to a compile. So the IR after
+ * a move is the one that rs_compile() would make, numbers included (no cell changes, so number.h
+ * renumbers nothing).
  */
 #ifndef RIPSTOP_POLICY_MOVES_H
 #define RIPSTOP_POLICY_MOVES_H
@@ -27,7 +28,8 @@ static inline void rs_kept_drop(struct rs_kept **k)
 	*k = NULL;
 }
 
-/* The moves up to now. After false, or a second call without rs_kept_settle(), k is worth nothing. */
+/* The moves up to now. After false, or at a second call without rs_kept_settle(), k is worth
+ * nothing. */
 bool rs_kept_moves(struct rs_kept *k, const struct rs_world *w, struct rs_ir_moves *out);
 void rs_kept_settle(struct rs_kept *k); /* they are committed */
 

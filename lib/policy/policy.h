@@ -107,10 +107,11 @@ int rs_compile(struct rs_compiler *c, const struct rs_world *w, struct rs_ir **o
 void rs_compiler_committed(struct rs_compiler *c, const struct rs_ir *ir);
 
 /*
- * The quick way, whose cost does not grow with the world: since the last IR that was compiled and
- * committed only pods of other nodes came, went or changed, and no rule sees in them what it had not
- * seen before. True: *out leads from that IR to the one that rs_compile() would make (which may be
- * the same: no moves). Commit it and tell rs_compiler_moved(); or, as after false, compile.
+ * The quick way, whose cost does not grow with the world: since the last IR that was compiled
+ * and committed only pods of other nodes came, went or changed, and no rule sees in them what it
+ * had not seen before. True: *out leads from that IR to the one that rs_compile() would make
+ * (which may be the same: no moves). Commit it and tell rs_compiler_moved(); or, as after false,
+ * compile.
  */
 bool rs_compile_moves(struct rs_compiler *c, const struct rs_world *w, struct rs_ir_moves *out);
 void rs_compiler_moved(struct rs_compiler *c, const struct rs_ir_moves *m);
