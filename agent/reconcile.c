@@ -229,17 +229,39 @@ static int read_again(struct rs_reconcile *rc, struct rs_err *err)
 	return code;
 }
 
-static int commit(struct rs_reconcile *rc, struct rs_err *err, int64_t now_ms)
+/* The quick way, where pods of other nodes are all that changed. Whatever keeps it from being
+ * gone is found again, or told, by the long one. */
+static bool shift(struct rs_reconcile *rc, const struct rs_world *w, int64_t now_ms)
 {
-	struct rs_world w;
+	const struct rs_dp_ops *ops = rc->cfg.dp->ops;
+	struct rs_dp_commit done = { 0 };
+	struct rs_ir_moves moves;
+	rs_auto_err err = { 0 };
+	bool ok;
+
+	if (!ops->shift || rc->unsure || !rc->committed ||
+	    !rs_compile_moves(rc->compiler, w, &moves))
+		return false;
+	ok = ops->shift(rc->cfg.dp, rc->ir, &moves, &done, &err) == 0;
+	if (ok) {
+		rs_ir_apply(rc->ir, &moves);
+		rs_compiler_moved(rc->compiler, &moves);
+		log_commit(rc->ir, &done, "pods of other nodes");
+		count_commit(rc, &done);
+		succeeded(rc, rc->ir, now_ms);
+	}
+	rs_ir_moves_clear(&moves);
+	return ok;
+}
+
+static int whole(struct rs_reconcile *rc, const struct rs_world *w, struct rs_err *err,
+		 int64_t now_ms)
+{
 	struct rs_conditions conditions = { 0 };
 	struct rs_dp_commit done = { 0 };
 	struct rs_ir *ir = NULL;
-	int code;
+	int code = rs_compile(rc->compiler, w, &ir, &conditions, err);
 
-	rs_registry_relabel(rc->cfg.reg, rc->cfg.src->ops->store(rc->cfg.src));
-	rs_reconcile_world(rc, &w);
-	code = rs_compile(rc->compiler, &w, &ir, &conditions, err);
 	if (code < 0) {
 		rs_conditions_free(&conditions);
 		return rs_err_wrap(err, "compile");
@@ -258,6 +280,15 @@ static int commit(struct rs_reconcile *rc, struct rs_err *err, int64_t now_ms)
 	count_commit(rc, &done);
 	succeeded(rc, ir, now_ms);
 	return 0;
+}
+
+static int commit(struct rs_reconcile *rc, struct rs_err *err, int64_t now_ms)
+{
+	struct rs_world w;
+
+	rs_registry_relabel(rc->cfg.reg, rc->cfg.src->ops->store(rc->cfg.src));
+	rs_reconcile_world(rc, &w);
+	return shift(rc, &w, now_ms) ? 0 : whole(rc, &w, err, now_ms);
 }
 
 /*

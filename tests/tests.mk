@@ -23,6 +23,7 @@ $(foreach r,$(ROOMS),$(eval $(call unit_room,$(r))))
 -include tests/kernels.mk
 -include tests/cluster.mk
 -include tests/prove.mk
+-include tests/bench.mk
 
 .PHONY: tests-build
 tests-build: $(UNIT_BINS) $(EXTRA_TEST_BINS)

@@ -163,6 +163,14 @@ struct rs_dp_ops {
 	int (*commit)(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		      struct rs_err *err);
 
+	/*
+	 * commit() of what the moves make of `now`, the IR of the last commit, at a cost that goes
+	 * by their number. -ESTALE: the kernel is not known to hold what they start from; commit
+	 * the whole. After any other error too. NULL: this backend has only commit().
+	 */
+	int (*shift)(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_moves *moves,
+		     struct rs_dp_commit *done, struct rs_err *err);
+
 	/* The text of what commit() would install for ir from nothing: the golden file. Pure;
 	 * dp may be NULL (then cfg of rs_dp_config_default is used). Caller frees. */
 	char *(*print)(struct rs_dp *dp, const struct rs_ir *ir);

@@ -28,7 +28,7 @@
  * people (explain, counters); the verdict never depends on them.
  *
  * All arrays are sorted by key (as the members stand, in order) without duplicates. An rs_ir is
- * immutable once built.
+ * immutable once built, but for rs_ir_apply(): its owner lets addresses move between classes.
  */
 #ifndef RIPSTOP_IR_H
 #define RIPSTOP_IR_H
@@ -41,6 +41,7 @@
 #include <ripstop/error.h>
 
 #define RS_CLASS_WORLD 0u
+#define RS_CLASS_NONE UINT32_MAX /* in a move: the address has no exact class */
 #define RS_PROFILE_ALLOW 1u /* everything, every protocol */
 #define RS_PROFILE_DENY 2u  /* nothing */
 #define RS_PROFILE_FIRST 3u /* first number of a computed profile */
@@ -149,6 +150,7 @@ struct rs_ir {
 
 	struct rs_ir_addr *addrs;
 	size_t n_addrs;
+	size_t cap_addrs; /* room in addrs; 0: for n_addrs */
 	struct rs_ir_range *ranges;
 	size_t n_ranges;
 	struct rs_ir_local *locals;
@@ -181,6 +183,32 @@ struct rs_ir {
 
 	struct rs_ir_arena *arena; /* owns every string and array above */
 };
+
+/*
+ * The step from one IR to the next where only exact addresses came, went or changed class: all
+ * that happens when pods of other nodes do. Sorted by address, no address twice. from and to may
+ * be equal: then only the comment differs. Free with rs_ir_moves_clear().
+ */
+struct rs_ir_move {
+	struct rs_addr addr;
+	uint32_t from; /* RS_CLASS_NONE: it had none */
+	uint32_t to;
+	char *comment; /* owned; NULL where to is RS_CLASS_NONE */
+};
+
+struct rs_ir_moves {
+	uint64_t generation; /* after them */
+	struct rs_ir_move *v;
+	size_t n;
+};
+
+void rs_ir_moves_clear(struct rs_ir_moves *m);
+
+/* Make the moves in ir, which must hold what they start from. */
+void rs_ir_apply(struct rs_ir *ir, const struct rs_ir_moves *m);
+
+/* rs_ir_may_refuse() of ir and what the moves make of it. */
+bool rs_ir_moves_may_refuse(const struct rs_ir *ir, const struct rs_ir_moves *m);
 
 /* An empty IR; arrays are allocated with rs_ir_alloc() from its arena. */
 struct rs_ir *rs_ir_new(void);

@@ -3,6 +3,7 @@
  * packets. */
 #include <ripstop/dataplane.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -101,6 +102,20 @@ static int null_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_
 	return 0;
 }
 
+static int null_shift(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_moves *moves,
+		      struct rs_dp_commit *done, struct rs_err *err)
+{
+	struct null_dp *n = of(dp);
+
+	memset(done, 0, sizeof(*done));
+	if (!n->ir || !rs_ir_equal(n->ir, now))
+		return rs_err_set(err, ESTALE, "nothing was committed that could move");
+	done->bumped = rs_ir_moves_may_refuse(n->ir, moves);
+	rs_ir_apply(n->ir, moves);
+	done->changed = !rs_ir_equal(n->ir, now);
+	return 0;
+}
+
 static char *null_print(struct rs_dp *dp, const struct rs_ir *ir)
 {
 	(void)dp;
@@ -184,6 +199,7 @@ const struct rs_dp_ops rs_dp_null = {
 	.open = null_open,
 	.read = null_read,
 	.commit = null_commit,
+	.shift = null_shift,
 	.print = null_print,
 	.audit = null_audit,
 	.holding = null_holding,

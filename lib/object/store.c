@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* store.c - objects by kind, namespace and name, with sorted views that are made when asked for. */
+#include "object/changes.h"
 #include "object/store.h"
 
 #include <ripstop/workload.h>
@@ -42,6 +43,8 @@ struct skipped {
 
 struct rs_store {
 	struct entry *objects[RS_KINDS];
+	uint64_t serial;
+	struct rs_changes changes; /* from the first time that all kinds are synced */
 	struct view views[RS_KINDS];
 	bool synced[RS_KINDS];
 	uint64_t revision;
@@ -89,11 +92,37 @@ static bool object_equal(enum rs_kind kind, const void *a, const void *b)
 	}
 }
 
+/* ---- changes --------------------------------------------------------------------------------- */
+
+uint64_t rs_store_serial(const struct rs_store *s)
+{
+	return s->serial;
+}
+
+uint64_t rs_store_sequence(const struct rs_store *s)
+{
+	return s->changes.sequence;
+}
+
+bool rs_store_changes(const struct rs_store *s, uint64_t since, size_t *n)
+{
+	return rs_changes_since(&s->changes, since, n);
+}
+
+struct rs_store_change rs_store_change(const struct rs_store *s, uint64_t since, size_t i)
+{
+	return rs_changes_at(&s->changes, since, i);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 struct rs_store *rs_store_new(void)
 {
-	return rs_new(struct rs_store);
+	static _Atomic uint64_t serials;
+	struct rs_store *s = rs_new(struct rs_store);
+
+	s->serial = ++serials;
+	return s;
 }
 
 static void entry_free(enum rs_kind kind, struct entry *e)
@@ -101,6 +130,17 @@ static void entry_free(enum rs_kind kind, struct entry *e)
 	rs_object_free(kind, e->object);
 	free(e->key);
 	free(e);
+}
+
+/* Out of the table, into the changes. */
+static void entry_gone(struct rs_store *s, enum rs_kind kind, struct entry *e)
+{
+	HASH_DEL(s->objects[kind], e);
+	rs_changes_add(&s->changes, kind, rs_steal_ptr(&e->object), NULL, false);
+	free(e->key);
+	free(e);
+	s->views[kind].fresh = false;
+	s->revision++;
 }
 
 static void free_names(struct rs_store *s)
@@ -133,6 +173,7 @@ void rs_store_free(struct rs_store *s)
 		}
 		free(s->views[kind].v);
 	}
+	rs_changes_free(&s->changes);
 	free_names(s);
 	for (i = 0; i < s->warnings.n; i++)
 		free(s->warnings.v[i]);
@@ -165,19 +206,21 @@ bool rs_store_put(struct rs_store *s, enum rs_kind kind, void *o)
 {
 	struct rs_meta *meta = o;
 	struct entry *e = find(s, kind, meta->ns, meta->name);
-	bool changed = true;
+	struct rs_meta *was = NULL;
+	bool differs = true;
 
 	if (e) {
-		changed = !object_equal(kind, e->object, o);
-		rs_object_free(kind, e->object);
+		was = e->object;
+		differs = !object_equal(kind, was, o);
 	} else {
 		e = add(s, kind, meta);
 	}
 	/* Also an equal object takes the old one's place: its position may have moved. */
 	e->object = meta;
+	rs_changes_add(&s->changes, kind, was, meta, !differs);
 	s->views[kind].fresh = false;
-	s->revision += changed;
-	return changed;
+	s->revision += differs;
+	return differs;
 }
 
 bool rs_store_put_namespace(struct rs_store *s, struct rs_namespace *o)
@@ -206,10 +249,7 @@ bool rs_store_del(struct rs_store *s, enum rs_kind kind, const char *ns, const c
 
 	if (!e)
 		return false;
-	HASH_DEL(s->objects[kind], e);
-	entry_free(kind, e);
-	s->views[kind].fresh = false;
-	s->revision++;
+	entry_gone(s, kind, e);
 	return true;
 }
 
@@ -238,14 +278,14 @@ static void warn_safe(struct rs_store *s, const char *safe);
 bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind, uint32_t mark)
 {
 	struct entry *e, *next;
-	bool changed = false;
+	bool any = false;
 	size_t i;
 
 	HASH_ITER(hh, from->objects[kind], e, next) {
 		struct rs_meta *o = e->object;
 
 		HASH_DEL(from->objects[kind], e);
-		changed |= rs_store_put(s, kind, o);
+		any |= rs_store_put(s, kind, o);
 		rs_store_mark(s, kind, o->ns, o->name, mark);
 		free(e->key);
 		free(e);
@@ -253,24 +293,21 @@ bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind,
 	from->views[kind].fresh = false;
 	for (i = 0; i < from->warnings.n; i++)
 		warn_safe(s, from->warnings.v[i]);
-	return changed;
+	return any;
 }
 
 bool rs_store_sweep(struct rs_store *s, enum rs_kind kind, uint32_t mark)
 {
 	struct entry *e, *next;
-	bool changed = false;
+	bool any = false;
 
 	HASH_ITER(hh, s->objects[kind], e, next) {
 		if (e->mark == mark)
 			continue;
-		HASH_DEL(s->objects[kind], e);
-		entry_free(kind, e);
-		s->views[kind].fresh = false;
-		s->revision++;
-		changed = true;
+		entry_gone(s, kind, e);
+		any = true;
 	}
-	return changed;
+	return any;
 }
 
 const struct rs_meta *rs_store_find(const struct rs_store *s, enum rs_kind kind, const char *ns,
@@ -361,6 +398,8 @@ const struct rs_meta *const *rs_store_metas(const struct rs_store *s, enum rs_ki
 void rs_store_set_synced(struct rs_store *s, enum rs_kind kind, bool synced)
 {
 	s->synced[kind] = synced;
+	if (rs_store_synced(s))
+		rs_changes_begin(&s->changes);
 }
 
 bool rs_store_synced(const struct rs_store *s)

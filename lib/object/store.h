@@ -40,6 +40,29 @@ bool rs_store_marked(const struct rs_store *s, enum rs_kind kind, const char *ns
 bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind, uint32_t mark);
 bool rs_store_sweep(struct rs_store *s, enum rs_kind kind, uint32_t mark);
 
+/*
+ * What was done to a store since a moment, for those who keep something that they made of it. A
+ * moment is (serial, sequence): serials of stores are never given out twice. Kept from the first
+ * time that all kinds are synced, up to a bound.
+ */
+struct rs_store_change {
+	enum rs_kind kind;
+	const char *ns; /* NULL for cluster-scoped kinds */
+	const char *name;
+	const struct rs_meta *was; /* what was there before; NULL: nothing */
+	bool same;		   /* an equal object took its place */
+};
+
+#define RS_STORE_CHANGES 1024u
+
+uint64_t rs_store_serial(const struct rs_store *s);
+/* Goes up with every put (an equal object's too: pointers to the old one are dead) and delete. */
+uint64_t rs_store_sequence(const struct rs_store *s);
+/* Changes since that sequence in their order, valid until the next change: *n of them, item i by
+ * rs_store_change(). false when they are not kept so far back. */
+bool rs_store_changes(const struct rs_store *s, uint64_t since, size_t *n);
+struct rs_store_change rs_store_change(const struct rs_store *s, uint64_t since, size_t i);
+
 /* Let s count on from an older store which it replaces. */
 void rs_store_follow(struct rs_store *s, const struct rs_store *older, bool changed);
 

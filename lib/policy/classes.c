@@ -10,40 +10,12 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "policy/classify.h"
 #include "policy/compile.h"
 
 #define MAX_NAMED_IN_CONDITIONS 20u
 
-struct claim {
-	struct rs_addr addr;
-	uint32_t facet;
-	bool local;
-	const char *ns, *name;
-};
-
-/* Everything that is asked of a pod's labels, indexed so that few atoms are tried for each pod. */
-struct classifier {
-	struct rs_cc *c;
-	struct rs_intern keys;	/* label keys that any selector of pods names */
-	struct rs_intern pairs; /* key and value of one In requirement of an atom */
-	struct rs_vec(struct rs_u32s) by_pair;
-	struct rs_u32s loose; /* atoms without an In requirement */
-	struct rs_intern seen;
-	struct rs_u32s seen_facet;
-	struct rs_u32s found;
-	struct rs_u64s named;
-	struct rs_strbuf key;
-	/* the namespace at hand */
-	const char *ns;
-	uint32_t ns_id;
-	const struct rs_labels *ns_labels;
-	bool *dim_matches;
-	struct rs_vec(struct claim) claims;
-	size_t outside;
-	char *first_outside;
-};
-
-static void put_pair(struct classifier *x, const char *key, const char *value, uint32_t atom)
+static void put_pair(struct rs_classifier *x, const char *key, const char *value, uint32_t atom)
 {
 	rs_auto_strbuf b = { 0 };
 	bool fresh;
@@ -57,7 +29,7 @@ static void put_pair(struct classifier *x, const char *key, const char *value, u
 	*rs_vec_push(&x->by_pair.v[id]) = atom;
 }
 
-static void index_atom(struct classifier *x, uint32_t atom)
+static void index_atom(struct rs_classifier *x, uint32_t atom)
 {
 	const struct rs_selector *s = x->c->atoms.v[atom].pods;
 	const struct rs_requirement *in = NULL;
@@ -74,21 +46,24 @@ static void index_atom(struct classifier *x, uint32_t atom)
 		put_pair(x, in->key, in->values[i], atom);
 }
 
-static void classifier_init(struct classifier *x, struct rs_cc *c)
+static struct rs_classifier *classifier_new(struct rs_cc *c)
 {
+	struct rs_classifier *x = rs_new(struct rs_classifier);
 	size_t i;
 
-	memset(x, 0, sizeof(*x));
 	x->c = c;
 	x->dim_matches = rs_new0(bool, c->ns_dim_sel.n);
 	for (i = 0; i < c->atoms.n; i++)
 		index_atom(x, (uint32_t)i);
+	return x;
 }
 
-static void classifier_free(struct classifier *x)
+void rs_classifier_free(struct rs_classifier *x)
 {
 	size_t i;
 
+	if (!x)
+		return;
 	for (i = 0; i < x->by_pair.n; i++)
 		rs_vec_free(&x->by_pair.v[i]);
 	rs_vec_free(&x->by_pair);
@@ -102,10 +77,12 @@ static void classifier_free(struct classifier *x)
 	rs_strbuf_free(&x->key);
 	free(x->dim_matches);
 	rs_vec_free(&x->claims);
+	rs_claimset_free(&x->claimed);
 	free(x->first_outside);
+	free(x);
 }
 
-static void enter_namespace(struct classifier *x, const struct rs_view *v)
+static void enter_namespace(struct rs_classifier *x, const struct rs_view *v)
 {
 	size_t i;
 
@@ -119,7 +96,7 @@ static void enter_namespace(struct classifier *x, const struct rs_view *v)
 }
 
 /* The part of a pod that any rule can see: equal keys, equal facets. */
-static void visible_key(struct classifier *x, const struct rs_view *v)
+static void visible_key(struct rs_classifier *x, const struct rs_view *v)
 {
 	size_t i;
 
@@ -138,7 +115,7 @@ static void visible_key(struct classifier *x, const struct rs_view *v)
 		rs_strbuf_add(&x->key, &x->named.v[i], sizeof(x->named.v[i]));
 }
 
-static void named_ports(struct classifier *x, const struct rs_view *v)
+static void named_ports(struct rs_classifier *x, const struct rs_view *v)
 {
 	size_t i;
 
@@ -153,7 +130,7 @@ static void named_ports(struct classifier *x, const struct rs_view *v)
 	rs_u64s_sort_unique(&x->named);
 }
 
-static void try_atoms(struct classifier *x, const struct rs_u32s *atoms, const struct rs_view *v)
+static void try_atoms(struct rs_classifier *x, const struct rs_u32s *atoms, const struct rs_view *v)
 {
 	size_t i;
 
@@ -167,7 +144,7 @@ static void try_atoms(struct classifier *x, const struct rs_u32s *atoms, const s
 	}
 }
 
-static void match_atoms(struct classifier *x, const struct rs_view *v)
+static void match_atoms(struct rs_classifier *x, const struct rs_view *v)
 {
 	rs_auto_strbuf b = { 0 };
 	size_t i;
@@ -209,6 +186,18 @@ static struct rs_hash facet_hash(const struct rs_cc *c, const struct rs_facet *f
 	return rs_hash_bytes(v, n * sizeof(*v));
 }
 
+static void facet_key(struct rs_strbuf *key, const struct rs_u32s *atoms,
+		      const struct rs_u64s *named)
+{
+	size_t i;
+
+	rs_key_u32(key, (uint32_t)atoms->n);
+	for (i = 0; i < atoms->n; i++)
+		rs_key_u32(key, atoms->v[i]);
+	for (i = 0; i < named->n; i++)
+		rs_strbuf_add(key, &named->v[i], sizeof(named->v[i]));
+}
+
 static uint32_t facet_id(struct rs_cc *c, const struct rs_u32s *atoms, const struct rs_u64s *named)
 {
 	rs_auto_strbuf key = { 0 };
@@ -217,11 +206,7 @@ static uint32_t facet_id(struct rs_cc *c, const struct rs_u32s *atoms, const str
 	uint32_t id;
 	size_t i;
 
-	rs_key_u32(&key, (uint32_t)atoms->n);
-	for (i = 0; i < atoms->n; i++)
-		rs_key_u32(&key, atoms->v[i]);
-	for (i = 0; i < named->n; i++)
-		rs_strbuf_add(&key, &named->v[i], sizeof(named->v[i]));
+	facet_key(&key, atoms, named);
 	id = rs_intern_put(&c->facet_keys, key.s, key.len, &fresh);
 	if (!fresh)
 		return id;
@@ -234,16 +219,21 @@ static uint32_t facet_id(struct rs_cc *c, const struct rs_u32s *atoms, const str
 	return id;
 }
 
-static uint32_t facet_of(struct classifier *x, const struct rs_view *v)
+static void look_at(struct rs_classifier *x, const struct rs_view *v)
+{
+	enter_namespace(x, v);
+	named_ports(x, v);
+	visible_key(x, v);
+}
+
+static uint32_t facet_of(struct rs_classifier *x, const struct rs_view *v)
 {
 	bool fresh;
 	uint32_t id;
 
 	if (!v->labels)
 		return 0;
-	enter_namespace(x, v);
-	named_ports(x, v);
-	visible_key(x, v);
+	look_at(x, v);
 	id = rs_intern_put(&x->seen, x->key.s, x->key.len, &fresh);
 	if (fresh) {
 		match_atoms(x, v);
@@ -252,14 +242,29 @@ static uint32_t facet_of(struct classifier *x, const struct rs_view *v)
 	return x->seen_facet.v[id];
 }
 
-static void add_claims(struct classifier *x, const struct rs_view *v, const struct rs_addr *ips,
+uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view *v)
+{
+	rs_auto_strbuf key = { 0 };
+	uint32_t id;
+
+	x->ns = NULL; /* the name that it was may be gone */
+	look_at(x, v);
+	id = rs_intern_find(&x->seen, x->key.s, x->key.len);
+	if (id != RS_NONE)
+		return x->seen_facet.v[id];
+	match_atoms(x, v);
+	facet_key(&key, &x->found, &x->named);
+	return rs_intern_find(&x->c->facet_keys, key.s, key.len);
+}
+
+static void add_claims(struct rs_classifier *x, const struct rs_view *v, const struct rs_addr *ips,
 		       size_t n)
 {
 	uint32_t facet = n ? facet_of(x, v) : 0;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		struct claim *c;
+		struct rs_claim *c;
 
 		if (ips[i].family == RS_AF_NONE)
 			continue;
@@ -272,7 +277,21 @@ static void add_claims(struct classifier *x, const struct rs_view *v, const stru
 	}
 }
 
-static void claim_outside(struct classifier *x, const struct rs_pod *p, const struct rs_addr *ip)
+bool rs_classifier_ips(const struct rs_world *w, const struct rs_pod *p, struct rs_addr *ips,
+		       size_t *n)
+{
+	size_t i;
+
+	*n = 0;
+	for (i = 0; rs_pod_is_peer(p) && i < p->n_ips; i++) {
+		if (!rs_pod_ip_counts(w, p, &p->ips[i]))
+			return false;
+		ips[(*n)++] = p->ips[i];
+	}
+	return true;
+}
+
+static void claim_outside(struct rs_classifier *x, const struct rs_pod *p, const struct rs_addr *ip)
 {
 	char text[RS_ADDR_STRLEN];
 
@@ -281,7 +300,7 @@ static void claim_outside(struct classifier *x, const struct rs_pod *p, const st
 			rs_asprintf("%s/%s %s", p->meta.ns, p->meta.name, rs_addr_str(ip, text));
 }
 
-static void add_stored(struct classifier *x, const struct rs_pod *p)
+static void add_stored(struct rs_classifier *x, const struct rs_pod *p)
 {
 	rs_autofree struct rs_addr *ips = rs_new0(struct rs_addr, p->n_ips);
 	size_t i, n = 0;
@@ -325,7 +344,7 @@ static bool is_local(const struct rs_cc *c, const struct rs_pod *p, size_t *at)
 
 static int cmp_claim(const void *a, const void *b)
 {
-	const struct claim *x = a, *y = b;
+	const struct rs_claim *x = a, *y = b;
 	int d = rs_addr_cmp(&x->addr, &y->addr);
 
 	if (!d)
@@ -335,7 +354,7 @@ static int cmp_claim(const void *a, const void *b)
 	return d ? d : strcmp(x->name, y->name);
 }
 
-static void collect_claims(struct classifier *x)
+static void collect_claims(struct rs_classifier *x)
 {
 	const struct rs_pod *const *pods;
 	size_t n, i, at = 0;
@@ -395,8 +414,19 @@ static uint32_t exact_class(struct rs_cc *c, uint32_t range, const struct rs_u32
 	return id;
 }
 
+uint32_t rs_classifier_class(const struct rs_cc *c, uint32_t range, uint32_t facet)
+{
+	rs_auto_strbuf key = { 0 };
+	uint32_t id;
+
+	rs_key_u32(&key, range);
+	rs_key_u32(&key, facet);
+	id = rs_intern_find(&c->class_keys, key.s, key.len);
+	return id == RS_NONE ? RS_NONE : id + 1 + (uint32_t)c->range_cls_of.n;
+}
+
 /* Claims [from, to) hold one address. A local record is alone in counting. */
-static size_t counting(const struct classifier *x, size_t from, size_t to)
+static size_t counting(const struct rs_classifier *x, size_t from, size_t to)
 {
 	size_t end = from;
 
@@ -407,7 +437,7 @@ static size_t counting(const struct classifier *x, size_t from, size_t to)
 	return end;
 }
 
-static char *claim_names(const struct classifier *x, size_t from, size_t to)
+static char *claim_names(const struct rs_classifier *x, size_t from, size_t to)
 {
 	struct rs_strbuf b = { 0 };
 	size_t i;
@@ -420,9 +450,9 @@ static char *claim_names(const struct classifier *x, size_t from, size_t to)
 	return rs_strbuf_steal(&b);
 }
 
-static void report_conflict(struct classifier *x, size_t from, size_t to, unsigned int *told)
+static void report_conflict(struct rs_classifier *x, size_t from, size_t to, unsigned int *told)
 {
-	const struct claim *first = &x->claims.v[from];
+	const struct rs_claim *first = &x->claims.v[from];
 	size_t count = counting(x, from, to);
 	rs_autofree char *names = NULL;
 	char text[RS_ADDR_STRLEN];
@@ -447,7 +477,8 @@ static void report_conflict(struct classifier *x, size_t from, size_t to, unsign
 				  names);
 }
 
-static void classify_address(struct classifier *x, size_t from, size_t to, struct rs_u32s *facets)
+static void classify_address(struct rs_classifier *x, size_t from, size_t to,
+			     struct rs_u32s *facets)
 {
 	size_t end = counting(x, from, to), i;
 	struct rs_draft_addr *a;
@@ -464,22 +495,23 @@ static void classify_address(struct classifier *x, size_t from, size_t to, struc
 	a->addr = x->claims.v[from].addr;
 	a->cls = exact_class(x->c, rs_draft_range_of(&x->c->d, &a->addr), facets);
 	a->comment = claim_names(x, from, end);
+	x->c->d.classes.v[a->cls].n_addrs++;
 }
 
 /* Two claims of one pod (an address written twice) are one; of local pods, of one record. */
-static bool same_pod(const struct claim *a, const struct claim *b)
+static bool same_pod(const struct rs_claim *a, const struct rs_claim *b)
 {
 	if (a->local || b->local)
 		return a->local && b->local && a->name == b->name;
 	return !strcmp(a->ns, b->ns) && !strcmp(a->name, b->name);
 }
 
-static void drop_repeats(struct classifier *x)
+static void drop_repeats(struct rs_classifier *x)
 {
 	size_t i, n = 0;
 
 	for (i = 0; i < x->claims.n; i++) {
-		const struct claim *last = n ? &x->claims.v[n - 1] : NULL;
+		const struct rs_claim *last = n ? &x->claims.v[n - 1] : NULL;
 
 		if (!last || rs_addr_cmp(&last->addr, &x->claims.v[i].addr) != 0 ||
 		    !same_pod(last, &x->claims.v[i]))
@@ -488,7 +520,7 @@ static void drop_repeats(struct classifier *x)
 	x->claims.n = n;
 }
 
-static void classify_all(struct classifier *x)
+static void classify_all(struct rs_classifier *x)
 {
 	struct rs_u32s facets = { 0 };
 	unsigned int conflicts = 0;
@@ -516,16 +548,25 @@ static void classify_all(struct classifier *x)
 			x->outside, x->first_outside);
 }
 
+/* What later moves need of the claims is how many there are of an address. */
+static void keep_counts(struct rs_classifier *x)
+{
+	size_t i;
+
+	for (i = 0; i < x->claims.n; i++)
+		rs_claimset_add(&x->claimed, &x->claims.v[i].addr);
+	rs_vec_free(&x->claims);
+}
+
 void rs_cc_classes(struct rs_cc *c)
 {
 	struct rs_u32s none = { 0 };
 	struct rs_u64s nothing = { 0 };
-	struct classifier x;
+	struct rs_classifier *x = c->classifier = classifier_new(c);
 
-	classifier_init(&x, c);
 	facet_id(c, &none, &nothing);
-	collect_claims(&x);
-	drop_repeats(&x);
-	classify_all(&x);
-	classifier_free(&x);
+	collect_claims(x);
+	drop_repeats(x);
+	classify_all(x);
+	keep_counts(x);
 }

@@ -3,13 +3,17 @@
 #include "policy/compile.h"
 
 #include "base/base.h"
-#include "policy/number.h"
+#include "policy/classify.h"
 #include "policy/irtools.h"
+#include "policy/moves.h"
+#include "policy/number.h"
 
 struct rs_compiler {
 	struct rs_numbering *last;
 	struct rs_numbering *pending;	/* what `last` becomes once pending_ir is committed */
 	const struct rs_ir *pending_ir; /* compared, never read: its owner may have freed it */
+	struct rs_kept *kept;		/* of the compile that made `last`; NULL: compile */
+	struct rs_kept *pending_kept;
 };
 
 struct rs_compiler *rs_compiler_new(const struct rs_ir *seed)
@@ -26,6 +30,8 @@ void rs_compiler_free(struct rs_compiler *c)
 		return;
 	rs_numbering_free(c->last);
 	rs_numbering_free(c->pending);
+	rs_kept_free(c->kept);
+	rs_kept_free(c->pending_kept);
 	free(c);
 }
 
@@ -98,11 +104,15 @@ static void free_draft(struct rs_draft *d)
 	rs_vec_free(&d->whys);
 }
 
-static void free_all(struct rs_cc *c)
+void rs_cc_free(struct rs_cc *c)
 {
+	if (!c)
+		return;
+	rs_classifier_free(c->classifier);
 	free_lists(c);
 	free_tables(c);
 	free_draft(&c->d);
+	free(c);
 }
 
 /* Without its final numbers an IR cannot be compared, so the generation is set last. */
@@ -135,6 +145,7 @@ static int compile(struct rs_compiler *comp, struct rs_cc *c, struct rs_ir **out
 	 * is given to nobody else, whether it is committed or not. */
 	rs_numbering_floor(comp->last, next);
 	*out = rs_cc_emit(c, &no);
+	comp->pending_kept = rs_kept_new(c, rs_steal_ptr(&no.classes));
 	rs_numbers_free(&no);
 	set_generation(*out, comp->last->last);
 	rs_numbering_free(comp->pending);
@@ -146,18 +157,36 @@ static int compile(struct rs_compiler *comp, struct rs_cc *c, struct rs_ir **out
 int rs_compile(struct rs_compiler *comp, const struct rs_world *w, struct rs_ir **out,
 	       struct rs_conditions *conditions, struct rs_err *err)
 {
-	struct rs_cc c = {
-		.w = w,
-		.conditions = conditions,
-		.max_cells =
-			w->max_cells_per_group ? w->max_cells_per_group : RS_MAX_CELLS_PER_GROUP,
-	};
+	struct rs_cc *c = rs_new(struct rs_cc);
 	int rc;
 
+	c->w = w;
+	c->conditions = conditions;
+	c->max_cells = w->max_cells_per_group ? w->max_cells_per_group : RS_MAX_CELLS_PER_GROUP;
 	*out = NULL;
-	rc = compile(comp, &c, out, err);
-	free_all(&c);
+	rs_kept_drop(&comp->kept);
+	rs_kept_drop(&comp->pending_kept);
+	rc = compile(comp, c, out, err);
+	if (rc < 0)
+		rs_cc_free(c);
 	return rc < 0 ? rs_err_wrap(err, "compile policies") : 0;
+}
+
+bool rs_compile_moves(struct rs_compiler *comp, const struct rs_world *w, struct rs_ir_moves *out)
+{
+	*out = (struct rs_ir_moves){ 0 };
+	if (!comp->kept || !comp->last->last || !rs_kept_moves(comp->kept, w, out)) {
+		rs_kept_drop(&comp->kept);
+		return false;
+	}
+	out->generation = comp->last->last->generation + rs_ir_moves_count(out);
+	return true;
+}
+
+void rs_compiler_moved(struct rs_compiler *comp, const struct rs_ir_moves *m)
+{
+	rs_ir_apply(comp->last->last, m);
+	rs_kept_settle(comp->kept);
 }
 
 void rs_compiler_committed(struct rs_compiler *comp, const struct rs_ir *ir)
@@ -167,10 +196,13 @@ void rs_compiler_committed(struct rs_compiler *comp, const struct rs_ir *ir)
 	if (comp->pending && comp->pending_ir == ir) {
 		next = rs_steal_ptr(&comp->pending);
 		next->last = rs_ir_copy_relations(ir);
+		rs_kept_drop(&comp->kept);
+		comp->kept = rs_steal_ptr(&comp->pending_kept);
 	} else if (comp->last->last && rs_ir_equal(comp->last->last, ir)) {
 		return;
 	} else {
 		/* Not what was compiled last: its meanings are found again by their members. */
+		rs_kept_drop(&comp->kept);
 		next = rs_numbering_new(ir);
 		rs_numbering_floor(next, comp->last);
 	}
@@ -179,4 +211,5 @@ void rs_compiler_committed(struct rs_compiler *comp, const struct rs_ir *ir)
 	rs_numbering_free(comp->pending);
 	comp->pending = NULL;
 	comp->pending_ir = NULL;
+	rs_kept_drop(&comp->pending_kept);
 }

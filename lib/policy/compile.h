@@ -76,6 +76,7 @@ struct rs_draft_class {
 	bool range;
 	uint32_t range_cls;	/* exact class: the range class under it (index of the draft) */
 	struct rs_u32s members; /* exact: facets, all of which must allow; range: blocks */
+	uint32_t n_addrs;	/* exact: addresses that have it */
 	struct rs_hash key;
 };
 
@@ -134,6 +135,8 @@ struct rs_draft {
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+struct rs_classifier;
+
 struct rs_cc {
 	const struct rs_world *w;
 	struct rs_conditions *conditions;
@@ -160,9 +163,11 @@ struct rs_cc {
 	struct rs_intern content_keys, why_keys;
 	struct rs_vec(struct rs_u32s) why_at; /* why_keys id to {first, n} */
 
+	struct rs_classifier *classifier; /* of classes.c */
 	struct rs_draft d;
 };
 
+void rs_cc_free(struct rs_cc *c); /* NULL is legal */
 void rs_cc_in_use(struct rs_cc *c);
 int rs_cc_ranges(struct rs_cc *c, struct rs_err *err);
 void rs_cc_classes(struct rs_cc *c);

@@ -108,6 +108,16 @@ int rs_compile(struct rs_compiler *c, const struct rs_world *w, struct rs_ir **o
 	       struct rs_conditions *conditions, struct rs_err *err);
 void rs_compiler_committed(struct rs_compiler *c, const struct rs_ir *ir);
 
+/*
+ * The quick way, whose cost does not grow with the world: since the last IR that was compiled
+ * and committed only pods of other nodes came, went or changed, and no rule sees in them what it
+ * had not seen before. True: *out leads from that IR to the one that rs_compile() would make
+ * (which may be the same: no moves). Commit it and tell rs_compiler_moved(); or, as after false,
+ * compile.
+ */
+bool rs_compile_moves(struct rs_compiler *c, const struct rs_world *w, struct rs_ir_moves *out);
+void rs_compiler_moved(struct rs_compiler *c, const struct rs_ir_moves *m);
+
 /* ---- explaining ------------------------------------------------------------------------------ */
 
 /* An end of a flow: a pod of the store or of this node (by name), or an address that is no
@@ -133,15 +143,15 @@ enum rs_verdict {
 };
 
 struct rs_half_explained {
-	bool known;    /* false: that end is not judged here (another node's pod, or no pod) */
+	bool known; /* false: that end is not judged here (another node's pod, or no pod) */
 	enum rs_verdict verdict;
-	char *reason;  /* one sentence */
+	char *reason; /* one sentence */
 	/* isolating policies, sorted: "namespace/name" */
 	char **isolated_by;
 	size_t n_isolated_by;
 	/* the deciding rule, when one allows */
-	char *rule;    /* "shop/db-allow-api spec.ingress[0]" */
-	char *where;   /* "file:line:col", NULL for objects without a file */
+	char *rule;  /* "shop/db-allow-api spec.ingress[0]" */
+	char *where; /* "file:line:col", NULL for objects without a file */
 	/* the nearest miss, when none allows and there is a rule at all */
 	char *miss_rule;
 	char *miss_where;

@@ -238,3 +238,26 @@ bool rs_ir_may_refuse(const struct rs_ir *a, const struct rs_ir *b)
 	return !rs_ir_same_node_ranges(a, b) || !same_ranges(a, b) || !same_locals(a, b) ||
 	       !guards_kept(a, b) || !all_loosen(a, b);
 }
+
+/* Of moves only coming can be proven to refuse nothing. */
+bool rs_ir_moves_may_refuse(const struct rs_ir *ir, const struct rs_ir_moves *m)
+{
+	struct paths added = { 0 };
+	bool proven = true;
+	size_t i;
+
+	for (i = 0; proven && i < m->n; i++) {
+		const struct rs_ir_addr now = { .addr = m->v[i].addr, .cls = m->v[i].to };
+
+		if (m->v[i].from == m->v[i].to)
+			continue;
+		proven = m->v[i].from == RS_CLASS_NONE;
+		if (proven)
+			push_path(&added, ir, &now, false);
+	}
+	unique(&added);
+	for (i = 0; proven && i < ir->n_groups; i++)
+		proven = group_loosens(ir, ir, i, &added);
+	rs_vec_free(&added);
+	return !proven;
+}

@@ -8,6 +8,7 @@
  *	hist_state.c	the state that all is about: objects of the cluster, pods of this node
  *	hist_events.c	what happens to pods, in the API and on this node
  *	hist_policies.c	what happens to namespaces, policies and nodes
+ *	hist_moves.c	a while in which only pods of other nodes change
  *	hist_feed.c	how it is told: late, twice, out of order between kinds, squashed, relisted
  *	hist_node.c	the node: store, compiler, the real dataplane in a network namespace
  *	hist_check.c	now against from scratch: IR, kernel, rules read back, verdicts
@@ -36,6 +37,7 @@ enum hist_aspect {
 	HIST_NUMBERS,	 /* a number lives on where it may not */
 	HIST_GENERATION, /* it rises without a difference, or does not with one */
 	HIST_STORE,	 /* a delivery that says nothing new changed the store, ... */
+	HIST_MOVES,	 /* moves and a compile differ */
 	HIST_UNSYNCED,	 /* the kernel changed before everything was known (F15) */
 	HIST_ERROR,	 /* a call failed */
 	HIST_ASPECTS,
@@ -105,11 +107,12 @@ struct hist {
 	struct hist_numbers numbers;
 	bool unsure;  /* read the kernel before the next commit */
 	bool settled; /* nothing happened since the last commit */
+	bool moved;   /* ...which was one of moves */
 
 	struct rs_strbuf log; /* a line for what each step did */
 	enum hist_aspect aspect;
 	char *why;
-	uint64_t checks, compiles, commits, unsynced, flows;
+	uint64_t checks, compiles, commits, moves, unsynced, flows;
 };
 
 /* One history from its first world to its last check. */
@@ -117,7 +120,7 @@ struct hist_result {
 	enum hist_aspect aspect;
 	char *why; /* owned */
 	char *log; /* owned */
-	uint64_t checks, compiles, commits, unsynced, flows;
+	uint64_t checks, compiles, commits, moves, unsynced, flows;
 };
 
 struct hist_kind {

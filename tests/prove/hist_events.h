@@ -29,4 +29,6 @@ int hist_policy_block(struct hist *h);
 int hist_policy_again(struct hist *h);
 int hist_node_changed(struct hist *h);
 
+int hist_elsewhere(struct hist *h);
+
 #endif

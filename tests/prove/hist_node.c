@@ -203,7 +203,8 @@ static int commit_compiled(struct hist *h, struct rs_ir *ir, enum hist_fate fate
 	bool idle = h->settled && h->ir;
 
 	if (idle && !hist_numbers_same(h->ir, ir))
-		return hist_fail(h, HIST_GENERATION, "another IR although nothing happened");
+		return hist_fail(h, h->moved ? HIST_MOVES : HIST_GENERATION,
+				 "another IR although nothing happened");
 	if (fate == HIST_THROWN_AWAY)
 		return 0;
 	if (commit(h, ir, &done) < 0)
@@ -222,6 +223,56 @@ static bool all_told(const struct hist *h)
 	return true;
 }
 
+/* The moves are in force: what is there now is h->ir with them, and a bump is there when one may
+ * be needed. */
+static int take_moves(struct hist *h, const struct rs_ir_moves *m, const struct rs_dp_commit *done,
+		      enum hist_fate fate)
+{
+	struct rs_ir *before = rs_ir_copy_relations(h->ir), *after = rs_ir_copy_relations(h->ir);
+	bool may;
+
+	rs_ir_apply(after, m);
+	may = !rs_ir_equal(before, after) && rs_ir_may_refuse(before, after);
+	rs_ir_free(before);
+	rs_ir_free(h->kernel);
+	h->kernel = after;
+	h->commits++;
+	h->moves += m->n > 0;
+	h->unsure = fate == HIST_ACK_LOST;
+	if (done->bumped != may)
+		return hist_fail(h, HIST_MOVES, "moves %s, but the step %s refuse something",
+				 done->bumped ? "bump" : "do not bump", may ? "may" : "cannot");
+	if (fate == HIST_ACK_LOST)
+		return 0;
+	rs_ir_apply(h->ir, m);
+	rs_compiler_moved(h->compiler, m);
+	h->settled = all_told(h);
+	return 0;
+}
+
+/* 1: the quick way was enough. */
+static int try_moves(struct hist *h, const struct rs_world *w, enum hist_fate fate)
+{
+	struct rs_dp_commit done = { 0 };
+	rs_auto_err err = { 0 };
+	struct rs_ir_moves m;
+	int rc;
+
+	if (h->unsure || !h->ir || !rs_compile_moves(h->compiler, w, &m))
+		return 0;
+	rc = fate == HIST_THROWN_AWAY ? -ESTALE : hist_enter(h->ns_now, &err);
+	if (rc == 0)
+		rc = rs_dp_nft.shift(h->dp, h->ir, &m, &done, &err);
+	if (rc == 0)
+		rc = take_moves(h, &m, &done, fate) < 0 ? -1 : 1;
+	else if (rc == -ESTALE)
+		rc = 0;
+	else
+		rc = hist_fail(h, HIST_ERROR, "shift: %s", rs_err_str(&err));
+	rs_ir_moves_clear(&m);
+	return rc;
+}
+
 int hist_compile(struct hist *h, enum hist_fate fate)
 {
 	rs_autofree struct rs_local_pod *pods = NULL;
@@ -235,6 +286,12 @@ int hist_compile(struct hist *h, enum hist_fate fate)
 	relabel(h);
 	pods = hist_locals(h, h->store);
 	w = hist_world(h, h->store, pods);
+	rc = try_moves(h, &w, fate);
+	/* Every other time the long way has to come to the same. */
+	if (rc < 0 || (rc > 0 && (fate != HIST_COMMITTED || pv_chance(&h->rng, 50))))
+		return rc < 0 ? rc : 0;
+	h->moved = rc > 0;
+	h->settled |= h->moved;
 	if (rs_compile(h->compiler, &w, &ir, NULL, &err) < 0)
 		return hist_fail(h, HIST_ERROR, "compile: %s", rs_err_str(&err));
 	h->compiles++;

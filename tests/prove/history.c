@@ -31,6 +31,7 @@ static const char *const aspects[HIST_ASPECTS] = {
 	[HIST_VERDICT] = "same_verdicts_as_from_scratch",
 	[HIST_NUMBERS] = "no_number_means_two_things",
 	[HIST_GENERATION] = "generation_rises_with_the_IR_alone",
+	[HIST_MOVES] = "moves_come_to_what_a_compile_does",
 	[HIST_STORE] = "told_twice_is_told_once",
 	[HIST_UNSYNCED] = "F15_half_a_list_is_not_compiled",
 	[HIST_ERROR] = "no_call_fails",
@@ -44,7 +45,7 @@ struct options {
 
 /* Written by one worker, read by the parent. */
 struct tally {
-	uint64_t histories, failed, checks, compiles, commits, unsynced, flows;
+	uint64_t histories, failed, checks, compiles, commits, moves, unsynced, flows;
 	uint64_t played[MAX_KINDS];
 	bool in_failed[MAX_KINDS];
 	bool broken[HIST_ASPECTS];
@@ -127,6 +128,7 @@ static void one_history(const struct options *o, struct tally *t, uint64_t index
 	t->checks += r.checks;
 	t->compiles += r.compiles;
 	t->commits += r.commits;
+	t->moves += r.moves;
 	t->unsynced += r.unsynced;
 	t->flows += r.flows;
 	for (size_t i = 0; i < o->steps; i++)
@@ -199,6 +201,7 @@ static void sum_up(const struct tally *t, unsigned int jobs, struct tally *sum)
 		sum->checks += t[i].checks;
 		sum->compiles += t[i].compiles;
 		sum->commits += t[i].commits;
+		sum->moves += t[i].moves;
 		sum->unsynced += t[i].unsynced;
 		sum->flows += t[i].flows;
 		for (size_t k = 0; k < MAX_KINDS; k++) {
@@ -226,6 +229,7 @@ static int close_up(const struct options *o, const struct tally *sum, unsigned i
 		     &passed, &failed);
 	for (i = HIST_FINE + 1; i < HIST_ASPECTS; i++) {
 		uint64_t n = i == HIST_UNSYNCED	    ? sum->unsynced
+			     : i == HIST_MOVES	    ? sum->moves
 			     : i == HIST_VERDICT    ? sum->flows
 			     : i == HIST_IR	    ? sum->checks
 			     : i == HIST_KERNEL	    ? sum->checks

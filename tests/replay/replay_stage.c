@@ -192,6 +192,15 @@ static int counted_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_
 	return rs_dp_null.commit(dp, next, done, err);
 }
 
+static int counted_shift(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_moves *moves,
+			 struct rs_dp_commit *done, struct rs_err *err)
+{
+	if (on_stage->commit_fails)
+		return rs_err_set(err, EPERM, "the story says no");
+	on_stage->commits++;
+	return rs_dp_null.shift(dp, now, moves, done, err);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 int stage_open(struct stage *s, struct rs_err *err)
@@ -210,6 +219,7 @@ int stage_open(struct stage *s, struct rs_err *err)
 	rs_dp_config_default(&cfg);
 	counted = rs_dp_null;
 	counted.commit = counted_commit;
+	counted.shift = counted_shift;
 	on_stage = s;
 	rc = rs_dp_null.open(&cfg, &s->dp, err);
 	if (rc == 0) {

@@ -223,8 +223,9 @@ static bool removes(const struct rs_nft_diff *d)
 	return n > 0;
 }
 
-static int send_diff(struct rs_nft *n, const struct rs_nft_plan *to, const struct rs_nft_diff *d,
-		     bool refuses, struct rs_dp_commit *done, struct rs_err *err)
+int rs_nft_send_diff(struct rs_nft *n, const struct rs_nft_plan *from, const struct rs_nft_plan *to,
+		     const struct rs_nft_diff *d, bool refuses, struct rs_dp_commit *done,
+		     struct rs_err *err)
 {
 	bool bump = refuses && rs_nft_cache(n);
 	uint32_t mask = n->cfg.ct_mark_mask;
@@ -237,7 +238,7 @@ static int send_diff(struct rs_nft *n, const struct rs_nft_plan *to, const struc
 	if (rc)
 		return rc;
 	rs_nft_batch_begin(&b);
-	rs_nft_put_diff(&b, RS_NFT_TABLE, n->model, to, d);
+	rs_nft_put_diff(&b, RS_NFT_TABLE, from, to, d);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(mask, n->stamp), 0, true);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(mask, stamp), to->generation, false);
 	if (bump)
@@ -258,7 +259,7 @@ static int apply(struct rs_nft *n, const struct rs_nft_plan *to, const struct rs
 
 	rs_nft_diff_make(n->model, to, &d);
 	if (d.edits)
-		rc = send_diff(n, to, &d, may_refuse(n, next), done, err);
+		rc = rs_nft_send_diff(n, n->model, to, &d, may_refuse(n, next), done, err);
 	rs_nft_diff_free(&d);
 	return rc;
 }
@@ -285,7 +286,7 @@ static int attempt(struct rs_nft *n, const struct rs_nft_plan *to, const struct 
 
 /* News that nobody has asked for yet: a model that is known to be wrong would leave the damage
  * there. */
-static void hear_news(struct rs_nft *n)
+void rs_nft_hear_news(struct rs_nft *n)
 {
 	struct rs_nft_news news;
 
@@ -314,7 +315,7 @@ int rs_nft_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commi
 	struct rs_nft *n = rs_nft_of(dp);
 	int rc = -EAGAIN, last = 0;
 
-	hear_news(n);
+	rs_nft_hear_news(n);
 	/* A difference; a difference to what is read anew; a whole table. */
 	for (int i = 0; i < 3; i++) {
 		memset(done, 0, sizeof(*done));

@@ -311,6 +311,7 @@ const struct rs_dp_ops rs_dp_nft = {
 	.open = nft_open,
 	.read = nft_read,
 	.commit = rs_nft_commit,
+	.shift = rs_nft_shift,
 	.print = nft_print,
 	.audit = rs_nft_audit,
 	.holding = rs_nft_holding,

@@ -56,6 +56,14 @@ int rs_nft_check_others(struct rs_nft *n, struct rs_err *err);
 
 int rs_nft_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		  struct rs_err *err);
+int rs_nft_shift(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_moves *m,
+		 struct rs_dp_commit *done, struct rs_err *err);
+/* One batch that leads from a plan, or the part of it that changes, to another. */
+int rs_nft_send_diff(struct rs_nft *n, const struct rs_nft_plan *from, const struct rs_nft_plan *to,
+		     const struct rs_nft_diff *d, bool refuses, struct rs_dp_commit *done,
+		     struct rs_err *err);
+/* Notifications that nobody has asked for yet: a model that is known to be wrong is given up. */
+void rs_nft_hear_news(struct rs_nft *n);
 int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
 int rs_nft_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
 		   struct rs_err *err);

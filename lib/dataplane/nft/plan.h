@@ -63,6 +63,13 @@ void rs_nft_plan_add(struct rs_nft_plan *p, enum rs_nft_set_id id, const void *k
 		     const char *comment);
 void rs_nft_plan_sort(struct rs_nft_plan *p);
 
+bool rs_nft_plan_find(const struct rs_nft_plan *p, enum rs_nft_set_id id, const uint8_t *key,
+		      size_t *at); /* false: where it would be */
+/* Of the plan p the entries of `from` go or change, and those of `to` are there afterwards; both
+ * are sorted, and hold nothing but entries. */
+void rs_nft_plan_edit(struct rs_nft_plan *p, const struct rs_nft_plan *from,
+		      const struct rs_nft_plan *to);
+
 int rs_nft_key_cmp(const struct rs_nft_set_def *d, const uint8_t *a, const uint8_t *b);
 const uint8_t *rs_nft_key(const struct rs_nft_plan *p, enum rs_nft_set_id id, size_t i);
 const char *rs_nft_comment(const struct rs_nft_plan *p, enum rs_nft_set_id id, size_t i);

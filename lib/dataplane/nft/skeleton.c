@@ -330,8 +330,8 @@ static void make_midstream(struct maker *m)
 		if (!sctp)
 			rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
 		rs_x_cmp(r, 0, NFT_CMP_NEQ, sctp ? &init : &syn, 1);
-		rs_rule_say(r, sctp ? "first chunk != init"
-				    : "tcp flags & (fin|syn|rst|ack) != syn");
+		rs_rule_say(r,
+			    sctp ? "first chunk != init" : "tcp flags & (fin|syn|rst|ack) != syn");
 		rs_v_jump(r, "isolated_end");
 		note(r, "taken up in mid-stream: who opened it is not known");
 	}

@@ -248,6 +248,55 @@ static void a_list_takes_the_place_of_a_list_F16(void **state)
 	rs_store_free(staged);
 }
 
+static void expect_change(const struct rs_store *s, uint64_t since, size_t i, const char *name,
+			  bool was, bool same)
+{
+	struct rs_store_change ch = rs_store_change(s, since, i);
+
+	assert_int_equal(ch.kind, RS_KIND_POD);
+	assert_string_equal(ch.ns, "a");
+	assert_string_equal(ch.name, name);
+	assert_int_equal(ch.was != NULL, was);
+	assert_int_equal(ch.same, same);
+}
+
+/* Who keeps what it made of a store learns what was done to it since, or that nobody knows any more. */
+static void changes_are_told_in_their_order(void **state)
+{
+	struct rs_store *s = rs_store_new(), *other = rs_store_new();
+	uint64_t before;
+	size_t n;
+
+	(void)state;
+	assert_int_not_equal(rs_store_serial(s), rs_store_serial(other));
+	rs_store_put_pod(s, new_pod("a", "early"));
+	assert_false(rs_store_changes(s, 0, &n));
+	for (int k = 0; k < RS_KINDS; k++)
+		rs_store_set_synced(s, (enum rs_kind)k, true);
+	before = rs_store_sequence(s);
+	assert_true(rs_store_changes(s, before, &n));
+	assert_int_equal(n, 0);
+	rs_store_put_pod(s, new_pod("a", "x"));
+	rs_store_put_pod(s, new_pod("a", "x"));
+	rs_store_del(s, RS_KIND_POD, "a", "early");
+	rs_store_del(s, RS_KIND_POD, "a", "nobody");
+	assert_true(rs_store_changes(s, before, &n));
+	assert_int_equal(n, 3);
+	expect_change(s, before, 0, "x", false, false);
+	expect_change(s, before, 1, "x", true, true);
+	expect_change(s, before, 2, "early", true, false);
+	assert_false(rs_store_changes(s, before - 1, &n));
+	assert_false(rs_store_changes(s, before + 4, &n));
+	for (unsigned int i = 0; i < RS_STORE_CHANGES - 3; i++)
+		rs_store_put_pod(s, new_pod("a", "x"));
+	assert_true(rs_store_changes(s, before, &n));
+	expect_change(s, before, 2, "early", true, false);
+	rs_store_put_pod(s, new_pod("a", "y"));
+	assert_false(rs_store_changes(s, before, &n));
+	rs_store_free(s);
+	rs_store_free(other);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -261,6 +310,7 @@ int main(void)
 		cmocka_unit_test(D10_folder_namespaces),
 		cmocka_unit_test(warnings_are_bounded),
 		cmocka_unit_test(stores_compare_whole),
+		cmocka_unit_test(changes_are_told_in_their_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * classify.h - what classes.c knows after a compile, kept so that a pod which comes, goes or
+ * changes later can be placed without looking at the others (moves.c).
+ */
+#ifndef RIPSTOP_POLICY_CLASSIFY_H
+#define RIPSTOP_POLICY_CLASSIFY_H
+
+#include "policy/claimset.h"
+#include "policy/compile.h"
+
+/* A pod of this node or of the store holds an address. */
+struct rs_claim {
+	struct rs_addr addr;
+	uint32_t facet;
+	bool local;
+	const char *ns, *name;
+};
+
+/* Everything that is asked of a pod's labels, indexed so that few atoms are tried for each pod. */
+struct rs_classifier {
+	struct rs_cc *c;
+	struct rs_intern keys;	/* label keys that any selector of pods names */
+	struct rs_intern pairs; /* key and value of one In requirement of an atom */
+	struct rs_vec(struct rs_u32s) by_pair;
+	struct rs_u32s loose; /* atoms without an In requirement */
+	struct rs_intern seen;
+	struct rs_u32s seen_facet;
+	struct rs_u32s found;
+	struct rs_u64s named;
+	struct rs_strbuf key;
+	/* the namespace at hand */
+	const char *ns;
+	uint32_t ns_id;
+	const struct rs_labels *ns_labels;
+	bool *dim_matches;
+	struct rs_vec(struct rs_claim) claims;
+	struct rs_claimset claimed; /* the same, for moves */
+	size_t outside;
+	char *first_outside;
+};
+
+void rs_classifier_free(struct rs_classifier *x); /* NULL is legal */
+
+/* The facet of a pod as seen now; x keeps what it learns. RS_NONE: one that no compile has seen. */
+uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view *v);
+
+/* The exact class of one facet over a range class; RS_NONE when the draft has none. */
+uint32_t rs_classifier_class(const struct rs_cc *c, uint32_t range, uint32_t facet);
+
+/* The pod's addresses that count, into ips (room for p->n_ips); false: one does not. */
+bool rs_classifier_ips(const struct rs_world *w, const struct rs_pod *p, struct rs_addr *ips,
+		       size_t *n);
+
+#endif

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+/* moves.c - pods of other nodes that come, go or change between two compiles; see moves.h. */
+#include "policy/moves.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "object/store.h"
+#include "policy/classify.h"
+
+/* More of them at once are compiled: that is not slower, and gathers better. */
+#define MAX_MOVES 4096u
+
+struct rs_kept {
+	struct rs_cc *c;
+	uint32_t *class_no;
+	uint64_t serial, sequence; /* of the store */
+	struct rs_hash world;	   /* of everything else that was compiled */
+	bool open;		   /* moves were asked for and are not committed */
+};
+
+/* ---- whether it still holds ------------------------------------------------------------------ */
+
+static void put_addr(struct rs_strbuf *b, const struct rs_addr *a)
+{
+	rs_strbuf_add(b, a, sizeof(*a));
+}
+
+static void put_local(struct rs_strbuf *b, const struct rs_local_pod *p)
+{
+	size_t i;
+
+	rs_key_str(b, p->ns);
+	rs_key_str(b, p->name);
+	rs_key_str(b, p->ifname);
+	rs_key_u32(b, p->ifindex);
+	rs_key_u32(b, p->closed);
+	rs_strbuf_add(b, p->mac, sizeof(p->mac));
+	put_addr(b, &p->ll);
+	rs_key_u32(b, (uint32_t)p->labels->n);
+	for (i = 0; i < p->labels->n; i++) {
+		rs_key_str(b, p->labels->v[i].key);
+		rs_key_str(b, p->labels->v[i].value);
+	}
+	rs_key_u32(b, (uint32_t)p->n_ips);
+	for (i = 0; i < p->n_ips; i++)
+		put_addr(b, &p->ips[i]);
+	rs_key_u32(b, (uint32_t)p->n_ports);
+	for (i = 0; i < p->n_ports; i++) {
+		rs_key_str(b, p->ports[i].name);
+		rs_key_u32(b, (uint32_t)p->ports[i].proto << 16 | p->ports[i].port);
+	}
+}
+
+static void put_cidrs(struct rs_strbuf *b, const struct rs_cidr *v, size_t n)
+{
+	size_t i;
+
+	rs_key_u32(b, (uint32_t)n);
+	for (i = 0; i < n; i++) {
+		put_addr(b, &v[i].addr);
+		rs_key_u32(b, v[i].len);
+	}
+}
+
+/* Of a world without its store. */
+static struct rs_hash world_hash(const struct rs_world *w)
+{
+	rs_auto_strbuf b = { 0 };
+	size_t i;
+
+	rs_key_u32(&b, w->complete);
+	rs_key_u32(&b, w->max_cells_per_group);
+	put_cidrs(&b, w->pod_ranges, w->n_pod_ranges);
+	put_cidrs(&b, w->node_ranges, w->n_node_ranges);
+	for (i = 0; i < w->n_locals; i++)
+		put_local(&b, &w->locals[i]);
+	return rs_hash_bytes(rs_strbuf_str(&b), b.len);
+}
+
+struct rs_kept *rs_kept_new(struct rs_cc *c, uint32_t *class_no)
+{
+	struct rs_kept *k = rs_new(struct rs_kept);
+	size_t i;
+
+	k->c = c;
+	k->class_no = class_no;
+	k->serial = rs_store_serial(c->w->store);
+	k->sequence = rs_store_sequence(c->w->store);
+	k->world = world_hash(c->w);
+	c->w = NULL;
+	c->conditions = NULL;
+	for (i = 0; i < c->d.addrs.n; i++)
+		free(c->d.addrs.v[i].comment);
+	rs_vec_free(&c->d.addrs);
+	rs_vec_free(&c->d.cells);
+	return k;
+}
+
+void rs_kept_free(struct rs_kept *k)
+{
+	if (!k)
+		return;
+	rs_cc_free(k->c);
+	free(k->class_no);
+	free(k);
+}
+
+void rs_kept_settle(struct rs_kept *k)
+{
+	k->open = false;
+}
+
+/* Nothing of a Node or Namespace is kept; of a policy its selectors are, where they lay. */
+static bool harmless(const struct rs_store_change *ch)
+{
+	if (ch->kind == RS_KIND_POD)
+		return true;
+	return ch->same && (ch->kind == RS_KIND_NODE || ch->kind == RS_KIND_NAMESPACE);
+}
+
+static bool holds(const struct rs_kept *k, const struct rs_world *w, size_t *n)
+{
+	struct rs_hash now;
+	size_t i;
+
+	if (k->open || rs_store_serial(w->store) != k->serial ||
+	    !rs_store_changes(w->store, k->sequence, n))
+		return false;
+	for (i = 0; i < *n; i++) {
+		const struct rs_store_change ch = rs_store_change(w->store, k->sequence, i);
+
+		if (!harmless(&ch))
+			return false;
+	}
+	now = world_hash(w);
+	return !rs_hash_cmp(&now, &k->world);
+}
+
+/* ---- one change ------------------------------------------------------------------------------ */
+
+/* An address that is touched: its draft class before and after, RS_NONE for none. */
+struct touch {
+	struct rs_addr addr;
+	uint32_t from, to;
+	char *comment;
+};
+
+struct touches rs_vec(struct touch);
+
+struct placing {
+	struct rs_kept *k;
+	const struct rs_world *w;
+	struct rs_intern seen; /* addresses of v */
+	struct touches v;
+	struct rs_intern done; /* pods that were looked at */
+};
+
+static struct touch *touch(struct placing *p, const struct rs_addr *a)
+{
+	bool fresh;
+	uint32_t id = rs_intern_put(&p->seen, a, sizeof(*a), &fresh);
+
+	if (fresh) {
+		struct touch *t = rs_vec_push(&p->v);
+
+		t->addr = *a;
+		t->from = t->to = RS_NONE;
+	}
+	return &p->v.v[id];
+}
+
+/* Where that pod has its addresses: their class, or RS_NONE where only their range counts. */
+static bool place(struct placing *p, const struct rs_pod *pod, struct rs_addr *ips, size_t *n,
+		  uint32_t *facet)
+{
+	struct rs_view v = {
+		.ns = pod->meta.ns,
+		.name = pod->meta.name,
+		.labels = &pod->meta.labels,
+		.ns_labels = rs_world_ns_labels(p->w, pod->meta.ns),
+		.ports = pod->ports,
+		.n_ports = pod->n_ports,
+	};
+
+	if (!rs_classifier_ips(p->w, pod, ips, n))
+		return false;
+	*facet = *n ? rs_classifier_known_facet(p->k->c->classifier, &v) : 0;
+	return *facet != RS_NONE;
+}
+
+static bool class_of(const struct placing *p, const struct rs_addr *a, uint32_t facet,
+		     uint32_t *cls)
+{
+	*cls = RS_NONE;
+	if (!facet)
+		return true;
+	*cls = rs_classifier_class(p->k->c, rs_draft_range_of(&p->k->c->d, a), facet);
+	return *cls != RS_NONE;
+}
+
+static bool take_away(struct placing *p, const struct rs_pod *pod)
+{
+	rs_autofree struct rs_addr *ips = rs_new0(struct rs_addr, pod->n_ips);
+	uint32_t facet;
+	size_t n, i;
+
+	if (!place(p, pod, ips, &n, &facet))
+		return false;
+	for (i = 0; i < n; i++) {
+		struct rs_classifier *x = p->k->c->classifier;
+		struct touch *t;
+
+		if (rs_claimset_count(&x->claimed, &ips[i]) != 1)
+			return false;
+		rs_claimset_remove(&x->claimed, &ips[i]);
+		t = touch(p, &ips[i]);
+		if (!class_of(p, &ips[i], facet, &t->from))
+			return false;
+		t->to = RS_NONE;
+	}
+	return true;
+}
+
+static bool put_there(struct placing *p, const struct rs_pod *pod)
+{
+	rs_autofree struct rs_addr *ips = rs_new0(struct rs_addr, pod->n_ips);
+	uint32_t facet;
+	size_t n, i;
+
+	if (!place(p, pod, ips, &n, &facet))
+		return false;
+	for (i = 0; i < n; i++) {
+		struct touch *t = touch(p, &ips[i]);
+
+		if (rs_claimset_add(&p->k->c->classifier->claimed, &ips[i]) != 1 ||
+		    !class_of(p, &ips[i], facet, &t->to))
+			return false;
+		free(t->comment);
+		t->comment = rs_asprintf("%s/%s", pod->meta.ns, pod->meta.name);
+	}
+	return true;
+}
+
+/* The first change of a pod tells what it was. */
+static bool first_of(struct placing *p, const struct rs_store_change *ch)
+{
+	rs_auto_strbuf key = { 0 };
+	bool fresh;
+
+	if (ch->kind != RS_KIND_POD)
+		return false;
+	rs_key_str(&key, ch->ns);
+	rs_key_str(&key, ch->name);
+	rs_intern_put(&p->done, key.s, key.len, &fresh);
+	return fresh;
+}
+
+static bool leave(struct placing *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct rs_store_change ch = rs_store_change(p->w->store, p->k->sequence, i);
+
+		if (!first_of(p, &ch))
+			continue;
+		if (rs_world_local(p->w, ch.ns, ch.name))
+			return false;
+		if (ch.was && !take_away(p, (const struct rs_pod *)(const void *)ch.was))
+			return false;
+	}
+	return true;
+}
+
+static bool arrive(struct placing *p, size_t n)
+{
+	size_t i;
+
+	rs_intern_free(&p->done);
+	for (i = 0; i < n; i++) {
+		struct rs_store_change ch = rs_store_change(p->w->store, p->k->sequence, i);
+		const struct rs_pod *now;
+
+		if (!first_of(p, &ch))
+			continue;
+		now = rs_store_pod(p->w->store, ch.ns, ch.name);
+		if (now && !put_there(p, now))
+			return false;
+	}
+	return true;
+}
+
+/* ---- what it comes to ------------------------------------------------------------------------ */
+
+/* A class that nobody has any more goes, with its cells. */
+static bool recount(struct placing *p)
+{
+	struct rs_draft *d = &p->k->c->d;
+	size_t i;
+
+	for (i = 0; i < p->v.n; i++)
+		if (p->v.v[i].to != RS_NONE)
+			d->classes.v[p->v.v[i].to].n_addrs++;
+	for (i = 0; i < p->v.n; i++)
+		if (p->v.v[i].from != RS_NONE && !--d->classes.v[p->v.v[i].from].n_addrs)
+			return false;
+	return true;
+}
+
+static int cmp_move(const void *a, const void *b)
+{
+	return rs_addr_cmp(&((const struct rs_ir_move *)a)->addr,
+			   &((const struct rs_ir_move *)b)->addr);
+}
+
+static uint32_t number(const struct rs_kept *k, uint32_t cls)
+{
+	return cls == RS_NONE ? RS_CLASS_NONE : k->class_no[cls];
+}
+
+static void tell(struct placing *p, struct rs_ir_moves *out)
+{
+	size_t i;
+
+	out->v = rs_new0(struct rs_ir_move, p->v.n);
+	for (i = 0; i < p->v.n; i++) {
+		struct touch *t = &p->v.v[i];
+
+		if (t->from == RS_NONE && t->to == RS_NONE)
+			continue;
+		out->v[out->n++] = (struct rs_ir_move){
+			.addr = t->addr,
+			.from = number(p->k, t->from),
+			.to = number(p->k, t->to),
+			.comment = t->to == RS_NONE ? NULL : rs_steal_ptr(&t->comment),
+		};
+	}
+	if (out->n > 1)
+		qsort(out->v, out->n, sizeof(*out->v), cmp_move);
+}
+
+static void placing_free(struct placing *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->v.n; i++)
+		free(p->v.v[i].comment);
+	rs_vec_free(&p->v);
+	rs_intern_free(&p->seen);
+	rs_intern_free(&p->done);
+}
+
+bool rs_kept_moves(struct rs_kept *k, const struct rs_world *w, struct rs_ir_moves *out)
+{
+	struct placing p = { .k = k, .w = w };
+	size_t n;
+	bool ok = holds(k, w, &n);
+
+	k->open = true;
+	ok = ok && n <= MAX_MOVES && leave(&p, n) && arrive(&p, n) && recount(&p);
+	if (ok) {
+		tell(&p, out);
+		k->sequence = rs_store_sequence(w->store);
+	}
+	placing_free(&p);
+	return ok;
+}
+
+uint64_t rs_ir_moves_count(const struct rs_ir_moves *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		if (m->v[i].from != m->v[i].to)
+			return 1;
+	return 0;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Pods of other nodes as moves (moves.h), and when only a compile will do. */
+#include "policytest.h"
+
+#include "policy/claimset.h"
+
+#define BASE                                                                             \
+	NS("shop", "team: s")                                                            \
+	POD("shop", "db", "app: db", "10.0.0.1")                                         \
+	POD("shop", "api", "app: api", "10.0.0.2")                                       \
+	POD("shop", "api2", "app: api", "10.0.0.3")                                      \
+	POD("shop", "web", "app: web", "10.0.0.4")                                       \
+	POLICY("shop", "a",                                                              \
+	       "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: " \
+	       "{matchLabels: {app: api}}}]}]")
+
+static struct tw *base(void)
+{
+	struct tw *t = tw_new(BASE);
+
+	tw_local(t, "shop", "db");
+	tw_range(t, "10.0.0.0/16");
+	for (int k = 0; k < RS_KINDS; k++)
+		rs_store_set_synced(t->store, (enum rs_kind)k, true);
+	tw_compile(t);
+	rs_compiler_committed(t->comp, t->ir);
+	return t;
+}
+
+/* What moves make of the IR is what a compiler that knows nothing else makes of the world. */
+static void moved(struct tw *t, size_t n, bool differs)
+{
+	struct rs_ir_moves m;
+	struct rs_ir *whole;
+
+	assert_true(rs_compile_moves(t->comp, &t->w, &m));
+	assert_int_equal(m.n, n);
+	assert_int_equal(m.generation, t->ir->generation + differs);
+	rs_ir_apply(t->ir, &m);
+	rs_compiler_moved(t->comp, &m);
+	rs_ir_moves_clear(&m);
+	assert_int_equal(rs_compile(t->comp, &t->w, &whole, NULL, NULL), 0);
+	assert_true(rs_ir_equal(whole, t->ir));
+	assert_int_equal(whole->generation, t->ir->generation);
+	rs_compiler_committed(t->comp, whole);
+	rs_ir_free(whole);
+}
+
+static void only_a_compile(struct tw *t, const char *why)
+{
+	struct rs_ir_moves m;
+
+	if (rs_compile_moves(t->comp, &t->w, &m))
+		fail_msg("moved: %s", why);
+	/* And it stays so until there was one. */
+	assert_false(rs_compile_moves(t->comp, &t->w, &m));
+	rs_ir_free(t->ir);
+	t->ir = NULL;
+	tw_compile(t);
+	rs_compiler_committed(t->comp, t->ir);
+	moved(t, 0, false);
+}
+
+static void put(struct tw *t, const char *text)
+{
+	tw_yaml(t, text);
+}
+
+static void pods_that_come_go_and_change(void **state)
+{
+	struct tw *t = base();
+	uint32_t cls;
+
+	(void)state;
+	moved(t, 0, false);
+	put(t, POD("shop", "api3", "app: api", "10.0.0.9"));
+	moved(t, 1, true);
+	assert_true(rs_ir_class_exact(
+		t->ir, &(struct rs_addr){ .family = RS_AF_IP4, .b = { 10, 0, 0, 9 } }, &cls));
+	put(t, POD("shop", "api3", "app: web", "10.0.0.9"));
+	moved(t, 1, true);
+	rs_store_del(t->store, RS_KIND_POD, "shop", "api2");
+	put(t, POD("shop", "heir", "app: api", "10.0.0.3"));
+	moved(t, 1, false); /* only its name */
+	rs_store_del(t->store, RS_KIND_POD, "shop", "api3");
+	put(t, POD("shop", "other", "app: other", "10.0.0.77"));
+	moved(t, 0, false); /* no rule sees either */
+	tw_free(t);
+}
+
+static void what_only_a_compile_can_do(void **state)
+{
+	struct tw *t = base();
+
+	(void)state;
+	/* Another policy; a pod of this node; a namespace; an address that two claim. */
+	put(t, POLICY("shop", "b", "podSelector: {}, ingress: []"));
+	only_a_compile(t, "a policy");
+	put(t, POD("shop", "db", "app: db, more: z", "10.0.0.1"));
+	only_a_compile(t, "a pod of this node");
+	put(t, NS("shop", "team: other"));
+	only_a_compile(t, "a namespace");
+	put(t, POD("shop", "thief", "app: api", "10.0.0.2"));
+	only_a_compile(t, "two claim");
+	rs_store_del(t->store, RS_KIND_POD, "shop", "thief");
+	only_a_compile(t, "one of two goes");
+	/* The last of its class; an address outside the ranges. */
+	rs_store_del(t->store, RS_KIND_POD, "shop", "api2");
+	moved(t, 1, true);
+	rs_store_del(t->store, RS_KIND_POD, "shop", "api");
+	only_a_compile(t, "the last of a class");
+	put(t, POD("shop", "out", "app: web", "192.0.2.1"));
+	only_a_compile(t, "outside");
+	/* Moves that were not committed, and locals that are others. */
+	put(t, POD("shop", "late", "app: web", "10.0.0.12"));
+	{
+		struct rs_ir_moves m;
+
+		assert_true(rs_compile_moves(t->comp, &t->w, &m));
+		rs_ir_moves_clear(&m);
+	}
+	only_a_compile(t, "not committed");
+	t->locals[0].closed = true;
+	only_a_compile(t, "other locals");
+	tw_free(t);
+}
+
+static void claims_are_counted(void **state)
+{
+	struct rs_claimset s = { 0 };
+
+	(void)state;
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 5000; i++) {
+			struct rs_addr a = { .family = RS_AF_IP4 };
+
+			memcpy(a.b, &i, 4);
+			assert_int_equal(rs_claimset_add(&s, &a), 1);
+			if (i % 3 == 0)
+				assert_int_equal(rs_claimset_add(&s, &a), 2);
+		}
+		for (uint32_t i = 0; i < 5000; i++) {
+			struct rs_addr a = { .family = RS_AF_IP4 };
+
+			memcpy(a.b, &i, 4);
+			assert_int_equal(rs_claimset_count(&s, &a), i % 3 ? 1 : 2);
+			assert_int_equal(rs_claimset_remove(&s, &a), i % 3 ? 0 : 1);
+			if (i % 3 == 0)
+				assert_int_equal(rs_claimset_remove(&s, &a), 0);
+			assert_int_equal(rs_claimset_count(&s, &a), 0);
+		}
+		assert_int_equal(s.n, 0);
+	}
+	rs_claimset_free(&s);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pods_that_come_go_and_change),
+		cmocka_unit_test(what_only_a_compile_can_do),
+		cmocka_unit_test(claims_are_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
