@@ -124,7 +124,8 @@ class Guest:
         argv = ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", str(cpus),
                 "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none",
                 "-nic", "none", "-kernel", glob.glob(os.path.join(tree, "boot", "vmlinuz-*"))[0],
-                "-initrd", initramfs, "-append", "console=ttyS0 quiet panic=-1 oops=panic edd=off mitigations=off",
+                "-initrd", initramfs, "-append",
+                "console=ttyS0 loglevel=5 panic=-1 oops=panic watchdog_thresh=60 softlockup_panic=1 edd=off mitigations=off",
                 "-serial", "file:" + self.console, "-serial", "stdio",
                 "-virtfs", share % ("/", "host", ",multidevs=remap"),
                 "-virtfs", share % (os.path.join(tree, "lib", "modules"), "mods", "")]
