@@ -160,8 +160,8 @@ class Check:
             if isinstance(value, (dict, list)):
                 yield from self.members(value, path + (key,))
 
-    def call(self, argv, *more):
-        p = subprocess.run([self.ripstop, *argv, *more, "-o", "json"], capture_output=True, timeout=60, check=False, cwd=ROOT)
+    def call(self, argv, *more, before=()):
+        p = subprocess.run([*before, self.ripstop, *argv, *more, "-o", "json"], capture_output=True, timeout=60, check=False, cwd=ROOT)
         return json.loads(p.stdout) if p.stdout else None
 
     def ask_all(self, name, *more, ports=("5432", "udp/53", "icmp")):
@@ -226,6 +226,34 @@ class Check:
                     self.check(f"real agent: objects of {kind} {more} are that", all(x["kind"] == kind for x in o.get("items", [])), str(o))
             self.bundle(agent.socket)
 
+    def kernel(self):
+        """What only an agent with rules in the kernel says: explain --kernel, judgements, drop records."""
+        why = possible()
+        agent = None
+        try:
+            agent = None if why else RealAgent(self.build, os.path.join(ROOT, "examples", "three-tier"), dataplane="nft")
+        except RuntimeError as e:
+            why = str(e)[-200:]
+        if not agent:
+            print(f"skipped: an agent with nft: {why}")
+            self.skipped += 1
+            return
+        with agent:
+            before = agent.enter(agent.node)
+            for name in ("api", "database"):
+                agent.attach("production", name, f"app:{name}")
+            more = ("--socket", agent.socket)
+            for src, dst, port in (("production/api", "production/database", "5432"), ("production/database", "production/api", "80"),
+                                   ("node", "production/api", "udp/53"), ("production/api", "10.9.9.9", "icmp"), ("10.9.9.9", "10.9.9.8", "80")):
+                o = self.call(["explain", src, dst, port, "--kernel"], *more, before=before)
+                self.check(f"nft: explain {src} {dst} {port} asked the kernel", o and o.get("kernels"), str(o))
+                self.obeys(f"nft: explain {src} {dst} {port}", o or {})
+            for argv in (["status"], ["pods"], ["rules", "production/database"], ["monitor"], ["verify"], ["top", "--by", "pod"], ["top", "--by", "policy"]):
+                o = self.call(argv, *more, before=before)
+                if argv[0] in ("monitor", "top") and not o:
+                    continue  # NFLOG is taken by somebody else
+                self.obeys(f"nft: {' '.join(argv)}", o or {})
+
     def bundle(self, socket):
         """The manifest of an archive."""
         with tempfile.TemporaryDirectory(prefix="rs-schema-") as folder:
@@ -258,7 +286,7 @@ def main():
     ap.add_argument("--build", default="build/rel")
     args = ap.parse_args()
     r = Check(args.build)
-    for part in (r.themselves, r.screens, r.answers, r.strict, r.forms_of_tops, r.files, r.agent):
+    for part in (r.themselves, r.screens, r.answers, r.strict, r.forms_of_tops, r.files, r.agent, r.kernel):
         part()
     print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")
     return 1 if r.failed else 0
