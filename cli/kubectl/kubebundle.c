@@ -93,11 +93,14 @@ static void gather(struct gathering *g, const struct kube_agent *agent)
 static int end(struct gathering *g, struct rs_strbuf *out, struct rs_err *err)
 {
 	rs_autojson struct json_object *m = json_object_new_object();
+	struct json_object *meta = json_object_new_object();
 	rs_autofree char *path = rs_asprintf("%s/MANIFEST.json", g->dir);
 	const char *text;
 
 	rs_json_add_str(m, "apiVersion", "ripstop.dev/v1");
 	rs_json_add_str(m, "kind", "Bundle");
+	rs_json_add_str(meta, "source", "kubectl");
+	json_object_object_add(m, "metadata", meta);
 	rs_json_add_str(m, "version", RIPSTOP_VERSION);
 	json_object_object_add(m, "redacted", json_object_new_boolean(g->r->opt.redact));
 	if (g->r->opt.redact)

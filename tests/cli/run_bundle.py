@@ -23,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from fake_agent import FakeAgent  # noqa: E402
 from fake_kubectl import FakeKubectl  # noqa: E402
+from jsonschema_lite import Schemas  # noqa: E402
 from real_agent import RealAgent, possible  # noqa: E402
 
 SECRET = ["zanzibar", "quokka", "wombat-7f", "tarsier", "okapi", "axolotl", "narwhal", "10.7.1.77", "10.66.6.0", "fd07::77", "ibex.example"]
@@ -177,6 +178,8 @@ class Runner:
         code, out, err = self.bundle("-O", "-", program="kubectl-ripstop", env=env)
         names, files = self.unpack(out)
         self.check("a cluster's archive holds one of each node", code == 0 and {"n1.tar.gz", "n2.tar.gz", "MANIFEST.json"} == set(files), f"{code} {names} {err}")
+        faults = Schemas(os.path.join(HERE, "..", "..", "docs", "schema")).errors("bundle.json", json.loads(files["MANIFEST.json"]))
+        self.check("its manifest obeys the schema", not faults, faults)
         self.check("each whole", all("status.json" in self.unpack(files[n])[1] for n in ("n1.tar.gz", "n2.tar.gz")))
         code, out, err = self.bundle("--node", "n2", "--redact", "-O", self.dir + "/n2.tgz", program="kubectl-ripstop", env=env)
         _, files = self.unpack(open(self.dir + "/n2.tgz", "rb").read())

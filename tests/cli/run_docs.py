@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pages that show what the programs print are run: docs/why-blocked.md.
+"""Pages that show what the programs print are run: README.md, docs/why-blocked.md.
 
     tests/cli/run_docs.py [--build DIR] [--update]
 
@@ -18,7 +18,7 @@ import tempfile
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
-PAGES = ["docs/why-blocked.md"]
+PAGES = ["README.md", "docs/why-blocked.md"]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.M | re.S)
 
 

@@ -16,6 +16,8 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
+import tempfile
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -158,8 +160,8 @@ class Check:
             if isinstance(value, (dict, list)):
                 yield from self.members(value, path + (key,))
 
-    def call(self, argv, *more):
-        p = subprocess.run([self.ripstop, *argv, *more, "-o", "json"], capture_output=True, timeout=60, check=False, cwd=ROOT)
+    def call(self, argv, *more, before=()):
+        p = subprocess.run([*before, self.ripstop, *argv, *more, "-o", "json"], capture_output=True, timeout=60, check=False, cwd=ROOT)
         return json.loads(p.stdout) if p.stdout else None
 
     def ask_all(self, name, *more, ports=("5432", "udp/53", "icmp")):
@@ -181,8 +183,16 @@ class Check:
                     if o:
                         self.obeys(f"{name}: explain {src} {dst} {port}", o)
 
+    def matrices(self, name, *more):
+        for by in ("workload", "pod", "ns"):
+            for port in ([], ["--port", "tcp/80"]):
+                o = self.call(["matrix", "--by", by, *port], *more)
+                self.check(f"{name}: matrix by {by} {port} has rows", o and o["items"], str(o))
+                self.obeys(f"{name}: matrix by {by} {port}", o or {})
+
     def files(self):
         self.ask_all("three-tier", "-f", "examples/three-tier")
+        self.matrices("three-tier", "-f", "examples/three-tier")
         offline = os.path.join("tests", "cli", "offline")
         for world in sorted(os.listdir(os.path.join(ROOT, offline))):
             self.ask_all(f"offline/{world}", "-R", "-f", os.path.join(offline, world), ports=("80", "tcp/1-65535"))
@@ -206,6 +216,69 @@ class Check:
                 if o:  # a privilege may be missing
                     self.obeys(f"real agent: {' '.join(argv)}", o)
             self.ask_all("real agent", "--socket", agent.socket)
+            self.matrices("real agent", "--socket", agent.socket)
+            self.obeys("real agent: top", self.call(["top", "--interval", "100ms"], "--socket", agent.socket) or {})
+            self.obeys("doctor", self.call(["doctor"], "--socket", agent.socket) or {})
+            for kind in ("Namespace", "Pod", "NetworkPolicy", "Node"):
+                for more in ({}, {"max": 1}):
+                    o = agent.ask({"op": "objects", "of": kind, **more}).get("result") or {}
+                    self.obeys(f"real agent: objects of {kind} {more}", o)
+                    self.check(f"real agent: objects of {kind} {more} are that", all(x["kind"] == kind for x in o.get("items", [])), str(o))
+            self.bundle(agent.socket)
+
+    def kernel(self):
+        """What only an agent with rules in the kernel says: explain --kernel, judgements, drop records."""
+        why = possible()
+        agent = None
+        try:
+            agent = None if why else RealAgent(self.build, os.path.join(ROOT, "examples", "three-tier"), dataplane="nft")
+        except RuntimeError as e:
+            why = str(e)[-200:]
+        if not agent:
+            print(f"skipped: an agent with nft: {why}")
+            self.skipped += 1
+            return
+        with agent:
+            before = agent.enter(agent.node)
+            for name in ("api", "database"):
+                agent.attach("production", name, f"app:{name}")
+            more = ("--socket", agent.socket)
+            for src, dst, port in (("production/api", "production/database", "5432"), ("production/database", "production/api", "80"),
+                                   ("node", "production/api", "udp/53"), ("production/api", "10.9.9.9", "icmp"), ("10.9.9.9", "10.9.9.8", "80")):
+                o = self.call(["explain", src, dst, port, "--kernel"], *more, before=before)
+                self.check(f"nft: explain {src} {dst} {port} asked the kernel", o and o.get("kernels"), str(o))
+                self.obeys(f"nft: explain {src} {dst} {port}", o or {})
+            for argv in (["status"], ["pods"], ["rules", "production/database"], ["monitor"], ["verify"], ["top", "--by", "pod"], ["top", "--by", "policy"]):
+                o = self.call(argv, *more, before=before)
+                if argv[0] in ("monitor", "top") and not o:
+                    continue  # NFLOG is taken by somebody else
+                self.obeys(f"nft: {' '.join(argv)}", o or {})
+
+    def bundle(self, socket):
+        """The manifest of an archive."""
+        with tempfile.TemporaryDirectory(prefix="rs-schema-") as folder:
+            path = os.path.join(folder, "b.tar.gz")
+            p = subprocess.run([self.ripstop, "bundle", "-O", path, "--socket", socket], capture_output=True, timeout=60, check=False)
+            if not os.path.exists(path):
+                self.check("a bundle is made", False, str(p))
+                return
+            with tarfile.open(path) as t:
+                found = [json.load(t.extractfile(m)) for m in t if os.path.basename(m.name) == "MANIFEST.json"]
+            self.check("a bundle has a manifest", len(found) == 1, str(found))
+            for o in found:
+                self.obeys("MANIFEST.json", o)
+
+    def forms_of_tops(self):
+        """What a node without traffic does not show, and what must not go through."""
+        head = {"apiVersion": "ripstop.dev/v1", "kind": "Top", "metadata": {"source": "agent", "node": "n1"}}
+        reason = {"reason": "spoofed", "packets": 3, "perSecond": 0.5}
+        pod = {"namespace": "shop", "name": "db-0", "ingress": 2, "egress": 1, "records": 3, "lastDrop": "2026-11-22T00:31:07.412345Z"}
+        policy = {"namespace": "shop", "name": "deny", "direction": "egress", "records": 3, "perSecond": 1.0}
+        for by, item in (("reason", reason), ("pod", pod), ("policy", policy)):
+            self.obeys(f"top by {by}", {**head, "by": by, "items": [item]})
+            for key in set(item) - {"perSecond", "lastDrop"}:
+                less = {k: v for k, v in item.items() if k != key}
+                self.check(f"top by {by} without {key} is noticed", self.faults({**head, "by": by, "items": [less]}))
 
 
 def main():
@@ -213,7 +286,7 @@ def main():
     ap.add_argument("--build", default="build/rel")
     args = ap.parse_args()
     r = Check(args.build)
-    for part in (r.themselves, r.screens, r.answers, r.strict, r.files, r.agent):
+    for part in (r.themselves, r.screens, r.answers, r.strict, r.forms_of_tops, r.files, r.agent, r.kernel):
         part()
     print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")
     return 1 if r.failed else 0

@@ -55,6 +55,19 @@ class Table(Runner):
         if form and verb is not None:
             self.check(f"example of {what}: -o {form.group(1)}", form.group(1) in verb.get("forms", []), example)
 
+    def page(self):
+        """docs/cli.md has a row for each verb and flag, once and in the order of the program."""
+        with open(os.path.join(ROOT, "docs", "cli.md"), encoding="utf-8") as f:
+            text = f.read()
+        t = self.table(self.program)
+        verbs = re.findall(r"^\| `(\w+)[^|`]*", text[:text.index("\n## ")], re.M)
+        self.check("docs/cli.md: verbs in order, each once", verbs == [v["name"] for v in t["verbs"]], str(verbs))
+        part = text[text.index("\n## Flags\n"):text.index("\n## Forms\n")]
+        flags = re.findall(r"^\| (?:`-\w`, )?`--([a-z-]+)", part, re.M)
+        self.check("docs/cli.md: flags in order, each once", flags == [f["name"] for f in t["flags"]], str(flags))
+        letters = dict(re.findall(r"^\| `-(\w)`, `--([a-z-]+)", part, re.M))
+        self.check("docs/cli.md: letters", letters == {f["letter"]: f["name"] for f in t["flags"] if "letter" in f}, str(letters))
+
     def rows(self):
         for program in (self.program, self.kubectl):
             t = self.table(program)
@@ -251,7 +264,7 @@ def main():
     ap.add_argument("--build", default="build/rel")
     args = ap.parse_args()
     r = Table(args.build)
-    for part in (r.rows, r.help, r.offers, r.scripts, r.bash, r.install, r.man):
+    for part in (r.page, r.rows, r.help, r.offers, r.scripts, r.bash, r.install, r.man):
         part()
     print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")
     return 1 if r.failed else 0

@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from fake_agent import FakeAgent  # noqa: E402
 from fake_kubectl import FakeKubectl  # noqa: E402
+from jsonschema_lite import Schemas  # noqa: E402
 
 STATUS = {"kind": "Status", "metadata": {"node": "n1"}, "ready": True,
           "drops": {"policy-ingress": 198, "policy-egress": 4, "not-programmed": 0, "spoofed": 7, "invalid": 0}}
@@ -66,6 +67,11 @@ class Runner:
         self.check(f"top {argv} exit code", p.returncode == want and (want < 2) == bool(out) and (want >= 2) == bool(err), f"{p.returncode} {out} {err}")
         return out, err, requests
 
+    def obeys(self, *argv, answers):
+        out, _, _ = self.top(*argv, "--interval", "100ms", "-o", "json", answers=answers)
+        faults = Schemas(os.path.join(HERE, "..", "..", "docs", "schema")).errors("top.json", json.loads(out))
+        self.check(f"top {argv} obeys the schema", not faults and json.loads(out)["items"], f"{faults} {out}")
+
     def reason(self):
         answers = {"status": {"result": STATUS}}
         later = copy.deepcopy(answers)
@@ -74,6 +80,7 @@ class Runner:
         rows = [line.split() for line in out.splitlines()]
         self.check("the fastest first, the silent not at all", [r[0] for r in rows] == ["REASON", "spoofed", "policy-ingress", "policy-egress"] and
                    rows[1][2] == "1000" and float(rows[1][1]) > float(rows[2][1]) > 0 and rows[3][1:] == ["0.0", "4"], out)
+        self.obeys(answers=answers)
         out, _, _ = self.top("-o", "json", answers=answers, later=later)
         o = json.loads(out)
         self.check("JSON", o["kind"] == "Top" and o["by"] == "reason" and o["items"][0]["reason"] == "spoofed" and o["items"][0]["packets"] == 1000 and
@@ -94,6 +101,7 @@ class Runner:
     def pods(self):
         answers = {"pods": {"result": {"kind": "PodList", "items": [pod("api", 5, 0), pod("db-0", 198, 4, "2026-11-22T00:31:07Z"), pod("quiet", 0, 0)]}}}
         later = {"pods": {"result": {"kind": "PodList", "items": [pod("api", 50, 0, "2026-11-22T00:31:09Z"), pod("db-0", 199, 4, "2026-11-22T00:31:08Z")]}}}
+        self.obeys("--by", "pod", answers=answers)
         out, _, requests = self.top("--by", "pod", answers=answers, later=later)
         rows = [line.split() for line in out.splitlines()]
         self.check("pods", [r[0] for r in rows] == ["POD", "shop/api", "shop/db-0"] and rows[1][2:] == ["50", "50", "0", "2026-11-22T00:31:09Z"] and
@@ -108,6 +116,7 @@ class Runner:
         rest = {"kind": "FlowRecords", "more": False, "next": 4, "items": [record(3, 1, egress=["deny"]), {"id": 4}, {"id": 5, "ingress_denied_by": 7}]}
         new = {"kind": "FlowRecords", "more": False, "next": 9, "items": [record(8, 2, egress=["deny"])]}
         answers = {"records": [{"match": {"from": 3}, "result": rest}, {"match": {"from": 4}, "result": new}, {"result": page}]}
+        self.obeys("--by", "policy", answers=answers)
         out, _, requests = self.top("--by", "policy", answers=answers)
         rows = [line.split() for line in out.splitlines()]
         self.check("each policy that refused", [(r[0], r[1], r[3]) for r in rows[1:]] == [

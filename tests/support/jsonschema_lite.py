@@ -124,3 +124,12 @@ class Schemas:
     def _items(self, _, arg, name, value, at):
         for i, item in enumerate(value if isinstance(value, list) else []):
             yield from self._check(arg, name, item, "%s/%d" % (at, i))
+
+    def _oneOf(self, _, arg, name, value, at):
+        faults = [list(self._check(schema, name, value, at)) for schema in arg]
+        fits = sum(not f for f in faults)
+        if fits > 1:
+            yield "%s: fits %d of the forms that exclude each other" % (at, fits)
+        elif not fits:
+            yield "%s: none of the %d forms that there are" % (at, len(arg))
+            yield from min(faults, key=len)
