@@ -155,7 +155,7 @@ static void put_heading(struct cli_run *r, struct json_object *half, const char 
 	else
 		cli_putf(r, "%s  %s%s", title, isolated ? "isolated by " : "open",
 			 isolated ? by : ": no policy isolates it");
-	if (isolated && strcmp(drops, "-"))
+	if (isolated && strcmp(drops, "-") && strcmp(drops, "0"))
 		cli_putf(r, "; %s drop record%s%s%s%s", drops, strcmp(drops, "1") ? "s" : "",
 			 age ? ", the last " : "", age ? age : "", age ? " ago" : "");
 	cli_put(r, "\n");

@@ -388,8 +388,8 @@ def judgements_tell_a_rule_that_never_matched():
         expect(all(f[0] == "ok" for f in ok.values()), "control", ok)
         got = judged()
         expect(got[("shop/db-allow-api", 0)] >= 3 and got[("shop/db-more", 0)] == got[("shop/db-more", 1)] == 0, got)
-        table = bed.node.cli("rules", "shop/db-0").stdout
-        expect(re.search(r"shop/db-allow-api +ingress\[0\] +%d " % got[("shop/db-allow-api", 0)], table), table)
+        table = bed.node.cli("rules", "shop/db-0", "-o", "wide").stdout
+        expect(re.search(r"shop/db-allow-api +ingress\[0\] +\S+ +%d\b" % got[("shop/db-allow-api", 0)], table), table)
 
 
 # ---- the drop log ---------------------------------------------------------------------------------
