@@ -119,11 +119,22 @@ static void read_ip6(const uint8_t *p, size_t n, struct rs_dp_drop *d)
 		read_transport(p + at, n - at, d);
 }
 
+/* A second packet in one message takes the place of the first, wholly. */
+static void forget_packet(struct rs_dp_drop *d)
+{
+	memset(&d->src, 0, sizeof(d->src));
+	memset(&d->dst, 0, sizeof(d->dst));
+	d->proto = d->tcp_flags = d->icmp_type = d->icmp_code = 0;
+	d->sport = d->dport = 0;
+	d->has_ports = d->has_flags = d->has_icmp = false;
+}
+
 static void read_packet(const struct nlattr *a, struct rs_dp_drop *d)
 {
 	const uint8_t *p = mnl_attr_get_payload(a);
 	size_t n = mnl_attr_get_payload_len(a);
 
+	forget_packet(d);
 	if (n >= 20 && p[0] >> 4 == 4)
 		read_ip4(p, n, d);
 	else if (n >= 40 && p[0] >> 4 == 6)
@@ -177,16 +188,25 @@ static void read_time(const struct nlattr *a, struct rs_dp_drop *d)
 		d->time_ns = (int64_t)(sec * 1000000000 + usec * 1000);
 }
 
+/* The next attribute, or the first one after NULL. mnl_attr_for_each() rounds the message's length
+ * up, and so would read behind one that ends within a word. */
+static const struct nlattr *next_attr(const struct nlmsghdr *h, const struct nlattr *a)
+{
+	const char *end = (const char *)h + h->nlmsg_len;
+
+	a = a ? mnl_attr_next(a) : mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg));
+	return (const char *)a < end && mnl_attr_ok(a, (int)(end - (const char *)a)) ? a : NULL;
+}
+
 void rs_nflog_parse(const struct nlmsghdr *h, struct rs_nflog_msg *out)
 {
-	const struct nlattr *a;
+	const struct nlattr *a = NULL;
 
 	memset(out, 0, sizeof(*out));
 	if (h->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
 	    mnl_nlmsg_get_payload_len(h) < sizeof(struct nfgenmsg))
 		return;
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-	{
+	while ((a = next_attr(h, a))) {
 		switch (mnl_attr_get_type(a)) {
 		case NFULA_PREFIX:
 			out->ours = read_prefix(a, &out->drop);

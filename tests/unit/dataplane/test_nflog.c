@@ -203,6 +203,38 @@ static void whole_messages(void **state)
 	assert_false(rs_nflog_whole(h, 4000));
 }
 
+/* A message that ends within a word ends there: no attribute reaches behind it (fuzz_nflog). */
+static void a_message_ends_where_it_says(void **state)
+{
+	struct nfulnl_msg_packet_timestamp t = { .sec = htobe64(5), .usec = htobe64(6) };
+	struct nlmsghdr *h = start("rs1 0 i");
+
+	(void)state;
+	mnl_attr_put(h, NFULA_TIMESTAMP, sizeof(t), &t);
+	assert_int_equal(parse(h).drop.time_ns, 5000006000);
+	h->nlmsg_len--;
+	assert_int_equal(parse(h).drop.time_ns, 0);
+}
+
+/* Nothing of a first packet is told of a second one (found by fuzz_nflog). */
+static void a_second_packet_takes_the_place_of_the_first(void **state)
+{
+	struct nlmsghdr *h = start("rs1 0 i");
+	struct rs_dp_drop d;
+
+	(void)state;
+	mnl_attr_put(h, NFULA_PAYLOAD, sizeof(ip4_tcp), ip4_tcp);
+	mnl_attr_put(h, NFULA_PAYLOAD, 20, ip4_tcp);
+	d = parse(h).drop;
+	assert_int_equal(d.src.family, RS_AF_IP4);
+	assert_int_equal(d.proto, 6);
+	assert_false(d.has_ports || d.has_flags);
+	assert_int_equal(d.sport + d.dport + d.tcp_flags, 0);
+	mnl_attr_put(h, NFULA_PAYLOAD, 4, ip4_tcp);
+	d = parse(h).drop;
+	assert_int_equal(d.src.family + d.dst.family + d.proto, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +245,8 @@ int main(void)
 		cmocka_unit_test(fragments_and_options),
 		cmocka_unit_test(ip6_with_extensions),
 		cmocka_unit_test(whole_messages),
+		cmocka_unit_test(a_message_ends_where_it_says),
+		cmocka_unit_test(a_second_packet_takes_the_place_of_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
