@@ -339,17 +339,9 @@ static uint32_t why_number(struct data *d, uint32_t first, uint32_t n)
 
 static int64_t place(const struct rs_u32s *v, uint32_t x)
 {
-	size_t lo = 0, hi = v->n;
+	uint32_t at = rs_u32s_find(v, x);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v->v[mid] < x)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < v->n && v->v[lo] == x ? (int64_t)lo : -1;
+	return at == RS_NONE ? -1 : (int64_t)at;
 }
 
 static int64_t class_place(const struct data *d, uint32_t cls)

@@ -155,6 +155,21 @@ void rs_u32s_sort_unique(struct rs_u32s *v)
 	v->n = n;
 }
 
+uint32_t rs_u32s_find(const struct rs_u32s *v, uint32_t x)
+{
+	size_t lo = 0, hi = v->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (v->v[mid] < x)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < v->n && v->v[lo] == x ? (uint32_t)lo : RS_NONE;
+}
+
 void rs_u64s_sort_unique(struct rs_u64s *v)
 {
 	size_t i, n = 0;

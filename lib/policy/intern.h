@@ -47,6 +47,8 @@ struct rs_hash rs_hash_bytes(const void *p, size_t n);
 int rs_hash_cmp(const void *a, const void *b);
 
 void rs_u32s_sort_unique(struct rs_u32s *v);
+/* Where x is in a sorted v; RS_NONE when it is not. */
+uint32_t rs_u32s_find(const struct rs_u32s *v, uint32_t x);
 void rs_u64s_sort_unique(struct rs_u64s *v);
 
 #endif

@@ -131,17 +131,9 @@ static inline uint32_t both(struct rs_reach_table *t, uint32_t a, uint32_t b)
 
 static uint32_t place(const struct rs_u32s *v, uint32_t x)
 {
-	size_t lo = 0, hi = v->n;
+	uint32_t at = rs_u32s_find(v, x);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v->v[mid] < x)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < v->n && v->v[lo] == x ? (uint32_t)lo : (uint32_t)v->n;
+	return at == RS_NONE ? (uint32_t)v->n : at;
 }
 
 static uint32_t class_place(const struct rs_reach_table *t, uint32_t cls)
