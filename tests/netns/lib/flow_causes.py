@@ -88,6 +88,7 @@ class Round:
         self.before = again(live.report())
         self.first = live.mark()
         self.healed = 0
+        self.overrun = backlog_drops()
 
     def check(self, live, counts, res):
         """counts: of the end. Others lost nothing; the victims lost nothing any more once healed."""
@@ -99,7 +100,14 @@ class Round:
             gone = sum(w.holes.get(i, 0) for i in spans)
             if gone:
                 lost.append("%s %s %s %d" % ("unrelated" if others else "F9 after the change back", ident, way, gone))
-        res.expect(not lost, "lost packets: %s" % ", ".join(lost[:6]))
+        res.expect(not lost, "lost packets: %s (and %d of all flows fell off the processors' queues)" %
+                   (", ".join(lost[:6]), backlog_drops() - self.overrun))
+
+
+def backlog_drops():
+    """Packets that this machine dropped because a processor did not come to them (net.core.netdev_max_backlog)."""
+    with open("/proc/net/softnet_stat", encoding="ascii") as f:
+        return sum(int(line.split()[1], 16) for line in f)
 
 
 def again(counts):
