@@ -51,7 +51,7 @@ DEPS_inventory := inventory ipam endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
 DEPS_agent := answer source dataplane policy object ctl netlink inventory ipam endpoint base
-DEPS_cli := answer ruleset inventory ipam endpoint source policy object ctl netlink base
+DEPS_cli := answer ruleset dataplane inventory ipam endpoint source policy object ctl netlink base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
 EXT_source := -lcurl $(EXT_object)
@@ -110,10 +110,10 @@ $(BUILD)/obj/cli/matrix/matrixhtml.o: $(wildcard cli/matrix/matrix*.html cli/mat
 # Two programs of one room: they differ in main() and in whom they ask, and how.
 KUBECTL_OBJS := $(filter $(BUILD)/obj/cli/kubectl/%,$(call objs,cli))
 RIPSTOP_OBJS := $(filter-out $(KUBECTL_OBJS),$(call objs,cli))
-KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call kernel/kernelwalk),$(RIPSTOP_OBJS))
+KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call kernel/kernelwalk capture/%),$(RIPSTOP_OBJS))
 
 $(BUILD)/ripstop: $(RIPSTOP_OBJS)
-$(BUILD)/ripstop: EXT_kernel := $(EXT_ruleset)
+$(BUILD)/ripstop: EXT_kernel := $(EXT_ruleset) $(EXT_dataplane)
 $(BUILD)/kubectl-ripstop: $(KUBECTL_OBJS)
 $(BUILD)/ripstop $(BUILD)/kubectl-ripstop: $(call libs,$(DEPS_cli))
 	@$(if $(V),,echo "  LD    $@")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cli.c - cli/ is `ripstop`, the debug command line: it asks the agent and renders the answer. */
+#include "cli/capture/capture.h"
 #include "cli/cli.h"
 #include "cli/world/live.h"
 
@@ -19,6 +20,7 @@ const struct cli_program cli_self = {
 	.kernel = cli_kernel_walk,
 	.agent_lives = cli_agent_lives,
 	.live = cli_live_agent,
+	.capture = cli_capture_here,
 };
 
 int main(int argc, char **argv)

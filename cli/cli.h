@@ -123,6 +123,10 @@ struct cli_options {
 	bool has_last;
 	int last;
 	int64_t since_ms;	     /* 0: not given */
+	const char *peer;	     /* capture's: CIDR */
+	int count;		     /* capture's; these three 0: not given */
+	int64_t duration_ms;
+	int snaplen;
 	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
@@ -172,6 +176,8 @@ struct cli_program {
 	/* cli_wait_round() over a cluster; NULL: of this node. */
 	int (*wait_round)(struct cli_run *r, struct cli_wait *w, struct json_object *nodes,
 			  bool *done);
+	/* See packets; NULL: whoever holds the pod does it (kubectl/kubecapture.c). */
+	int (*capture)(struct cli_run *r);
 };
 
 extern const struct cli_program cli_self;
@@ -206,6 +212,7 @@ int cli_cmd_lint(struct cli_run *r);
 int cli_cmd_doctor(struct cli_run *r);
 int cli_cmd_top(struct cli_run *r);
 int cli_cmd_bundle(struct cli_run *r);
+int cli_cmd_capture(struct cli_run *r); /* only in ripstop */
 int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_diff(struct cli_run *r);
 int cli_cmd_simulate(struct cli_run *r);
@@ -330,13 +337,21 @@ bool cli_is_selector(const char *text);
 /* Keep only the items whose labels -l selects; all of them without it. */
 void cli_keep_labeled(const struct cli_run *r, struct json_object *list);
 
+/* ---- cmd_capture.c --------------------------------------------------------------------------- */
+
+/* What --peer is: an address or a CIDR. */
+int cli_peer_parse(const char *text, struct rs_cidr *out, struct rs_err *err);
+
 /* ---- bundle/bundle.c: archives --------------------------------------------------------------- */
 
-/* An archive may go where -O says: not to a terminal. 0, or an exit code after the error was
+/* What is no text may go where -O says: not to a terminal. 0, or an exit code after the error was
  * told. */
 int cli_bundle_check(struct cli_run *r);
-/* "ripstop-bundle-WHAT-20261122T003107Z", nothing but letters, digits, - and . in it. */
+/* "ripstop-KIND-WHAT-20261122T003107Z", nothing but letters, digits, -, _ and . in it. */
+char *cli_stamped_name(const char *kind, const char *what);
 char *cli_bundle_name(const char *what);
+/* A file of ours alone; never over another one. 0, or an exit code after the error was told. */
+int cli_new_file(const char *path, int *fd);
 /* Write it there, else as NAME.tar.gz, a file of ours alone; "wrote FILE (N kB)" goes to r->out. */
 int cli_bundle_put(struct cli_run *r, const char *name, const struct rs_strbuf *data);
 

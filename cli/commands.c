@@ -133,6 +133,13 @@ const struct cli_command cli_commands[] = {
 	  "ripstop monitor shop/db-0 --since 5m", 0, 1,
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_AGENT | CLI_F_MONITOR,
 	  CLI_FORMS_TEXT | CLI_FORMS_OBJECT | CLI_FORM(CLI_HUBBLE), cli_cmd_monitor },
+	{ "capture", "[NS/]POD", "the packets of a pod of this node, each with its verdict",
+	  "A pcapng file, for wireshark or tcpdump -r; a packet's comment says whether Ripstop "
+	  "let\n"
+	  "it pass, and why not. Packets are copied by rules of their own (NFLOG; CAP_NET_ADMIN),\n"
+	  "which end with this command, its time or its number, whatever comes first.",
+	  "ripstop capture shop/db-0 --dropped --port tcp/5432 -c 100 -O db.pcapng", 1, 1,
+	  CLI_F_NAMESPACE | CLI_F_AGENT | CLI_F_CAPTURE, CLI_FORM(CLI_TABLE), cli_cmd_capture },
 	{ "version", "", "the versions of this program and of the agent", NULL, "ripstop version",
 	  0, 0, CLI_F_OUTPUT | CLI_F_AGENT, CLI_FORMS_TEXT | CLI_FORMS_OBJECT, cli_cmd_version },
 	{ "completion", "bash|zsh|fish|kubectl",

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_COUNT 100000
+#define MAX_SNAPLEN 65000
+#define MAX_DURATION_MS 3600000
+
 static bool set_namespace(struct cli_options *o, const char *v)
 {
 	o->namespace = v;
@@ -323,7 +327,7 @@ static bool set_last(struct cli_options *o, const char *v)
 }
 
 /* 90, 90s, 5m, 2h, 1d. */
-static bool set_since(struct cli_options *o, const char *v)
+static bool span(const char *v, int64_t *ms)
 {
 	static const char units[] = "smhd";
 	static const int64_t seconds[] = { 1, 60, 3600, 86400 };
@@ -337,8 +341,45 @@ static bool set_since(struct cli_options *o, const char *v)
 	if (*v < '0' || *v > '9' || errno || n <= 0 || !unit || (*end && end[1]) ||
 	    n > 366 * 86400L / seconds[unit - units])
 		return false;
-	o->since_ms = n * seconds[unit - units] * 1000;
+	*ms = n * seconds[unit - units] * 1000;
 	return true;
+}
+
+static bool set_since(struct cli_options *o, const char *v)
+{
+	return span(v, &o->since_ms);
+}
+
+static bool set_duration(struct cli_options *o, const char *v)
+{
+	return span(v, &o->duration_ms) && o->duration_ms <= MAX_DURATION_MS;
+}
+
+static bool set_peer(struct cli_options *o, const char *v)
+{
+	o->peer = v;
+	return *v != '\0';
+}
+
+static bool bounded(const char *v, long max, int *out)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(v, &end, 10);
+	*out = (int)n;
+	return *v >= '0' && *v <= '9' && !*end && !errno && n > 0 && n <= max;
+}
+
+static bool set_count(struct cli_options *o, const char *v)
+{
+	return bounded(v, MAX_COUNT, &o->count);
+}
+
+static bool set_snaplen(struct cli_options *o, const char *v)
+{
+	return bounded(v, MAX_SNAPLEN, &o->snaplen);
 }
 
 static bool set_help(struct cli_options *o, const char *v)
@@ -384,7 +425,16 @@ const struct cli_flag cli_flags[] = {
 	  "what a row stands for (pod, workload, ns; of top: reason, pod, policy)",
 	  "ripstop matrix -f k8s/ --by ns", CLI_F_MATRIX | CLI_F_WHATIF | CLI_F_TOP, set_by },
 	{ 0, "port", "PORT", "judge this port only: 5432, tcp/5432, udp/53, http, tcp/1-1024, icmp",
-	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX, set_port },
+	  "ripstop matrix -f k8s/ --port tcp/5432", CLI_F_MATRIX | CLI_F_CAPTURE, set_port },
+	{ 0, "peer", "ADDRESS|CIDR", "packets to or from these addresses only, as policy sees them",
+	  "ripstop capture shop/db-0 --peer 10.0.3.0/24", CLI_F_CAPTURE, set_peer },
+	{ 'c', "count", "N", "end after so many packets (1000; at most 100000)",
+	  "ripstop capture shop/db-0 -c 100", CLI_F_CAPTURE, set_count },
+	{ 0, "duration", "TIME", "end after 90, 90s or 5m, however few came (1m; at most 1h)",
+	  "ripstop capture shop/db-0 --duration 5m", CLI_F_CAPTURE, set_duration },
+	{ 0, "snaplen", "BYTES",
+	  "so much of each packet, from its IP header on (256; at most 65000)",
+	  "ripstop capture shop/db-0 --snaplen 1500", CLI_F_CAPTURE, set_snaplen },
 	{ 'w', "watch", NULL, "show it again and again until interrupted", "ripstop status -w",
 	  CLI_F_WATCH, set_watch },
 	{ 0, "severity", "note|warning|error", "the least findings to tell (note)",
@@ -418,11 +468,11 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop ipam --check", CLI_F_IPAM, set_check },
 	{ 0, "state-dir", "DIR",
 	  "read this state folder instead of asking the agent (/run/ripstop)",
-	  "ripstop ipam --state-dir /tmp/n1/state", CLI_F_IPAM, set_state_dir },
+	  "ripstop ipam --state-dir /tmp/n1/state", CLI_F_IPAM | CLI_F_CAPTURE, set_state_dir },
 	{ 0, "install", NULL, "kubectl: write kubectl_complete-ripstop beside kubectl-ripstop",
 	  "ripstop completion kubectl --install", CLI_F_COMPLETION, set_install },
-	{ 0, "dropped", NULL, "dropped packets only, as yet the only ones with records",
-	  "ripstop monitor --dropped", CLI_F_MONITOR, set_dropped },
+	{ 0, "dropped", NULL, "dropped packets only (monitor has records of no others)",
+	  "ripstop monitor --dropped", CLI_F_MONITOR | CLI_F_CAPTURE, set_dropped },
 	{ 0, "verdict", "dropped", "packets with this verdict only",
 	  "ripstop monitor --verdict dropped", CLI_F_MONITOR, set_verdict },
 	{ 0, "reason", "REASON", "drops of this reason only, such as policy-ingress or spoofed",

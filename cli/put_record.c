@@ -163,7 +163,7 @@ static void put_miss(struct cli_run *r, struct json_object *nearest, bool wide)
 	}
 }
 
-static void put_why(struct cli_run *r, struct json_object *record, bool wide)
+void cli_put_why(struct cli_run *r, struct json_object *record, bool wide)
 {
 	struct json_object *by = rs_json_get(record, "ingress_denied_by");
 	const char *note = rs_json_text(record, "note", NULL);
@@ -203,7 +203,7 @@ void cli_put_record(struct cli_run *r, struct json_object *record)
 	else
 		rs_strbuf_puts(&how, "no IP");
 	put_padded(r, &how, HOW_WIDTH);
-	put_why(r, record, wide);
+	cli_put_why(r, record, wide);
 	if (cli_true(record, "is_reply"))
 		cli_put(r, "  (an answer)");
 	cli_put(r, "\n");

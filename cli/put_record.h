@@ -5,6 +5,8 @@
 
 #include "cli/cli.h"
 
+/* "  by shop/default-deny  miss: ...": what the end of the line says. */
+void cli_put_why(struct cli_run *r, struct json_object *record, bool wide);
 /* "00:31:07.412  DENY ingress  shop/web:40112 -> shop/db-0:5432  tcp SYN  by ...": -o wide tells
  * more. */
 void cli_put_record(struct cli_run *r, struct json_object *record);

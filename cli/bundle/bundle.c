@@ -106,7 +106,7 @@ static int pack(const struct bundle *b, const char *dir, struct rs_strbuf *out,
 
 /* ---- where it goes --------------------------------------------------------------------------- */
 
-char *cli_bundle_name(const char *what)
+char *cli_stamped_name(const char *kind, const char *what)
 {
 	char when[24];
 	time_t now = time(NULL);
@@ -115,11 +115,16 @@ char *cli_bundle_name(const char *what)
 
 	gmtime_r(&now, &tm);
 	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
-	s = rs_asprintf("ripstop-bundle-%.40s-%s", what, when);
+	s = rs_asprintf("ripstop-%s-%.40s-%s", kind, what, when);
 	for (char *p = s; *p; p++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.", *p))
 			*p = '_';
 	return s;
+}
+
+char *cli_bundle_name(const char *what)
+{
+	return cli_stamped_name("bundle", what);
 }
 
 static int cannot(const char *path)
@@ -147,15 +152,19 @@ static int write_all(int fd, const char *path, const struct rs_strbuf *data)
 	return 0;
 }
 
-/* A file of ours alone; never over another one. */
+int cli_new_file(const char *path, int *fd)
+{
+	*fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return *fd < 0 ? cannot(path) : 0;
+}
+
 static int write_file(const char *path, const struct rs_strbuf *data)
 {
-	rs_autoclose int fd =
-		open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int code;
+	rs_autoclose int fd = -1;
+	int code = cli_new_file(path, &fd);
 
-	if (fd < 0)
-		return cannot(path);
+	if (code)
+		return code;
 	code = write_all(fd, path, data);
 	if (code == 0 && fsync(fd) < 0)
 		code = cannot(path);
@@ -186,7 +195,8 @@ int cli_bundle_check(struct cli_run *r)
 {
 	if (!r->opt.output_file || strcmp(r->opt.output_file, "-") || !isatty(STDOUT_FILENO))
 		return 0;
-	cli_error("ripstop bundle -O - > FILE", "an archive is nothing for a terminal");
+	cli_error("send it on: -O - > FILE", "what %s writes is nothing for a terminal",
+		  r->cmd->name);
 	return CLI_USAGE;
 }
 

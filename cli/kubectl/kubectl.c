@@ -181,6 +181,12 @@ static int run_verb(struct cli_run *r)
 			  "doctor looks at the machine that it runs on");
 		return CLI_USAGE;
 	}
+	if (r->cmd->run == cli_cmd_capture) {
+		cli_error("in the agent's pod of that node: kubectl exec AGENT -n ripstop-system "
+			  "-c agent -- ripstop capture POD -O - >FILE",
+			  "capture sees the pods of the node that it runs on");
+		return CLI_USAGE;
+	}
 	if (kube_find_agents(r, r->opt.node, &k->agents, &k->none) == 0)
 		kube_answer_clear(&k->none);
 	if (!k->none.code && !r->opt.node)

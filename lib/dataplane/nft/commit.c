@@ -167,7 +167,7 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 	rs_nft_batch_begin(&b);
 	if (n->exists)
 		rs_nft_put_table_del(&b, RS_NFT_TABLE);
-	rs_nft_put_table(&b, RS_NFT_TABLE, rs_nft_table_flags(n));
+	rs_nft_put_table(&b, RS_NFT_TABLE, rs_nft_table_flags(n), rs_nft_table_comment);
 	rs_nft_skeleton_make(&sk, &n->cfg, rs_nft_cache(n), stamp);
 	rs_nft_put_skeleton(&b, RS_NFT_TABLE, &sk);
 	rs_nft_put_plan(&b, RS_NFT_TABLE, to);
@@ -361,7 +361,7 @@ int rs_nft_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 	}
 	rs_nft_skeleton_make(&sk, cfg, cfg->verdict_cache, 1);
 	rs_nft_batch_begin(&b);
-	rs_nft_put_table(&b, TRIAL_TABLE, 0);
+	rs_nft_put_table(&b, TRIAL_TABLE, 0, rs_nft_table_comment);
 	rs_nft_put_skeleton(&b, TRIAL_TABLE, &sk);
 	rs_nft_put_plan(&b, TRIAL_TABLE, empty);
 	rs_nft_put_table_del(&b, TRIAL_TABLE);

@@ -15,7 +15,6 @@
 
 #include "base/base.h"
 
-#define LOG_SNAPLEN 128
 #define RATE_SET_SIZE 65535
 #define RATE_TIMEOUT_MS 60000
 /* nft(8)'s notes on byte order: 1 host, 2 network. */
@@ -29,7 +28,8 @@ static void *must(void *p)
 	return p;
 }
 
-void rs_nft_put_table(struct rs_nft_batch *b, const char *table, uint32_t flags)
+void rs_nft_put_table(struct rs_nft_batch *b, const char *table, uint32_t flags,
+		      const char *comment)
 {
 	struct nftnl_table *t = must(nftnl_table_alloc());
 	struct nftnl_udata_buf *u = must(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN));
@@ -39,7 +39,7 @@ void rs_nft_put_table(struct rs_nft_batch *b, const char *table, uint32_t flags)
 	nftnl_table_set_u32(t, NFTNL_TABLE_FAMILY, NFPROTO_INET);
 	if (flags)
 		nftnl_table_set_u32(t, NFTNL_TABLE_FLAGS, flags);
-	nftnl_udata_put_strz(u, NFTNL_UDATA_TABLE_COMMENT, rs_nft_table_comment);
+	nftnl_udata_put_strz(u, NFTNL_UDATA_TABLE_COMMENT, comment);
 	nftnl_table_set_data(t, NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(u),
 			     nftnl_udata_buf_len(u));
 	nftnl_udata_buf_free(u);
@@ -193,7 +193,7 @@ static struct nftnl_expr *encode_side(const struct rs_nft_x *x, const char *pref
 		e = make("log");
 		nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, (uint16_t)x->arg);
 		nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, prefix);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOG_SNAPLEN, LOG_SNAPLEN);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOG_SNAPLEN, RS_NFT_LOG_SNAPLEN);
 		return e;
 	default:
 		return encode_rate(x);
@@ -244,39 +244,48 @@ struct nftnl_rule *rs_nft_rule_encode(const struct rs_nft_rule *r, const char *t
 	return rule;
 }
 
-static void put_rule(struct rs_nft_batch *b, const char *table, const struct rs_nft_rule *r,
-		     uint16_t flags, uint64_t handle)
+static void put_built(struct rs_nft_batch *b, struct nftnl_rule *rule, uint16_t flags)
 {
-	struct nftnl_rule *rule = rs_nft_rule_encode(r, table);
 	struct nlmsghdr *h = rs_nft_batch_msg(b, NFT_MSG_NEWRULE, NLM_F_CREATE | flags, 16384);
 
-	if (handle)
-		nftnl_rule_set_u64(rule, NFTNL_RULE_HANDLE, handle);
 	nftnl_rule_nlmsg_build_payload(h, rule);
 	rs_nft_batch_put(b, h);
 	nftnl_rule_free(rule);
 }
 
+void rs_nft_put_built(struct rs_nft_batch *b, struct nftnl_rule *rule)
+{
+	put_built(b, rule, NLM_F_APPEND);
+}
+
+static void put_rule(struct rs_nft_batch *b, const char *table, const struct rs_nft_rule *r)
+{
+	put_built(b, rs_nft_rule_encode(r, table), NLM_F_APPEND);
+}
+
 void rs_nft_put_rule_replace(struct rs_nft_batch *b, const char *table, const struct rs_nft_rule *r,
 			     uint64_t handle)
 {
-	put_rule(b, table, r, NLM_F_REPLACE, handle);
+	struct nftnl_rule *rule = rs_nft_rule_encode(r, table);
+
+	nftnl_rule_set_u64(rule, NFTNL_RULE_HANDLE, handle);
+	put_built(b, rule, NLM_F_REPLACE);
 }
 
 /* ---- what the rules stand on ----------------------------------------------------------------- */
 
-static void put_chain(struct rs_nft_batch *b, const char *table, const char *name,
-		      const struct rs_nft_chain_def *def)
+void rs_nft_put_chain(struct rs_nft_batch *b, const char *table, const char *chain,
+		      const char *type, uint32_t hook, int32_t prio)
 {
 	struct nftnl_chain *c = must(nftnl_chain_alloc());
 	struct nlmsghdr *h;
 
 	nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, table);
-	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, name);
-	if (def && def->base) {
-		nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, def->hook);
-		nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, def->prio);
-		nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, "filter");
+	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, chain);
+	if (type) {
+		nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, hook);
+		nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, prio);
+		nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, type);
 		nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
 	}
 	h = rs_nft_batch_msg(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, 1024);
@@ -370,11 +379,15 @@ void rs_nft_put_skeleton(struct rs_nft_batch *b, const char *table, const struct
 		put_set(b, table, i);
 	/* The hooks last: a base chain is live as soon as the kernel has it. */
 	for (int base = 0; base < 2; base++)
-		for (size_t i = 0; i < rs_nft_n_chains; i++)
-			if (rs_nft_chains[i].base == base)
-				put_chain(b, table, rs_nft_chains[i].name, &rs_nft_chains[i]);
+		for (size_t i = 0; i < rs_nft_n_chains; i++) {
+			const struct rs_nft_chain_def *d = &rs_nft_chains[i];
+
+			if (d->base == base)
+				rs_nft_put_chain(b, table, d->name, base ? "filter" : NULL, d->hook,
+						 d->prio);
+		}
 	for (size_t i = 0; i < s->n; i++)
-		put_rule(b, table, &s->v[i], NLM_F_APPEND, 0);
+		put_rule(b, table, &s->v[i]);
 }
 
 /* ---- profile chains -------------------------------------------------------------------------- */
@@ -389,11 +402,11 @@ static void put_ports(struct rs_nft_batch *b, const char *table, const struct rs
 
 		rs_nft_port_rule(&r, pr->dir, port->proto, port->lo, port->hi, port->allow);
 		r.chain = chain;
-		put_rule(b, table, &r, NLM_F_APPEND, 0);
+		put_rule(b, table, &r);
 	}
 	rs_nft_port_end(&r, pr->dir);
 	r.chain = chain;
-	put_rule(b, table, &r, NLM_F_APPEND, 0);
+	put_rule(b, table, &r);
 }
 
 void rs_nft_put_profile(struct rs_nft_batch *b, const char *table, const struct rs_nft_plan *p,
@@ -403,7 +416,7 @@ void rs_nft_put_profile(struct rs_nft_batch *b, const char *table, const struct 
 	char chain[RS_NFT_NAME_LEN];
 
 	rs_nft_profile_chain(chain, pr->dir, pr->profile);
-	put_chain(b, table, chain, NULL);
+	rs_nft_put_chain(b, table, chain, NULL, 0, 0);
 	put_ports(b, table, p, pr, chain);
 }
 

@@ -11,9 +11,15 @@
 #include "dataplane/nft/plan.h"
 #include "dataplane/nft/skeleton.h"
 
-/* table: RS_NFT_TABLE, or the name of a trial table. */
-void rs_nft_put_table(struct rs_nft_batch *b, const char *table, uint32_t flags);
+/* table: RS_NFT_TABLE, or the name of another one of ours. */
+void rs_nft_put_table(struct rs_nft_batch *b, const char *table, uint32_t flags,
+		      const char *comment);
 void rs_nft_put_table_del(struct rs_nft_batch *b, const char *table);
+/* A chain at a hook, of a type of nft(8) ("filter", "nat"); type NULL: one to jump to. */
+void rs_nft_put_chain(struct rs_nft_batch *b, const char *table, const char *chain,
+		      const char *type, uint32_t hook, int32_t prio);
+/* At the end of its chain; takes the rule. */
+void rs_nft_put_built(struct rs_nft_batch *b, struct nftnl_rule *rule);
 /* Counters, sets, chains and rules. */
 void rs_nft_put_skeleton(struct rs_nft_batch *b, const char *table,
 			 const struct rs_nft_skeleton *s);

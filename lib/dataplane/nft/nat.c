@@ -18,7 +18,6 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
-#include <libnftnl/udata.h>
 
 #include "base/base.h"
 #include "dataplane/nft/batch.h"
@@ -131,24 +130,6 @@ static struct nftnl_rule *make_rule(int family)
 	return rule;
 }
 
-static void put_table(struct rs_nft_batch *b)
-{
-	struct nftnl_udata_buf *u = must(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN));
-	struct nftnl_table *t = must(nftnl_table_alloc());
-	struct nlmsghdr *h;
-
-	nftnl_table_set_str(t, NFTNL_TABLE_NAME, RS_MASQ_TABLE);
-	nftnl_table_set_u32(t, NFTNL_TABLE_FAMILY, NFPROTO_INET);
-	nftnl_udata_put_strz(u, NFTNL_UDATA_TABLE_COMMENT, COMMENT);
-	nftnl_table_set_data(t, NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(u),
-			     nftnl_udata_buf_len(u));
-	nftnl_udata_buf_free(u);
-	h = rs_nft_batch_msg(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, 1024);
-	nftnl_table_nlmsg_build_payload(h, t);
-	rs_nft_batch_put(b, h);
-	nftnl_table_free(t);
-}
-
 static void put_set(struct rs_nft_batch *b, uint32_t id)
 {
 	struct nftnl_set *s = must(nftnl_set_alloc());
@@ -202,44 +183,16 @@ static void put_spans(struct rs_nft_batch *b, const struct plan *p, size_t id)
 	}
 }
 
-static void put_chain(struct rs_nft_batch *b)
-{
-	struct nftnl_chain *c = must(nftnl_chain_alloc());
-	struct nlmsghdr *h;
-
-	nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, RS_MASQ_TABLE);
-	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, CHAIN);
-	nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, NF_INET_POST_ROUTING);
-	nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, PRIO_SRCNAT);
-	nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, CHAIN_TYPE);
-	nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
-	h = rs_nft_batch_msg(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, 1024);
-	nftnl_chain_nlmsg_build_payload(h, c);
-	rs_nft_batch_put(b, h);
-	nftnl_chain_free(c);
-}
-
-static void put_rule(struct rs_nft_batch *b, int family)
-{
-	struct nftnl_rule *rule = make_rule(family);
-	struct nlmsghdr *h =
-		rs_nft_batch_msg(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, 4096);
-
-	nftnl_rule_nlmsg_build_payload(h, rule);
-	rs_nft_batch_put(b, h);
-	nftnl_rule_free(rule);
-}
-
 static void put_all(struct rs_nft_batch *b, const struct plan *p)
 {
-	put_table(b);
+	rs_nft_put_table(b, RS_MASQ_TABLE, 0, COMMENT);
 	for (uint32_t id = 0; id < N_SETS; id++) {
 		put_set(b, id);
 		put_spans(b, p, id);
 	}
-	put_chain(b);
-	put_rule(b, RS_AF_IP4);
-	put_rule(b, RS_AF_IP6);
+	rs_nft_put_chain(b, RS_MASQ_TABLE, CHAIN, CHAIN_TYPE, NF_INET_POST_ROUTING, PRIO_SRCNAT);
+	rs_nft_put_built(b, make_rule(RS_AF_IP4));
+	rs_nft_put_built(b, make_rule(RS_AF_IP6));
 }
 
 /* ---- as text: what should be there ----------------------------------------------------------- */

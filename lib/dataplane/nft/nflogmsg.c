@@ -129,12 +129,15 @@ static void forget_packet(struct rs_dp_drop *d)
 	d->has_ports = d->has_flags = d->has_icmp = false;
 }
 
-static void read_packet(const struct nlattr *a, struct rs_dp_drop *d)
+static void read_packet(const struct nlattr *a, struct rs_nflog_msg *out)
 {
+	struct rs_dp_drop *d = &out->drop;
 	const uint8_t *p = mnl_attr_get_payload(a);
 	size_t n = mnl_attr_get_payload_len(a);
 
 	forget_packet(d);
+	out->packet = p;
+	out->packet_len = n;
 	if (n >= 20 && p[0] >> 4 == 4)
 		read_ip4(p, n, d);
 	else if (n >= 40 && p[0] >> 4 == 6)
@@ -142,17 +145,22 @@ static void read_packet(const struct nlattr *a, struct rs_dp_drop *d)
 }
 
 /* "rs1 R D", RS_NFT_LOG_FORMAT. */
-static bool read_prefix(const struct nlattr *a, struct rs_dp_drop *d)
+static bool is_ours(const char *s)
+{
+	return strlen(s) == 7 && !memcmp(s, "rs1 ", 4) && s[4] >= '0' &&
+	       s[4] < '0' + RS_DROP_REASONS && s[5] == ' ' && (s[6] == 'i' || s[6] == 'o');
+}
+
+static void read_prefix(const struct nlattr *a, struct rs_nflog_msg *out)
 {
 	const char *s = mnl_attr_get_payload(a);
 
-	if (mnl_attr_validate(a, MNL_TYPE_NUL_STRING) < 0 || strlen(s) != 7 ||
-	    memcmp(s, "rs1 ", 4) || s[4] < '0' || s[4] >= '0' + RS_DROP_REASONS || s[5] != ' ' ||
-	    (s[6] != 'i' && s[6] != 'o'))
-		return false;
-	d->reason = (enum rs_drop_reason)(s[4] - '0');
-	d->from_pod = s[6] == 'o';
-	return true;
+	out->prefix = mnl_attr_validate(a, MNL_TYPE_NUL_STRING) < 0 ? NULL : s;
+	out->ours = out->prefix && is_ours(s);
+	if (!out->ours)
+		return;
+	out->drop.reason = (enum rs_drop_reason)(s[4] - '0');
+	out->drop.from_pod = s[6] == 'o';
 }
 
 static bool read_u32(const struct nlattr *a, uint32_t *out)
@@ -209,10 +217,10 @@ void rs_nflog_parse(const struct nlmsghdr *h, struct rs_nflog_msg *out)
 	while ((a = next_attr(h, a))) {
 		switch (mnl_attr_get_type(a)) {
 		case NFULA_PREFIX:
-			out->ours = read_prefix(a, &out->drop);
+			read_prefix(a, out);
 			break;
 		case NFULA_PAYLOAD:
-			read_packet(a, &out->drop);
+			read_packet(a, out);
 			break;
 		case NFULA_IFINDEX_INDEV:
 			read_u32(a, &out->drop.iif);

@@ -286,10 +286,12 @@ static int nft_remove(struct rs_dp *dp, struct rs_err *err)
 static int nft_log_open(struct rs_dp *dp, struct rs_err *err)
 {
 	struct rs_nft *n = rs_nft_of(dp);
+	int rc;
 
 	if (!n->cfg.log_rate)
 		return rs_err_set(err, ENODATA, "no drop records are made (log rate 0)");
-	return rs_nflog_open(&n->log, n->cfg.nflog_group, err);
+	rc = rs_nflog_open(&n->log, n->cfg.nflog_group, RS_NFT_LOG_SNAPLEN, err);
+	return rc < 0 ? rs_err_wrap(err, "drop records") : 0;
 }
 
 static int nft_log_fd(const struct rs_dp *dp)

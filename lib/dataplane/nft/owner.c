@@ -31,7 +31,7 @@ static void try_both(struct rs_nft *n)
 	if (n->own_tried || !n->cfg.own_table)
 		return;
 	rs_nft_batch_begin(&b);
-	rs_nft_put_table(&b, TRIAL_TABLE, FLAG_OWNER | FLAG_PERSIST);
+	rs_nft_put_table(&b, TRIAL_TABLE, FLAG_OWNER | FLAG_PERSIST, rs_nft_table_comment);
 	rs_nft_put_table_del(&b, TRIAL_TABLE);
 	n->own = rs_nft_batch_send(&b, n->nl, NULL, &why) == 0;
 	n->own_tried = n->own || why.num != EPERM;
@@ -49,7 +49,7 @@ static int claim_orphan(struct rs_nft *n, struct rs_err *err)
 	rs_auto_batch b = { 0 };
 
 	rs_nft_batch_begin(&b);
-	rs_nft_put_table(&b, RS_NFT_TABLE, FLAG_OWNER | FLAG_PERSIST);
+	rs_nft_put_table(&b, RS_NFT_TABLE, FLAG_OWNER | FLAG_PERSIST, rs_nft_table_comment);
 	return rs_nft_batch_send(&b, n->nl, NULL, err);
 }
 

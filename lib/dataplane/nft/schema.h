@@ -27,6 +27,7 @@
 #define RS_NFT_LAYOUT 3
 #endif
 #define RS_NFT_LOG_FORMAT "rs1 %d %c"
+#define RS_NFT_LOG_SNAPLEN 128 /* bytes of a dropped packet that its record has */
 #define RS_NFT_NAME_LEN 24
 
 enum rs_nft_set_id {
