@@ -3,8 +3,11 @@
  * say. */
 #include "cli/cli.h"
 
+#include <netinet/in.h>
 #include <string.h>
 #include <time.h>
+
+#include "cli/recordfit.h"
 
 #define READINGS 5
 #define PAUSE_MS 100
@@ -66,14 +69,90 @@ static void note_mended(struct json_object *o)
 			"a moment ago it did not agree: it has been mended since (ripstop verify)");
 }
 
-int cli_kernel_compare(struct cli_run *r, struct json_object *(*request)(const struct cli_run *),
-		       struct json_object **o)
+/* ---- the last drop --------------------------------------------------------------------------- */
+
+static bool read_tuple(struct json_object *o, struct cli_tuple *t)
+{
+	const char *proto = rs_json_text(o, "protocol", "");
+	struct json_object *port = rs_json_get(o, "port");
+
+	if (rs_addr_parse(rs_json_text(rs_json_get(o, "source"), "ip", ""), &t->src, NULL) < 0 ||
+	    rs_addr_parse(rs_json_text(rs_json_get(o, "destination"), "ip", ""), &t->dst, NULL) < 0)
+		return false;
+	t->proto = !strcmp(proto, "tcp")	? IPPROTO_TCP
+		   : !strcmp(proto, "udp")	? IPPROTO_UDP
+		   : !strcmp(proto, "sctp")	? IPPROTO_SCTP
+		   : t->src.family == RS_AF_IP4 ? IPPROTO_ICMP
+						: IPPROTO_ICMPV6;
+	t->sport = -1;
+	t->dport = port ? json_object_get_int(port) : -1;
+	return true;
+}
+
+/* The newest record of a page that is of the flow, either way; NULL: none. */
+static struct json_object *newest(struct json_object *page, const struct cli_tuple *t)
+{
+	struct cli_tuple back = {
+		.src = t->dst, .dst = t->src, .proto = t->proto, .sport = t->dport, .dport = -1
+	};
+	struct json_object *items = rs_json_get(page, "items");
+
+	for (size_t i = cli_count(page, "items"); i-- > 0;)
+		if (cli_record_is_of(one(items, i), t) || cli_record_is_of(one(items, i), &back))
+			return one(items, i);
+	return NULL;
+}
+
+/* Without records there is nothing to add: status says why there are none. */
+static struct json_object *ask_page(struct cli_run *r, int64_t from)
+{
+	struct json_object *req = json_object_new_object(), *page = NULL;
+	rs_auto_strbuf told = { 0 };
+
+	json_object_object_add(req, "from", json_object_new_int64(from));
+	cli_say_into(&told);
+	if (cli_call(r, req, "records", "FlowRecords", &page))
+		page = NULL;
+	cli_say_into(NULL);
+	return page;
+}
+
+static void add_last_drop(struct cli_run *r, struct json_object *o)
+{
+	struct json_object *found = NULL, *drop;
+	struct cli_tuple t;
+	int64_t from = 1, next = read_tuple(o, &t) ? 2 : 0;
+	bool more = next > from;
+
+	while (more) {
+		rs_autojson struct json_object *page = ask_page(r, from);
+		struct json_object *last = newest(page, &t);
+
+		if (last) {
+			json_object_put(found);
+			found = json_object_get(last);
+		}
+		next = json_object_get_int64(rs_json_get(page, "next"));
+		more = cli_true(page, "more") && next > from;
+		from = next;
+	}
+	if (!found)
+		return;
+	drop = json_object_new_object();
+	rs_json_add_str(drop, "time", rs_json_text(found, "time", ""));
+	rs_json_add_str(drop, "reason", rs_json_text(found, "reason", ""));
+	json_object_object_add(one(rs_json_get(o, "kernels"), 0), "lastDrop", drop);
+	json_object_put(found);
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+static int compare(struct cli_run *r, struct json_object *(*request)(const struct cli_run *),
+		   struct json_object **o)
 {
 	bool differed = false;
 	int code;
 
-	if (!cli_self.kernel)
-		return 0; /* those that were asked have done it */
 	for (int i = 0;; i++) {
 		uint64_t before = generation(*o);
 		bool settled = is_settled(*o);
@@ -96,6 +175,19 @@ int cli_kernel_compare(struct cli_run *r, struct json_object *(*request)(const s
 	}
 	if (!code && differed)
 		note_mended(*o);
+	return code;
+}
+
+int cli_kernel_compare(struct cli_run *r, struct json_object *(*request)(const struct cli_run *),
+		       struct json_object **o)
+{
+	int code;
+
+	if (!cli_self.kernel)
+		return 0; /* those that were asked have done it */
+	code = compare(r, request, o);
+	if (code == 0)
+		add_last_drop(r, *o);
 	return code;
 }
 
@@ -215,6 +307,17 @@ static void put_head(struct cli_run *r, struct json_object *k)
 	}
 }
 
+static void put_last_drop(struct cli_run *r, struct json_object *drop)
+{
+	if (!drop)
+		return;
+	cli_put(r, "     last drop of such a packet: ");
+	cli_put_safe(r, rs_json_text(drop, "time", "?"));
+	cli_put(r, ", ");
+	cli_put_safe(r, rs_json_text(drop, "reason", "?"));
+	cli_put(r, "\n");
+}
+
 /* Whether the last hook of both decided by the same elements. */
 static bool same_way(struct json_object *a, struct json_object *b)
 {
@@ -233,6 +336,7 @@ static void put_kernel(struct cli_run *r, struct json_object *k)
 	size_t i, n = cli_count(k, "packets");
 
 	put_head(r, k);
+	put_last_drop(r, rs_json_get(k, "lastDrop"));
 	for (i = 0; i < n && (!i || disagrees(k)); i++)
 		put_packet(r, one(packets, i), !i || !same_way(one(packets, 0), one(packets, i)));
 	if (n > 1 && !disagrees(k))

@@ -7,11 +7,10 @@
  */
 #include "cli/capture/capture.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include "cli/put_record.h"
+#include "cli/recordfit.h"
 
 #define KEPT 4096
 
@@ -91,54 +90,16 @@ void capture_why_free(struct capture_why *w)
 
 /* ---- the record of a packet ------------------------------------------------------------------ */
 
-static bool same_addr(struct json_object *record, const char *key, const struct rs_addr *a)
-{
-	struct rs_addr b;
-
-	return rs_addr_parse(rs_json_text(rs_json_get(record, "IP"), key, ""), &b, NULL) == 0 &&
-	       rs_addr_cmp(a, &b) == 0;
-}
-
-static bool same_port(struct json_object *l4, const char *key, uint16_t port)
-{
-	return json_object_get_int64(rs_json_get(l4, key)) == port;
-}
-
-static const char *l4_name(uint8_t proto)
-{
-	switch (proto) {
-	case IPPROTO_TCP:
-		return "TCP";
-	case IPPROTO_UDP:
-		return "UDP";
-	case IPPROTO_SCTP:
-		return "SCTP";
-	case IPPROTO_ICMP:
-		return "ICMPv4";
-	case IPPROTO_ICMPV6:
-		return "ICMPv6";
-	default:
-		return NULL;
-	}
-}
-
-static bool fits(struct json_object *record, const struct rs_dp_drop *d)
-{
-	const char *name = l4_name(d->proto);
-	struct json_object *l4 = name ? rs_json_get(rs_json_get(record, "l4"), name) : NULL;
-
-	if (!same_addr(record, "source", &d->src) || !same_addr(record, "destination", &d->dst))
-		return false;
-	if (!name || !l4)
-		return json_object_get_int64(rs_json_get(record, "ip_protocol")) == d->proto;
-	return !d->has_ports || (same_port(l4, "source_port", d->sport) &&
-				 same_port(l4, "destination_port", d->dport));
-}
-
 static struct json_object *find(const struct capture_why *w, const struct rs_dp_drop *d)
 {
+	struct cli_tuple t = { .src = d->src,
+			       .dst = d->dst,
+			       .proto = d->proto,
+			       .sport = d->has_ports ? d->sport : -1,
+			       .dport = d->has_ports ? d->dport : -1 };
+
 	for (size_t i = w->records.n; i-- > 0;)
-		if (fits(w->records.v[i], d))
+		if (cli_record_is_of(w->records.v[i], &t))
 			return w->records.v[i];
 	return NULL;
 }

@@ -187,6 +187,14 @@ def what_decided_is_named(build):
         _, o = bed.explain(1, "shop/web", "shop/db", "5432")
         step = o["kernels"][0]["packets"][0]["hooks"][-1]
         expect(step["counter"]["name"] == "n_deny_in" and step["counter"]["packets"] > 0, step)
+        # Its last drop: of this port and family, and of no other.
+        drop = o["kernels"][0]["lastDrop"]
+        expect(drop["reason"] == "policy-ingress" and drop["time"].startswith(time.strftime("%Y-", time.gmtime())), drop)
+        p = bed.ripstop(1, "explain", "shop/web", "shop/db", "5432", "--kernel")
+        expect("     last drop of such a packet: %s, policy-ingress\n" % drop["time"] in p.stdout, p.stdout)
+        for other in (("shop/web", "shop/db", "5433"), ("shop/web", "shop/db", "udp/5432"), ("shop/api", "shop/db", "5432"),
+                      ("shop/web", "shop/db", "5432", 6)):
+            expect("lastDrop" not in bed.explain(1, *other)[1]["kernels"][0], other)
         # A pod on the node's network sends as the node does, and is reached like it.
         code, o = bed.explain(1, "shop/proxy", "shop/db", "22")
         hooks = o["kernels"][0]["packets"][0]["hooks"]
