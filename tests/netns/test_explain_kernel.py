@@ -195,6 +195,11 @@ def what_decided_is_named(build):
         for other in (("shop/web", "shop/db", "5433"), ("shop/web", "shop/db", "udp/5432"), ("shop/api", "shop/db", "5432"),
                       ("shop/web", "shop/db", "5432", 6)):
             expect("lastDrop" not in bed.explain(1, *other)[1]["kernels"][0], other)
+        # The other way round it would have been an answer.
+        record = bed.nodes[1].ctl("records", last=1)["items"][0]
+        sport = record["l4"]["TCP"]["source_port"]
+        expect("lastDrop" in bed.explain(1, "shop/db", "shop/web", "tcp/%d" % sport)[1]["kernels"][0], sport)
+        expect("lastDrop" not in bed.explain(1, "shop/db", "shop/web", "tcp/%d" % (sport ^ 1))[1]["kernels"][0], sport)
         # A pod on the node's network sends as the node does, and is reached like it.
         code, o = bed.explain(1, "shop/proxy", "shop/db", "22")
         hooks = o["kernels"][0]["packets"][0]["hooks"]
