@@ -203,7 +203,7 @@ static void name_ends(const struct question *q, struct json_object *o)
 static int code_of(int rc)
 {
 	if (rc == -EUCLEAN)
-		return CLI_NO_AGENT;
+		return CLI_DISAGREES;
 	return cli_operand_code(rc);
 }
 
