@@ -111,12 +111,30 @@ void rs_kept_settle(struct rs_kept *k)
 	k->open = false;
 }
 
-/* Nothing of a Node or Namespace is kept; of a policy its selectors are, where they lay. */
-static bool harmless(const struct rs_store_change *ch)
+/* As inuse.c has it: a policy that selects none of this node's pods is not looked at. */
+static bool in_use(const struct rs_world *w, const struct rs_policy *p)
 {
-	if (ch->kind == RS_KIND_POD)
+	size_t i;
+
+	for (i = 0; p && i < w->n_locals; i++)
+		if (!w->locals[i].closed && !strcmp(w->locals[i].ns, p->meta.ns) &&
+		    rs_policy_selects(p, w->locals[i].labels))
+			return true;
+	return false;
+}
+
+/* Nothing of a Node or Namespace is kept; of a policy in use its selectors are, where they lay. */
+static bool harmless(const struct rs_world *w, const struct rs_store_change *ch)
+{
+	switch (ch->kind) {
+	case RS_KIND_POD:
 		return true;
-	return ch->same && (ch->kind == RS_KIND_NODE || ch->kind == RS_KIND_NAMESPACE);
+	case RS_KIND_POLICY:
+		return !in_use(w, (const struct rs_policy *)(const void *)ch->was) &&
+		       !in_use(w, rs_store_policy(w->store, ch->ns, ch->name));
+	default:
+		return ch->same;
+	}
 }
 
 static bool holds(const struct rs_kept *k, const struct rs_world *w, size_t *n)
@@ -130,7 +148,7 @@ static bool holds(const struct rs_kept *k, const struct rs_world *w, size_t *n)
 	for (i = 0; i < *n; i++) {
 		const struct rs_store_change ch = rs_store_change(w->store, k->sequence, i);
 
-		if (!harmless(&ch))
+		if (!harmless(w, &ch))
 			return false;
 	}
 	now = world_hash(w);

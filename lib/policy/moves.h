@@ -4,12 +4,12 @@
  * cost what they are, not what the world is.
  *
  * Kept is the classifier (selectors in use, facets, classes and their numbers, how many claim an
- * address) with the store's moment. It holds as long as the store tells of no change but pods',
- * this node's own pods and the ranges are the same, and every address that is touched has one
- * claimant at most. A pod whose facet or class is not known, a class that loses its last
- * address, an address outside its node's range: all these are left to a compile. So the IR after
- * a move is the one that rs_compile() would make, numbers included (no cell changes, so number.h
- * renumbers nothing).
+ * address) with the store's moment. It holds as long as the store tells of no change but pods' and
+ * of policies that select no pod of this node, this node's own pods and the ranges are the same,
+ * and every address that is touched has one claimant at most. A pod whose facet or class is not
+ * known, a class that loses its last address, an address outside its node's range: all these are
+ * left to a compile. So the IR after a move is the one that rs_compile() would make, numbers
+ * included (no cell changes, so number.h renumbers nothing).
  */
 #ifndef RIPSTOP_POLICY_MOVES_H
 #define RIPSTOP_POLICY_MOVES_H

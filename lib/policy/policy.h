@@ -110,8 +110,8 @@ void rs_compiler_committed(struct rs_compiler *c, const struct rs_ir *ir);
 
 /*
  * The quick way, whose cost does not grow with the world: since the last IR that was compiled
- * and committed only pods of other nodes came, went or changed, and no rule sees in them what it
- * had not seen before. True: *out leads from that IR to the one that rs_compile() would make
+ * and committed only pods of other nodes came, went or changed, in which no rule sees what it had
+ * not seen before, and policies that select none of this node's pods. True: *out leads from that IR to the one that rs_compile() would make
  * (which may be the same: no moves). Commit it and tell rs_compiler_moved(); or, as after false,
  * compile.
  */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* hist_moves.c - a while in which only pods of other nodes come, go and change: what moves are for. */
+/* hist_moves.c - a while in which only pods of other nodes come, go and change, and now and then a policy: what moves
+ * are for. */
 #include <string.h>
 
 #include "base/jsonio.h"
@@ -99,6 +100,21 @@ static void takes_over(struct hist *h, struct hist_object *one, struct hist_obje
 	hist_put(h, RS_KIND_POD, o);
 }
 
+/* Those that select nobody here change nothing; the others are compiled. */
+static int policy_event(struct hist *h)
+{
+	switch (pv_below(&h->rng, 4)) {
+	case 0:
+		return hist_policy_comes(h);
+	case 1:
+		return hist_policy_goes(h);
+	case 2:
+		return hist_policy_edited(h);
+	default:
+		return hist_policy_ports(h);
+	}
+}
+
 static void one_event(struct hist *h)
 {
 	struct hist_object *a = pick(h), *b = pick(h);
@@ -130,7 +146,10 @@ int hist_elsewhere(struct hist *h)
 	for (uint32_t i = 0; rc == 0 && i < rounds; i++) {
 		for (uint32_t k = 1 + pv_below(&h->rng, 3); k > 0; k--)
 			one_event(h);
-		rc = hist_deliver_all(h);
+		if (pv_chance(&h->rng, 25))
+			rc = policy_event(h);
+		if (rc == 0)
+			rc = hist_deliver_all(h);
 		if (rc == 0)
 			rc = hist_compile(h,
 					  pv_chance(&h->rng, 90) ? HIST_COMMITTED : HIST_ACK_LOST);

@@ -125,6 +125,36 @@ static void what_only_a_compile_can_do(void **state)
 	tw_free(t);
 }
 
+static void policies_that_select_nobody_here(void **state)
+{
+	struct tw *t = base();
+
+	(void)state;
+	put(t, POLICY("shop", "b", "podSelector: {matchLabels: {app: web}}, ingress: []"));
+	moved(t, 0, false);
+	put(t, POLICY("shop", "b", "podSelector: {matchLabels: {app: api}}, ingress: [{}]"));
+	put(t, POLICY("else", "c", "podSelector: {}, ingress: []"));
+	put(t, POD("shop", "api3", "app: api", "10.0.0.9"));
+	moved(t, 1, true);
+	rs_store_del(t->store, RS_KIND_POLICY, "shop", "b");
+	moved(t, 0, false);
+	/* Of two changes at once the first one counts, too, and so does the last. */
+	put(t, POLICY("shop", "b", "podSelector: {matchLabels: {app: db}}, ingress: []"));
+	put(t, POLICY("shop", "b", "podSelector: {matchLabels: {app: web}}, ingress: []"));
+	only_a_compile(t, "it came and went over to others");
+	put(t, POLICY("shop", "b", "podSelector: {matchLabels: {app: db}}, ingress: []"));
+	only_a_compile(t, "a policy of a pod of this node");
+	rs_store_del(t->store, RS_KIND_POLICY, "shop", "b");
+	only_a_compile(t, "it goes");
+	put(t, POLICY("shop", "b", "podSelector: {matchExpressions: [{key: app, operator: In}]}"));
+	only_a_compile(t, "a selector that is not valid isolates the namespace");
+	t->locals[0].closed = true;
+	only_a_compile(t, "other locals");
+	rs_store_del(t->store, RS_KIND_POLICY, "shop", "b");
+	moved(t, 0, false); /* a closed pod has no policies */
+	tw_free(t);
+}
+
 static void claims_are_counted(void **state)
 {
 	struct rs_claimset s = { 0 };
@@ -159,6 +189,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pods_that_come_go_and_change),
 		cmocka_unit_test(what_only_a_compile_can_do),
+		cmocka_unit_test(policies_that_select_nobody_here),
 		cmocka_unit_test(claims_are_counted),
 	};
 
