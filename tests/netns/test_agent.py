@@ -206,7 +206,7 @@ def kill_and_restart_adopt_without_change_XA4_XA7(bed):
     expect("10.7.1." in before and "ripstop" in before, before)
     for sig in (signal.SIGKILL, signal.SIGTERM):
         p.send_signal(sig)
-        expect(p.wait(5) == (0 if sig == signal.SIGTERM else -9), p.returncode, bed.logs())
+        expect(p.wait(10 * SLOW) == (0 if sig == signal.SIGTERM else -9), p.returncode, bed.logs())
         expect(bed.rules() == before, "changed at", sig, difference(before, bed.rules()))
         p = bed.start()
         expect(bed.rules() == before, "changed at restart after", sig)
@@ -268,7 +268,7 @@ def another_link_group_is_refused_while_pods_live(bed):
     p.kill()
     p.wait()
     q = bed.spawn("--link-group", "7000")
-    expect(q.wait(5) == 1 and "keep --link-group" in bed.logs(), q.returncode, bed.logs())
+    expect(q.wait(10 * SLOW) == 1 and "keep --link-group" in bed.logs(), q.returncode, bed.logs())
     expect(bed.rules() == before, "the rules changed")
     bed.start()
     expect(bed.cni("DEL")[0] == 0, bed.logs())
@@ -278,7 +278,7 @@ def another_link_group_is_refused_while_pods_live(bed):
 def second_agent_is_refused(bed):
     p = bed.start()
     q = bed.spawn()
-    expect(q.wait(5) == 1, q.returncode)
+    expect(q.wait(10 * SLOW) == 1, q.returncode)
     expect("pid %d" % p.pid in bed.logs() or "another agent runs" in bed.logs(), bed.logs())
     expect(bed.status()["ready"], "the first suffers")
 
@@ -306,7 +306,7 @@ def no_net_admin_is_a_clear_error(bed):
     if not shutil.which("setpriv"):
         raise Skip("no setpriv")
     p = bed.spawn(prefix=("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"))
-    expect(p.wait(5) == 1, p.returncode, bed.logs())
+    expect(p.wait(10 * SLOW) == 1, p.returncode, bed.logs())
     expect("NET_ADMIN" in bed.logs(), bed.logs())
     expect("ripstop" not in node("nft", "list", "tables").stdout, "a table was made")
 
@@ -345,7 +345,7 @@ def uninstall_refuses_and_then_removes_all(bed):
     p = bed.start()
     expect(bed.cni("ADD")[0] == 0, bed.logs())
     p.terminate()
-    p.wait(5)
+    p.wait(10 * SLOW)
     cmd = [BUILD + "/ripstop-agent", "uninstall", "--state-dir", bed.state]
     q = node(*cmd, check=False)
     expect(q.returncode == 1 and "shop/web" in q.stdout and "--force" in q.stderr, q)

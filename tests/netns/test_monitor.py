@@ -19,7 +19,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
-from harness import CniError, CtlError, HarnessError  # noqa: E402
+from harness import CniError, CtlError, HarnessError, patience  # noqa: E402
 from monbed import SCHEMAS, WORLD, Bed, brief, expect, lines, send, until  # noqa: E402
 from probe import Flow, Hold, probe  # noqa: E402
 
@@ -320,7 +320,7 @@ def follow_shows_more_and_ends_cleanly_at_ctrl_c():
         expect(until(lambda: bed.counts()["suppressed"] > 30), bed.counts())
         time.sleep(0.7)
         p.send_signal(signal.SIGINT)
-        expect(p.wait(10) == 0, p.returncode, read())
+        expect(p.wait(patience(10)) == 0, p.returncode, read())
         last = read().splitlines()[-1]
         expect(re.fullmatch(r"-- [34]\d suppressed by the log limit \(10/s and pod\), 0 lost, while this followed --", last), last)
 
