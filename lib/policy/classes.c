@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "policy/classify.h"
 #include "policy/compile.h"
+#include "policy/reuse.h"
 
 #define MAX_NAMED_IN_CONDITIONS 20u
 
@@ -77,6 +78,8 @@ void rs_classifier_free(struct rs_classifier *x)
 	rs_strbuf_free(&x->key);
 	free(x->dim_matches);
 	rs_vec_free(&x->claims);
+	rs_vec_free(&x->known);
+	rs_reuse_free(x->reuse);
 	rs_claimset_free(&x->claimed);
 	free(x->first_outside);
 	free(x);
@@ -130,6 +133,13 @@ static void named_ports(struct rs_classifier *x, const struct rs_view *v)
 	rs_u64s_sort_unique(&x->named);
 }
 
+bool rs_classifier_reaches(const struct rs_classifier *x, uint32_t atom)
+{
+	const struct rs_atom *a = &x->c->atoms.v[atom];
+
+	return a->ns_dim == RS_NONE ? a->ns == x->ns_id : x->dim_matches[a->ns_dim];
+}
+
 static void try_atoms(struct rs_classifier *x, const struct rs_u32s *atoms, const struct rs_view *v)
 {
 	size_t i;
@@ -137,7 +147,7 @@ static void try_atoms(struct rs_classifier *x, const struct rs_u32s *atoms, cons
 	for (i = 0; i < atoms->n; i++) {
 		const struct rs_atom *a = &x->c->atoms.v[atoms->v[i]];
 
-		if (a->ns_dim == RS_NONE ? a->ns != x->ns_id : !x->dim_matches[a->ns_dim])
+		if (!rs_classifier_reaches(x, atoms->v[i]))
 			continue;
 		if (!a->pods || rs_selector_matches(a->pods, v->labels))
 			*rs_vec_push(&x->found) = atoms->v[i];
@@ -198,7 +208,8 @@ static void facet_key(struct rs_strbuf *key, const struct rs_u32s *atoms,
 		rs_strbuf_add(key, &named->v[i], sizeof(named->v[i]));
 }
 
-static uint32_t facet_id(struct rs_cc *c, const struct rs_u32s *atoms, const struct rs_u64s *named)
+uint32_t rs_classifier_facet(struct rs_cc *c, const struct rs_u32s *atoms,
+			     const struct rs_u64s *named)
 {
 	rs_auto_strbuf key = { 0 };
 	struct rs_facet *f;
@@ -219,13 +230,6 @@ static uint32_t facet_id(struct rs_cc *c, const struct rs_u32s *atoms, const str
 	return id;
 }
 
-static void look_at(struct rs_classifier *x, const struct rs_view *v)
-{
-	enter_namespace(x, v);
-	named_ports(x, v);
-	visible_key(x, v);
-}
-
 static uint32_t facet_of(struct rs_classifier *x, const struct rs_view *v)
 {
 	bool fresh;
@@ -233,11 +237,13 @@ static uint32_t facet_of(struct rs_classifier *x, const struct rs_view *v)
 
 	if (!v->labels)
 		return 0;
-	look_at(x, v);
+	enter_namespace(x, v);
+	named_ports(x, v);
+	visible_key(x, v);
 	id = rs_intern_put(&x->seen, x->key.s, x->key.len, &fresh);
 	if (fresh) {
 		match_atoms(x, v);
-		*rs_vec_push(&x->seen_facet) = facet_id(x->c, &x->found, &x->named);
+		*rs_vec_push(&x->seen_facet) = rs_classifier_facet(x->c, &x->found, &x->named);
 	}
 	return x->seen_facet.v[id];
 }
@@ -245,22 +251,18 @@ static uint32_t facet_of(struct rs_classifier *x, const struct rs_view *v)
 uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view *v)
 {
 	rs_auto_strbuf key = { 0 };
-	uint32_t id;
 
 	x->ns = NULL; /* the name that it was may be gone */
-	look_at(x, v);
-	id = rs_intern_find(&x->seen, x->key.s, x->key.len);
-	if (id != RS_NONE)
-		return x->seen_facet.v[id];
+	enter_namespace(x, v);
+	named_ports(x, v);
 	match_atoms(x, v);
 	facet_key(&key, &x->found, &x->named);
 	return rs_intern_find(&x->c->facet_keys, key.s, key.len);
 }
 
-static void add_claims(struct rs_classifier *x, const struct rs_view *v, const struct rs_addr *ips,
-		       size_t n)
+static void add_claims(struct rs_classifier *x, const struct rs_view *v, uint32_t facet,
+		       const struct rs_addr *ips, size_t n)
 {
-	uint32_t facet = n ? facet_of(x, v) : 0;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -300,9 +302,21 @@ static void claim_outside(struct rs_classifier *x, const struct rs_pod *p, const
 			rs_asprintf("%s/%s %s", p->meta.ns, p->meta.name, rs_addr_str(ip, text));
 }
 
+static uint32_t stored_facet(struct rs_classifier *x, const struct rs_pod *p, struct rs_view *v)
+{
+	uint32_t facet;
+
+	if (!x->ns || strcmp(x->ns, v->ns) != 0)
+		v->ns_labels = rs_world_ns_labels(x->c->w, v->ns);
+	enter_namespace(x, v);
+	facet = x->reuse ? rs_reuse_facet(x->reuse, p) : RS_NONE;
+	return facet == RS_NONE ? facet_of(x, v) : facet;
+}
+
 static void add_stored(struct rs_classifier *x, const struct rs_pod *p)
 {
 	rs_autofree struct rs_addr *ips = rs_new0(struct rs_addr, p->n_ips);
+	uint32_t facet = RS_NONE;
 	size_t i, n = 0;
 	struct rs_view v = {
 		.ns = p->meta.ns,
@@ -318,11 +332,10 @@ static void add_stored(struct rs_classifier *x, const struct rs_pod *p)
 		else
 			claim_outside(x, p, &p->ips[i]);
 	}
-	if (!n)
-		return;
-	if (!x->ns || strcmp(x->ns, v.ns) != 0)
-		v.ns_labels = rs_world_ns_labels(x->c->w, v.ns);
-	add_claims(x, &v, ips, n);
+	if (n)
+		facet = stored_facet(x, p, &v);
+	*rs_vec_push(&x->known) = (struct rs_known){ p, facet };
+	add_claims(x, &v, facet, ips, n);
 }
 
 /* Whether the sorted subjects hold that pod; *at moves along, as the store's pods are sorted
@@ -364,7 +377,7 @@ static void collect_claims(struct rs_classifier *x)
 		struct rs_view v;
 
 		rs_view_local(x->c->w, p, &v);
-		add_claims(x, &v, p->ips, p->n_ips);
+		add_claims(x, &v, p->n_ips ? facet_of(x, &v) : 0, p->ips, p->n_ips);
 	}
 	x->ns = NULL;
 	pods = rs_store_pods(x->c->w->store, &n);
@@ -548,7 +561,8 @@ static void classify_all(struct rs_classifier *x)
 			x->outside, x->first_outside);
 }
 
-/* What later moves need of the claims is how many there are of an address. */
+/* What later moves need of the claims is how many there are of an address; and what a pod is, they
+ * find out by itself. */
 static void keep_counts(struct rs_classifier *x)
 {
 	size_t i;
@@ -556,6 +570,10 @@ static void keep_counts(struct rs_classifier *x)
 	for (i = 0; i < x->claims.n; i++)
 		rs_claimset_add(&x->claimed, &x->claims.v[i].addr);
 	rs_vec_free(&x->claims);
+	rs_reuse_free(x->reuse);
+	x->reuse = NULL;
+	rs_intern_free(&x->seen);
+	rs_vec_free(&x->seen_facet);
 }
 
 void rs_cc_classes(struct rs_cc *c)
@@ -564,7 +582,9 @@ void rs_cc_classes(struct rs_cc *c)
 	struct rs_u64s nothing = { 0 };
 	struct rs_classifier *x = c->classifier = classifier_new(c);
 
-	facet_id(c, &none, &nothing);
+	rs_classifier_facet(c, &none, &nothing);
+	if (c->old)
+		x->reuse = rs_reuse_new(x, c->old, c->old_since);
 	collect_claims(x);
 	drop_repeats(x);
 	classify_all(x);

@@ -17,6 +17,14 @@ struct rs_claim {
 	const char *ns, *name;
 };
 
+/* What a stored pod is. The pointer is compared, never read: it may have gone. */
+struct rs_known {
+	const struct rs_pod *pod;
+	uint32_t facet; /* RS_NONE: it had no address that counts */
+};
+
+struct rs_reuse;
+
 /* Everything that is asked of a pod's labels, indexed so that few atoms are tried for each pod. */
 struct rs_classifier {
 	struct rs_cc *c;
@@ -35,14 +43,23 @@ struct rs_classifier {
 	const struct rs_labels *ns_labels;
 	bool *dim_matches;
 	struct rs_vec(struct rs_claim) claims;
-	struct rs_claimset claimed; /* the same, for moves */
+	struct rs_vec(struct rs_known) known; /* stored pods, in the store's order */
+	struct rs_reuse *reuse;		      /* of an earlier compile; NULL: nothing */
+	struct rs_claimset claimed;	      /* the same, for moves */
 	size_t outside;
 	char *first_outside;
 };
 
 void rs_classifier_free(struct rs_classifier *x); /* NULL is legal */
 
-/* The facet of a pod as seen now; x keeps what it learns. RS_NONE: one that no compile has seen. */
+/* The facet with these atoms and named ports, both sorted; one more where there is none. */
+uint32_t rs_classifier_facet(struct rs_cc *c, const struct rs_u32s *atoms,
+			     const struct rs_u64s *named);
+
+/* Whether an atom may match pods of the namespace at hand. */
+bool rs_classifier_reaches(const struct rs_classifier *x, uint32_t atom);
+
+/* The facet of a pod as seen now. RS_NONE: one that no compile has seen. */
 uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view *v);
 
 /* The exact class of one facet over a range class; RS_NONE when the draft has none. */

@@ -14,6 +14,7 @@ struct rs_compiler {
 	const struct rs_ir *pending_ir; /* compared, never read: its owner may have freed it */
 	struct rs_kept *kept;		/* of the compile that made `last`; NULL: compile */
 	struct rs_kept *pending_kept;
+	struct rs_kept *before; /* of the newest compile, when it is none of these */
 };
 
 struct rs_compiler *rs_compiler_new(const struct rs_ir *seed)
@@ -32,7 +33,17 @@ void rs_compiler_free(struct rs_compiler *c)
 	rs_numbering_free(c->pending);
 	rs_kept_free(c->kept);
 	rs_kept_free(c->pending_kept);
+	rs_kept_free(c->before);
 	free(c);
+}
+
+/* It does not hold any more; the next compile looks at it. */
+static void set_before(struct rs_compiler *c, struct rs_kept **k)
+{
+	if (!*k)
+		return;
+	rs_kept_free(c->before);
+	c->before = rs_steal_ptr(k);
 }
 
 static void free_lists(struct rs_cc *c)
@@ -164,9 +175,12 @@ int rs_compile(struct rs_compiler *comp, const struct rs_world *w, struct rs_ir 
 	c->conditions = conditions;
 	c->max_cells = w->max_cells_per_group ? w->max_cells_per_group : RS_MAX_CELLS_PER_GROUP;
 	*out = NULL;
-	rs_kept_drop(&comp->kept);
-	rs_kept_drop(&comp->pending_kept);
+	set_before(comp, &comp->kept);
+	set_before(comp, &comp->pending_kept); /* newer */
+	c->old = rs_kept_cc(comp->before, w->store, &c->old_since);
 	rc = compile(comp, c, out, err);
+	if (rc == 0)
+		rs_kept_drop(&comp->before);
 	if (rc < 0)
 		rs_cc_free(c);
 	return rc < 0 ? rs_err_wrap(err, "compile policies") : 0;
@@ -176,7 +190,7 @@ bool rs_compile_moves(struct rs_compiler *comp, const struct rs_world *w, struct
 {
 	*out = (struct rs_ir_moves){ 0 };
 	if (!comp->kept || !comp->last->last || !rs_kept_moves(comp->kept, w, out)) {
-		rs_kept_drop(&comp->kept);
+		set_before(comp, &comp->kept);
 		return false;
 	}
 	out->generation = comp->last->last->generation + rs_ir_moves_count(out);

@@ -164,6 +164,8 @@ struct rs_cc {
 	struct rs_vec(struct rs_u32s) why_at; /* why_keys id to {first, n} */
 
 	struct rs_classifier *classifier; /* of classes.c */
+	const struct rs_cc *old;	  /* of an earlier compile over the same store, or NULL */
+	uint64_t old_since;		  /* the store's sequence then */
 	struct rs_draft d;
 };
 

@@ -14,7 +14,8 @@
 struct rs_kept {
 	struct rs_cc *c;
 	uint32_t *class_no;
-	uint64_t serial, sequence; /* of the store */
+	uint64_t serial, sequence; /* of the store, moves included */
+	uint64_t compiled;	   /* its sequence at the compile */
 	struct rs_hash world;	   /* of everything else that was compiled */
 	bool open;		   /* moves were asked for and are not committed */
 };
@@ -86,9 +87,10 @@ struct rs_kept *rs_kept_new(struct rs_cc *c, uint32_t *class_no)
 	k->c = c;
 	k->class_no = class_no;
 	k->serial = rs_store_serial(c->w->store);
-	k->sequence = rs_store_sequence(c->w->store);
+	k->sequence = k->compiled = rs_store_sequence(c->w->store);
 	k->world = world_hash(c->w);
 	c->w = NULL;
+	c->old = NULL;
 	c->conditions = NULL;
 	for (i = 0; i < c->d.addrs.n; i++)
 		free(c->d.addrs.v[i].comment);
@@ -104,6 +106,14 @@ void rs_kept_free(struct rs_kept *k)
 	rs_cc_free(k->c);
 	free(k->class_no);
 	free(k);
+}
+
+const struct rs_cc *rs_kept_cc(const struct rs_kept *k, const struct rs_store *s, uint64_t *since)
+{
+	if (!k || rs_store_serial(s) != k->serial)
+		return NULL;
+	*since = k->compiled;
+	return k->c;
 }
 
 void rs_kept_settle(struct rs_kept *k)

@@ -28,6 +28,10 @@ static inline void rs_kept_drop(struct rs_kept **k)
 	*k = NULL;
 }
 
+/* What was compiled, for a later compile to look at, and the store's sequence then; NULL: it was
+ * another store. */
+const struct rs_cc *rs_kept_cc(const struct rs_kept *k, const struct rs_store *s, uint64_t *since);
+
 /* The moves up to now. After false, or at a second call without rs_kept_settle(), k is worth
  * nothing. */
 bool rs_kept_moves(struct rs_kept *k, const struct rs_world *w, struct rs_ir_moves *out);

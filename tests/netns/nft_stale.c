@@ -123,11 +123,11 @@ static void test_wrap(void)
 /* How many grace periods a commit waited for. */
 static uint64_t graces_of(struct rs_dp *dp, const struct bed_policy *p, struct rs_dp_commit *done)
 {
-	uint64_t before = rs_nft_of(dp)->graces;
+	uint64_t before = rs_nft_of(dp)->grace.waited;
 
 	if (!commit(dp, p, done))
 		return UINT64_MAX;
-	return rs_nft_of(dp)->graces - before;
+	return rs_nft_of(dp)->grace.waited - before;
 }
 
 static void test_grace(bool cache)

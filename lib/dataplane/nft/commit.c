@@ -6,14 +6,10 @@
 #include "dataplane/nft/nft.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 #include <libnftnl/common.h>
 #include <libnftnl/rule.h>
 
@@ -22,29 +18,7 @@
 #include "dataplane/nft/skeleton.h"
 #include "dataplane/nft/watch.h"
 
-#define GRACE_MS 1000
 #define TRIAL_TABLE "ripstop_trial"
-
-/*
- * Every packet that was inside the rules when something was freed, moved or refused must have
- * left them (one RCU grace period) before anything else changes. Over two commits it could read a
- * number that has got another meaning, or write the stamp of the newest rules onto the oldest
- * verdict; and a stamp is chosen only when no packet can write an older one behind the dump.
- */
-static void wait_grace(struct rs_nft *n)
-{
-	int64_t since = rs_mono_ms() - n->last_move_ms;
-	struct timespec rest;
-
-	if (since >= GRACE_MS)
-		return;
-	n->graces++;
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0)
-		return;
-	rest.tv_sec = 0;
-	rest.tv_nsec = (GRACE_MS - since) * 1000000 - 1;
-	nanosleep(&rest, NULL);
-}
 
 static int new_stamp(struct rs_nft *n, uint16_t from, uint16_t *out, struct rs_err *err)
 {
@@ -124,14 +98,14 @@ static int pick_rebuild_stamp(struct rs_nft *n, uint16_t *stamp)
 	return 0;
 }
 
-/* The clock of wait_grace() also runs when an error hides that the kernel took the batch. */
+/* A grace period is owed also when an error hides that the kernel took the batch. */
 static int send_move(struct rs_nft *n, struct rs_nft_batch *b, bool moves,
 		     struct rs_dp_commit *done, struct rs_err *err)
 {
 	int rc = rs_nft_batch_send(b, n->nl, &done->ms, err);
 
 	if (moves)
-		n->last_move_ms = rs_mono_ms();
+		rs_nft_grace_begin(&n->grace);
 	if (rc)
 		return rc;
 	done->changed = true;
@@ -162,7 +136,7 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 	uint16_t stamp;
 	int rc;
 
-	wait_grace(n);
+	rs_nft_grace_wait(&n->grace);
 	pick_rebuild_stamp(n, &stamp);
 	rs_nft_batch_begin(&b);
 	if (n->exists)
@@ -233,7 +207,7 @@ int rs_nft_send_diff(struct rs_nft *n, const struct rs_nft_plan *from, const str
 	rs_auto_batch b = { 0 };
 	int rc;
 
-	wait_grace(n);
+	rs_nft_grace_wait(&n->grace);
 	rc = bump ? new_stamp(n, n->stamp, &stamp, err) : 0;
 	if (rc)
 		return rc;

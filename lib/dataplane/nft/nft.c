@@ -127,6 +127,7 @@ static void nft_close(struct rs_dp *dp)
 	rs_nft_set_model(n, NULL);
 	rs_nft_set_want(n, NULL);
 	rs_nft_stamps_free(&n->stamps);
+	rs_nft_grace_end(&n->grace);
 	rs_nflog_close(&n->log);
 	if (n->watch)
 		mnl_socket_close(n->watch);
@@ -157,7 +158,7 @@ static int nft_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct r
 	n->dp.ops = &rs_dp_nft;
 	n->cfg = *cfg;
 	n->others_changed = true;
-	n->last_move_ms = rs_mono_ms(); /* what was committed before us is not known */
+	rs_nft_grace_owe(&n->grace); /* what was committed before us is not known */
 	if (!rc)
 		rc = rs_nft_stamps_init(&n->stamps, cfg->ct_mark_mask, err);
 	if (!rc)
@@ -215,12 +216,14 @@ static int nft_watch_fd(const struct rs_dp *dp)
 static int close_cache(struct rs_nft *n, struct rs_err *err)
 {
 	rs_auto_batch b;
+	int rc;
 
-	n->last_move_ms = rs_mono_ms();
 	rs_nft_batch_begin(&b);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(n->cfg.ct_mark_mask, n->stamp), 0,
 			 true);
-	return rs_nft_batch_send(&b, n->nl, NULL, err);
+	rc = rs_nft_batch_send(&b, n->nl, NULL, err);
+	rs_nft_grace_begin(&n->grace);
+	return rc;
 }
 
 static int nft_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_err *err)

@@ -10,6 +10,7 @@
 #define RIPSTOP_DATAPLANE_NFT_NFT_H
 
 #include "dataplane/nft/batch.h"
+#include "dataplane/nft/grace.h"
 #include "dataplane/nft/nflog.h"
 #include "dataplane/nft/plan.h"
 #include "dataplane/nft/readback.h"
@@ -30,8 +31,7 @@ struct rs_nft {
 	struct rs_nft_plan *want;  /* of the last commit */
 	uint16_t stamp;
 	uint64_t stamp_handle;
-	int64_t last_move_ms; /* a commit that freed, moved or refused something */
-	uint64_t graces;      /* waited for */
+	struct rs_nft_grace grace; /* after a commit that freed, moved or refused something */
 	size_t rules;
 
 	bool others_changed; /* other tables: look through them again */

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+/* grace.c - waits for RCU grace periods; see grace.h. */
+#include "dataplane/nft/grace.h"
+
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+/* Surely over, whatever the machine. */
+#define LONG_MS 1000
+#define STACK (256 * RS_KIB)
+
+/* Shared by two: whoever leaves last frees it. */
+struct rs_nft_waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	uint64_t asked, done;
+	bool failed; /* no membarrier here */
+	bool left;   /* one of the two is gone */
+};
+
+static bool wait_one(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+/* With the lock held, which it gives back. */
+static void leave(struct rs_nft_waiter *w)
+{
+	bool last = w->left;
+
+	w->left = true;
+	pthread_cond_broadcast(&w->news);
+	pthread_mutex_unlock(&w->lock);
+	if (!last)
+		return;
+	pthread_cond_destroy(&w->news);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+static void *run(void *arg)
+{
+	struct rs_nft_waiter *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->left && !w->failed) {
+		uint64_t asked = w->asked;
+		bool ok;
+
+		if (asked == w->done) {
+			pthread_cond_wait(&w->news, &w->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&w->lock);
+		ok = wait_one();
+		pthread_mutex_lock(&w->lock);
+		if (ok)
+			w->done = asked;
+		w->failed = !ok;
+		pthread_cond_broadcast(&w->news);
+	}
+	leave(w);
+	return NULL;
+}
+
+/* Signals are for the others. */
+static bool start(struct rs_nft_waiter *w)
+{
+	pthread_attr_t attr;
+	sigset_t all, before;
+	pthread_t t;
+	bool ok;
+
+	if (pthread_attr_init(&attr) != 0)
+		return false;
+	pthread_attr_setstacksize(&attr, STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ok = pthread_create(&t, &attr, run, w) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	return ok;
+}
+
+static struct rs_nft_waiter *waiter_new(void)
+{
+	struct rs_nft_waiter *w = rs_new(struct rs_nft_waiter);
+
+	if (pthread_mutex_init(&w->lock, NULL) == 0 && pthread_cond_init(&w->news, NULL) == 0 &&
+	    start(w))
+		return w;
+	free(w);
+	return NULL;
+}
+
+/* ---- what is owed ---------------------------------------------------------------------------- */
+
+void rs_nft_grace_owe(struct rs_nft_grace *g)
+{
+	g->since_ms = rs_mono_ms();
+	g->owed = true;
+}
+
+void rs_nft_grace_begin(struct rs_nft_grace *g)
+{
+	rs_nft_grace_owe(g);
+	if (!g->w)
+		g->w = waiter_new();
+	if (!g->w)
+		return;
+	g->owed = false; /* one that was owed before is over when this one is */
+	pthread_mutex_lock(&g->w->lock);
+	g->w->asked++;
+	pthread_cond_signal(&g->w->news);
+	pthread_mutex_unlock(&g->w->lock);
+}
+
+/* False: it cannot be known. */
+static bool thread_done(struct rs_nft_waiter *w)
+{
+	bool ok;
+
+	pthread_mutex_lock(&w->lock);
+	while (w->done != w->asked && !w->failed && !w->left)
+		pthread_cond_wait(&w->news, &w->lock);
+	ok = w->done == w->asked;
+	pthread_mutex_unlock(&w->lock);
+	return ok;
+}
+
+void rs_nft_grace_wait(struct rs_nft_grace *g)
+{
+	int64_t since = rs_mono_ms() - g->since_ms;
+	struct timespec rest;
+
+	if (!g->since_ms || since >= LONG_MS)
+		return;
+	g->waited++;
+	if (g->owed ? wait_one() : !g->w || thread_done(g->w)) {
+		g->owed = false;
+		return;
+	}
+	rest.tv_sec = 0;
+	rest.tv_nsec = (LONG_MS - since) * 1000000 - 1;
+	nanosleep(&rest, NULL);
+}
+
+void rs_nft_grace_end(struct rs_nft_grace *g)
+{
+	if (!g->w)
+		return;
+	pthread_mutex_lock(&g->w->lock);
+	leave(g->w);
+	g->w = NULL;
+}
