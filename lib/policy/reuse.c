@@ -14,22 +14,13 @@ struct rs_reuse {
 	uint32_t *named;	   /* the same of named ports that tell peers apart */
 	uint32_t *facets;	   /* the same, as far as they were asked for */
 	struct rs_u32s fresh;	   /* atoms of x that old has not */
-	struct rs_intern pods;	   /* changed since, by namespace and name */
 	struct rs_intern spaces;   /* namespaces that did */
 	size_t at, window;	   /* in old's known pods: where the next one is */
 	const char *ns;		   /* the namespace that the next two are of */
 	bool untouched, unchanged; /* by atoms that are new; its labels */
-	struct rs_strbuf key;
 };
 
 /* ---- what changed ---------------------------------------------------------------------------- */
-
-static void pod_key(struct rs_strbuf *key, const char *ns, const char *name)
-{
-	rs_strbuf_reset(key);
-	rs_key_str(key, ns);
-	rs_key_str(key, name);
-}
 
 static bool read_changes(struct rs_reuse *r, uint64_t since)
 {
@@ -41,12 +32,8 @@ static bool read_changes(struct rs_reuse *r, uint64_t since)
 	for (i = 0; i < n; i++) {
 		const struct rs_store_change ch = rs_store_change(store, since, i);
 
-		if (ch.kind == RS_KIND_POD) {
-			pod_key(&r->key, ch.ns, ch.name);
-			rs_intern_put(&r->pods, r->key.s, r->key.len, NULL);
-		} else if (ch.kind == RS_KIND_NAMESPACE && !ch.same) {
+		if (ch.kind == RS_KIND_NAMESPACE && !ch.same)
 			rs_intern_put(&r->spaces, ch.name, strlen(ch.name), NULL);
-		}
 	}
 	r->window = n + r->old->subjects.n + r->x->c->subjects.n + 1;
 	return true;
@@ -158,9 +145,7 @@ void rs_reuse_free(struct rs_reuse *r)
 	free(r->named);
 	free(r->facets);
 	rs_vec_free(&r->fresh);
-	rs_intern_free(&r->pods);
 	rs_intern_free(&r->spaces);
-	rs_strbuf_free(&r->key);
 	free(r);
 }
 
@@ -178,7 +163,8 @@ static void enter_namespace(struct rs_reuse *r)
 		r->untouched = !rs_classifier_reaches(x, r->fresh.v[i]);
 }
 
-/* A pod that has not changed is the same object; what old knew beside it may be gone. */
+/* A pod that has not changed is the same object. One that has is another, at another place: the
+ * store's memory of its changes still holds the old one. */
 static bool find(struct rs_reuse *r, const struct rs_pod *p, uint32_t *facet)
 {
 	const struct rs_classifier *was = r->old->classifier;
@@ -198,11 +184,6 @@ uint32_t rs_reuse_facet(struct rs_reuse *r, const struct rs_pod *p)
 {
 	uint32_t facet;
 
-	if (r->pods.head) {
-		pod_key(&r->key, p->meta.ns, p->meta.name);
-		if (rs_intern_find(&r->pods, r->key.s, r->key.len) != RS_NONE)
-			return RS_NONE;
-	}
 	if (!find(r, p, &facet) || facet == RS_NONE)
 		return RS_NONE;
 	enter_namespace(r);

@@ -155,6 +155,57 @@ static void policies_that_select_nobody_here(void **state)
 	tw_free(t);
 }
 
+static bool has_class(const struct tw *t, uint8_t last)
+{
+	struct rs_addr a = { .family = RS_AF_IP4, .b = { 10, 0, 0, last } };
+	uint32_t cls;
+
+	return rs_ir_class_exact(t->ir, &a, &cls);
+}
+
+static void change(struct tw *t, const char *text)
+{
+	put(t, text);
+	rs_ir_free(t->ir);
+	t->ir = NULL;
+	tw_compile(t);
+	rs_compiler_committed(t->comp, t->ir);
+}
+
+/* What a compile takes over from the one before it: nothing that a change could have touched. */
+static void what_a_pod_was_is_not_what_it_is(void **state)
+{
+	struct tw *t = base();
+
+	(void)state;
+	put(t, "apiVersion: v1\nkind: Pod\nmetadata: {namespace: shop, name: http, labels: {app: "
+	       "http}}\nspec: {containers: [{name: c, ports: [{name: http, containerPort: "
+	       "8080}]}]}\nstatus: {podIP: 10.0.0.5}\n");
+	change(t, NS("other", "team: o") POD("other", "far", "app: far", "10.0.0.6"));
+	assert_true(has_class(t, 2) && has_class(t, 3) && !has_class(t, 4) && !has_class(t, 5));
+	/* A selector that is new reaches pods that have not changed. */
+	change(t, POLICY("shop", "b",
+			 "podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: "
+			 "web}}}]}]"));
+	assert_true(has_class(t, 2) && has_class(t, 4) && !has_class(t, 5) && !has_class(t, 6));
+	/* A namespace's labels do. */
+	change(t, POLICY("shop", "b",
+			 "podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: "
+			 "{team: x}}}]}]"));
+	assert_true(has_class(t, 2) && !has_class(t, 4) && !has_class(t, 6));
+	change(t, NS("other", "team: x"));
+	assert_true(has_class(t, 2) && !has_class(t, 4) && has_class(t, 6));
+	/* So does the name of a port. */
+	change(t,
+	       POLICY("shop", "b",
+		      "podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: http}]}]"));
+	assert_true(has_class(t, 2) && has_class(t, 5) && !has_class(t, 6));
+	rs_store_del(t->store, RS_KIND_POLICY, "shop", "b");
+	change(t, POD("shop", "web", "app: api", "10.0.0.4"));
+	assert_true(has_class(t, 2) && has_class(t, 4) && !has_class(t, 5));
+	tw_free(t);
+}
+
 static void claims_are_counted(void **state)
 {
 	struct rs_claimset s = { 0 };
@@ -190,6 +241,7 @@ int main(void)
 		cmocka_unit_test(pods_that_come_go_and_change),
 		cmocka_unit_test(what_only_a_compile_can_do),
 		cmocka_unit_test(policies_that_select_nobody_here),
+		cmocka_unit_test(what_a_pod_was_is_not_what_it_is),
 		cmocka_unit_test(claims_are_counted),
 	};
 
