@@ -31,9 +31,7 @@
 #include <ripstop/addr.h>
 #include <ripstop/error.h>
 
-/* Where something was written. file is NULL for objects from the API; line and column start at
- * 1. Where something was written. file is NULL for objects from the API; line and column start
- * at 1. */
+/* Where something was written. file is NULL for objects from the API; line and column start at 1. */
 struct rs_pos {
 	const char *file; /* owned by the enclosing store or document, shared by its objects */
 	int line;
@@ -90,9 +88,9 @@ enum rs_proto {
 };
 
 enum rs_port_kind {
-	RS_PORT_ANY,	/* `port` absent or null: every port of the protocol */
-	RS_PORT_RANGE,	/* number, or number with endPort */
-	RS_PORT_NAMED,	/* a name, never a numeric string read as a number (semantics C19) */
+	RS_PORT_ANY,   /* `port` absent or null: every port of the protocol */
+	RS_PORT_RANGE, /* number, or number with endPort */
+	RS_PORT_NAMED, /* a name, never a numeric string read as a number (semantics C19) */
 };
 
 struct rs_policy_port {
@@ -102,7 +100,7 @@ struct rs_policy_port {
 	uint8_t proto; /* enum rs_proto */
 	uint16_t lo;   /* RANGE: 1..65535, host order, inclusive */
 	uint16_t hi;
-	char *name;    /* NAMED */
+	char *name; /* NAMED */
 	struct rs_pos pos;
 };
 
@@ -146,10 +144,10 @@ struct rs_rule {
 struct rs_meta {
 	char *ns; /* NULL for cluster-scoped kinds; "default" when a folder leaves it out */
 	char *name;
-	char *uid;		  /* NULL when absent */
-	char *resource_version;	  /* NULL when absent */
-	int64_t generation;	  /* 0 when absent */
-	bool deleting;		  /* deletionTimestamp is set */
+	char *uid;		/* NULL when absent */
+	char *resource_version; /* NULL when absent */
+	int64_t generation;	/* 0 when absent */
+	bool deleting;		/* deletionTimestamp is set */
 	struct rs_labels labels;
 	struct rs_pos pos;
 };
@@ -164,7 +162,7 @@ struct rs_policy {
 	struct rs_meta meta;
 	bool subject_invalid;
 	struct rs_selector subject; /* absent means all pods (semantics A9): decoder sets present */
-	bool isolates[RS_DIRECTIONS]; /* effective policyTypes, defaults applied (A2..A5) */
+	bool isolates[RS_DIRECTIONS];	      /* effective policyTypes, defaults applied (A2..A5) */
 	struct rs_rule *rules[RS_DIRECTIONS]; /* empty where isolates is false */
 	size_t n_rules[RS_DIRECTIONS];
 };

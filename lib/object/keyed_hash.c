@@ -43,10 +43,10 @@ static void absorb(uint64_t v[4], uint64_t word)
 	v[0] ^= word;
 }
 
-uint32_t rs_keyed_hash(const void *data, size_t n)
+static void absorb_all(uint64_t v[4], const void *data, size_t n)
 {
 	const unsigned char *p = data;
-	uint64_t v[4], word, last = (uint64_t)n << 56;
+	uint64_t word, last = (uint64_t)n << 56;
 	size_t left = n, i;
 
 	pthread_once(&once, draw_key);
@@ -61,9 +61,32 @@ uint32_t rs_keyed_hash(const void *data, size_t n)
 	for (i = 0; i < left; i++)
 		last |= (uint64_t)p[i] << (8 * i);
 	absorb(v, last);
-	v[2] ^= 0xff;
-	for (i = 0; i < 3; i++)
+}
+
+static uint64_t squeeze(uint64_t v[4])
+{
+	for (int i = 0; i < 3; i++)
 		mix_round(v);
-	word = v[0] ^ v[1] ^ v[2] ^ v[3];
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint32_t rs_keyed_hash(const void *data, size_t n)
+{
+	uint64_t v[4], word;
+
+	absorb_all(v, data, n);
+	v[2] ^= 0xff;
+	word = squeeze(v);
 	return (uint32_t)(word ^ word >> 32);
+}
+
+void rs_keyed_hash128(const void *data, size_t n, uint64_t out[2])
+{
+	uint64_t v[4];
+
+	absorb_all(v, data, n);
+	v[2] ^= 0xee;
+	out[0] = squeeze(v);
+	v[1] ^= 0xdd;
+	out[1] = squeeze(v);
 }

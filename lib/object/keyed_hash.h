@@ -14,6 +14,8 @@
 
 /* SipHash-1-3 of n bytes. */
 uint32_t rs_keyed_hash(const void *data, size_t n);
+/* Wide enough to stand for the bytes themselves: nobody outside can make two that are equal. */
+void rs_keyed_hash128(const void *data, size_t n, uint64_t out[2]);
 
 #define HASH_FUNCTION(key, len, hash) ((hash) = rs_keyed_hash((key), (len)))
 

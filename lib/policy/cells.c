@@ -317,8 +317,7 @@ static void range_cells(struct work *x)
 }
 
 /* A class of several facets is met through its first; untouched ones leave it what its range
- * has. A class of several facets is met through its first; untouched ones leave it what its
- * range has. */
+ * has. */
 static bool is_met(const struct work *x, const struct rs_draft_class *cls, uint32_t facet)
 {
 	size_t i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * classes.c - third step of a compile: what every pod is to this node's rules (its facet), and
- * from that the exact class of every address that some rule can tell from its neighbours.
+ * classes.c - third step of a compile, its second half: from what every pod is to this node's rules
+ * (facets.c) the exact class of every address that some rule can tell from its neighbours.
  *
  * Pods with equal facets at addresses of one range class share a class. An address whose facet is
  * empty gets none: with no atom of its own it may exactly what its range may, so the lookup is
@@ -15,250 +15,6 @@
 #include "policy/reuse.h"
 
 #define MAX_NAMED_IN_CONDITIONS 20u
-
-static void put_pair(struct rs_classifier *x, const char *key, const char *value, uint32_t atom)
-{
-	rs_auto_strbuf b = { 0 };
-	bool fresh;
-	uint32_t id;
-
-	rs_key_str(&b, key);
-	rs_key_str(&b, value);
-	id = rs_intern_put(&x->pairs, b.s, b.len, &fresh);
-	if (fresh)
-		rs_vec_push(&x->by_pair);
-	*rs_vec_push(&x->by_pair.v[id]) = atom;
-}
-
-static void index_atom(struct rs_classifier *x, uint32_t atom)
-{
-	const struct rs_selector *s = x->c->atoms.v[atom].pods;
-	const struct rs_requirement *in = NULL;
-	size_t i;
-
-	for (i = 0; s && i < s->n_reqs; i++) {
-		rs_intern_put(&x->keys, s->reqs[i].key, strlen(s->reqs[i].key), NULL);
-		if (!in && s->reqs[i].op == RS_OP_IN)
-			in = &s->reqs[i];
-	}
-	if (!in)
-		*rs_vec_push(&x->loose) = atom;
-	for (i = 0; in && i < in->n_values; i++)
-		put_pair(x, in->key, in->values[i], atom);
-}
-
-static struct rs_classifier *classifier_new(struct rs_cc *c)
-{
-	struct rs_classifier *x = rs_new(struct rs_classifier);
-	size_t i;
-
-	x->c = c;
-	x->dim_matches = rs_new0(bool, c->ns_dim_sel.n);
-	for (i = 0; i < c->atoms.n; i++)
-		index_atom(x, (uint32_t)i);
-	return x;
-}
-
-void rs_classifier_free(struct rs_classifier *x)
-{
-	size_t i;
-
-	if (!x)
-		return;
-	for (i = 0; i < x->by_pair.n; i++)
-		rs_vec_free(&x->by_pair.v[i]);
-	rs_vec_free(&x->by_pair);
-	rs_intern_free(&x->keys);
-	rs_intern_free(&x->pairs);
-	rs_intern_free(&x->seen);
-	rs_vec_free(&x->seen_facet);
-	rs_vec_free(&x->loose);
-	rs_vec_free(&x->found);
-	rs_vec_free(&x->named);
-	rs_strbuf_free(&x->key);
-	free(x->dim_matches);
-	rs_vec_free(&x->claims);
-	rs_vec_free(&x->known);
-	rs_reuse_free(x->reuse);
-	rs_claimset_free(&x->claimed);
-	free(x->first_outside);
-	free(x);
-}
-
-static void enter_namespace(struct rs_classifier *x, const struct rs_view *v)
-{
-	size_t i;
-
-	if (x->ns && !strcmp(x->ns, v->ns))
-		return;
-	x->ns = v->ns;
-	x->ns_id = rs_intern_find(&x->c->ns_names, v->ns, strlen(v->ns));
-	x->ns_labels = v->ns_labels;
-	for (i = 0; i < x->c->ns_dim_sel.n; i++)
-		x->dim_matches[i] = rs_selector_matches(x->c->ns_dim_sel.v[i], v->ns_labels);
-}
-
-/* The part of a pod that any rule can see: equal keys, equal facets. */
-static void visible_key(struct rs_classifier *x, const struct rs_view *v)
-{
-	size_t i;
-
-	rs_strbuf_reset(&x->key);
-	rs_key_str(&x->key, v->ns);
-	for (i = 0; i < v->labels->n; i++) {
-		const struct rs_label *l = &v->labels->v[i];
-
-		if (rs_intern_find(&x->keys, l->key, strlen(l->key)) == RS_NONE)
-			continue;
-		rs_key_str(&x->key, l->key);
-		rs_key_str(&x->key, l->value);
-	}
-	rs_key_u32(&x->key, RS_NONE - 1); /* no string is that long: the labels end here */
-	for (i = 0; i < x->named.n; i++)
-		rs_strbuf_add(&x->key, &x->named.v[i], sizeof(x->named.v[i]));
-}
-
-static void named_ports(struct rs_classifier *x, const struct rs_view *v)
-{
-	size_t i;
-
-	x->named.n = 0;
-	for (i = 0; x->c->named.head && i < v->n_ports; i++) {
-		const struct rs_container_port *p = &v->ports[i];
-		uint32_t id = p->name ? rs_cc_named_find(x->c, p->proto, p->name) : RS_NONE;
-
-		if (id != RS_NONE && x->c->named_out.v[id])
-			*rs_vec_push(&x->named) = rs_named_pair(id, p->port);
-	}
-	rs_u64s_sort_unique(&x->named);
-}
-
-bool rs_classifier_reaches(const struct rs_classifier *x, uint32_t atom)
-{
-	const struct rs_atom *a = &x->c->atoms.v[atom];
-
-	return a->ns_dim == RS_NONE ? a->ns == x->ns_id : x->dim_matches[a->ns_dim];
-}
-
-static void try_atoms(struct rs_classifier *x, const struct rs_u32s *atoms, const struct rs_view *v)
-{
-	size_t i;
-
-	for (i = 0; i < atoms->n; i++) {
-		const struct rs_atom *a = &x->c->atoms.v[atoms->v[i]];
-
-		if (!rs_classifier_reaches(x, atoms->v[i]))
-			continue;
-		if (!a->pods || rs_selector_matches(a->pods, v->labels))
-			*rs_vec_push(&x->found) = atoms->v[i];
-	}
-}
-
-static void match_atoms(struct rs_classifier *x, const struct rs_view *v)
-{
-	rs_auto_strbuf b = { 0 };
-	size_t i;
-
-	x->found.n = 0;
-	try_atoms(x, &x->loose, v);
-	for (i = 0; i < v->labels->n; i++) {
-		uint32_t id;
-
-		rs_strbuf_reset(&b);
-		rs_key_str(&b, v->labels->v[i].key);
-		rs_key_str(&b, v->labels->v[i].value);
-		id = rs_intern_find(&x->pairs, b.s, b.len);
-		if (id != RS_NONE)
-			try_atoms(x, &x->by_pair.v[id], v);
-	}
-	rs_u32s_sort_unique(&x->found);
-}
-
-/* Known in all compiles by its atoms and ports, whatever their numbers. */
-static struct rs_hash facet_hash(const struct rs_cc *c, const struct rs_facet *f)
-{
-	size_t n = f->atoms.n + f->named.n, i;
-	rs_autofree struct rs_hash *v = rs_new0(struct rs_hash, n);
-
-	for (i = 0; i < f->atoms.n; i++)
-		v[i] = c->atoms.v[f->atoms.v[i]].hash;
-	for (i = 0; i < f->named.n; i++) {
-		rs_auto_strbuf b = { 0 };
-		size_t len;
-		const void *name = rs_intern_key(&c->named, (uint32_t)(f->named.v[i] >> 16), &len);
-
-		rs_key_u32(&b, (uint32_t)(f->named.v[i] & 0xffff));
-		rs_strbuf_add(&b, name, len);
-		v[f->atoms.n + i] = rs_hash_bytes(b.s, b.len);
-	}
-	if (n > 1)
-		qsort(v, n, sizeof(*v), rs_hash_cmp);
-	return rs_hash_bytes(v, n * sizeof(*v));
-}
-
-static void facet_key(struct rs_strbuf *key, const struct rs_u32s *atoms,
-		      const struct rs_u64s *named)
-{
-	size_t i;
-
-	rs_key_u32(key, (uint32_t)atoms->n);
-	for (i = 0; i < atoms->n; i++)
-		rs_key_u32(key, atoms->v[i]);
-	for (i = 0; i < named->n; i++)
-		rs_strbuf_add(key, &named->v[i], sizeof(named->v[i]));
-}
-
-uint32_t rs_classifier_facet(struct rs_cc *c, const struct rs_u32s *atoms,
-			     const struct rs_u64s *named)
-{
-	rs_auto_strbuf key = { 0 };
-	struct rs_facet *f;
-	bool fresh;
-	uint32_t id;
-	size_t i;
-
-	facet_key(&key, atoms, named);
-	id = rs_intern_put(&c->facet_keys, key.s, key.len, &fresh);
-	if (!fresh)
-		return id;
-	f = rs_vec_push(&c->facets);
-	for (i = 0; i < atoms->n; i++)
-		*rs_vec_push(&f->atoms) = atoms->v[i];
-	for (i = 0; i < named->n; i++)
-		*rs_vec_push(&f->named) = named->v[i];
-	f->hash = facet_hash(c, f);
-	return id;
-}
-
-static uint32_t facet_of(struct rs_classifier *x, const struct rs_view *v)
-{
-	bool fresh;
-	uint32_t id;
-
-	if (!v->labels)
-		return 0;
-	enter_namespace(x, v);
-	named_ports(x, v);
-	visible_key(x, v);
-	id = rs_intern_put(&x->seen, x->key.s, x->key.len, &fresh);
-	if (fresh) {
-		match_atoms(x, v);
-		*rs_vec_push(&x->seen_facet) = rs_classifier_facet(x->c, &x->found, &x->named);
-	}
-	return x->seen_facet.v[id];
-}
-
-uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view *v)
-{
-	rs_auto_strbuf key = { 0 };
-
-	x->ns = NULL; /* the name that it was may be gone */
-	enter_namespace(x, v);
-	named_ports(x, v);
-	match_atoms(x, v);
-	facet_key(&key, &x->found, &x->named);
-	return rs_intern_find(&x->c->facet_keys, key.s, key.len);
-}
 
 static void add_claims(struct rs_classifier *x, const struct rs_view *v, uint32_t facet,
 		       const struct rs_addr *ips, size_t n)
@@ -308,9 +64,9 @@ static uint32_t stored_facet(struct rs_classifier *x, const struct rs_pod *p, st
 
 	if (!x->ns || strcmp(x->ns, v->ns) != 0)
 		v->ns_labels = rs_world_ns_labels(x->c->w, v->ns);
-	enter_namespace(x, v);
+	rs_classifier_enter(x, v);
 	facet = x->reuse ? rs_reuse_facet(x->reuse, p) : RS_NONE;
-	return facet == RS_NONE ? facet_of(x, v) : facet;
+	return facet == RS_NONE ? rs_classifier_facet_of(x, v) : facet;
 }
 
 static void add_stored(struct rs_classifier *x, const struct rs_pod *p)
@@ -338,9 +94,7 @@ static void add_stored(struct rs_classifier *x, const struct rs_pod *p)
 	add_claims(x, &v, facet, ips, n);
 }
 
-/* Whether the sorted subjects hold that pod; *at moves along, as the store's pods are sorted
- * too. Whether the sorted subjects hold that pod; *at moves along, as the store's pods are
- * sorted too. */
+/* Whether the sorted subjects hold that pod; *at moves along, as the store's pods are sorted, too. */
 static bool is_local(const struct rs_cc *c, const struct rs_pod *p, size_t *at)
 {
 	for (; *at < c->subjects.n; (*at)++) {
@@ -377,7 +131,7 @@ static void collect_claims(struct rs_classifier *x)
 		struct rs_view v;
 
 		rs_view_local(x->c->w, p, &v);
-		add_claims(x, &v, p->n_ips ? facet_of(x, &v) : 0, p->ips, p->n_ips);
+		add_claims(x, &v, p->n_ips ? rs_classifier_facet_of(x, &v) : 0, p->ips, p->n_ips);
 	}
 	x->ns = NULL;
 	pods = rs_store_pods(x->c->w->store, &n);
@@ -450,11 +204,25 @@ static size_t counting(const struct rs_classifier *x, size_t from, size_t to)
 	return end;
 }
 
+/* "ns/name"; there is one for each address. */
+static char *joined(const char *ns, const char *name)
+{
+	size_t a = strlen(ns), b = strlen(name);
+	char *s = rs_calloc(1, a + b + 2);
+
+	memcpy(s, ns, a);
+	s[a] = '/';
+	memcpy(s + a + 1, name, b);
+	return s;
+}
+
 static char *claim_names(const struct rs_classifier *x, size_t from, size_t to)
 {
 	struct rs_strbuf b = { 0 };
 	size_t i;
 
+	if (to - from == 1)
+		return joined(x->claims.v[from].ns, x->claims.v[from].name);
 	for (i = from; i < to && i < from + 8; i++)
 		rs_strbuf_printf(&b, "%s%s/%s", i > from ? " + " : "", x->claims.v[i].ns,
 				 x->claims.v[i].name);
@@ -580,7 +348,7 @@ void rs_cc_classes(struct rs_cc *c)
 {
 	struct rs_u32s none = { 0 };
 	struct rs_u64s nothing = { 0 };
-	struct rs_classifier *x = c->classifier = classifier_new(c);
+	struct rs_classifier *x = c->classifier = rs_classifier_new(c);
 
 	rs_classifier_facet(c, &none, &nothing);
 	if (c->old)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * classify.h - what classes.c knows after a compile, kept so that a pod which comes, goes or
- * changes later can be placed without looking at the others (moves.c).
+ * classify.h - what facets.c and classes.c know after a compile, kept so that a pod which comes,
+ * goes or changes later can be placed without looking at the others (moves.c).
  */
 #ifndef RIPSTOP_POLICY_CLASSIFY_H
 #define RIPSTOP_POLICY_CLASSIFY_H
@@ -50,7 +50,16 @@ struct rs_classifier {
 	char *first_outside;
 };
 
+/* ---- facets.c -------------------------------------------------------------------------------- */
+
+/* c has its atoms and named ports. */
+struct rs_classifier *rs_classifier_new(struct rs_cc *c);
 void rs_classifier_free(struct rs_classifier *x); /* NULL is legal */
+
+/* The pod's namespace is the one at hand. */
+void rs_classifier_enter(struct rs_classifier *x, const struct rs_view *v);
+/* The facet of a pod, in a compile. */
+uint32_t rs_classifier_facet_of(struct rs_classifier *x, const struct rs_view *v);
 
 /* The facet with these atoms and named ports, both sorted; one more where there is none. */
 uint32_t rs_classifier_facet(struct rs_cc *c, const struct rs_u32s *atoms,
@@ -61,6 +70,8 @@ bool rs_classifier_reaches(const struct rs_classifier *x, uint32_t atom);
 
 /* The facet of a pod as seen now. RS_NONE: one that no compile has seen. */
 uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view *v);
+
+/* ---- classes.c ------------------------------------------------------------------------------- */
 
 /* The exact class of one facet over a range class; RS_NONE when the draft has none. */
 uint32_t rs_classifier_class(const struct rs_cc *c, uint32_t range, uint32_t facet);

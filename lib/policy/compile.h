@@ -6,7 +6,8 @@
  * Steps, each in a file of its own, each reading what the former left in struct rs_cc:
  *	inuse.c   subjects; policies that select them; their rules; the atoms these name
  *	ranges.c  address intervals by the ipBlocks that hold them: range classes
- *	classes.c peers by the atoms they satisfy (facets); addresses to exact classes
+ *	facets.c  peers by the atoms they satisfy
+ *	classes.c addresses by their claimants' facets to exact classes
  *	groups.c  subjects by the policies that isolate them and their named ports
  *	cells.c   what each (group, class) may, where it differs from the lookup without it
  *	number.c  symbolic numbers to kernel numbers

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* eval.c - one flow against an IR, as a dataplane would judge it; see the head of
- * <ripstop/ir.h>. eval.c - one flow against an IR, as a dataplane would judge it; see the head
- * of <ripstop/ir.h>. */
+ * <ripstop/ir.h>. */
 #include <string.h>
 
 #include "policy/irtools.h"

@@ -4,37 +4,7 @@
 
 #include <string.h>
 
-#include "base/alloc.h"
-
-static uint64_t mix(uint64_t h)
-{
-	h ^= h >> 33;
-	h *= 0xff51afd7ed558ccdULL;
-	h ^= h >> 33;
-	h *= 0xc4ceb9fe1a85ec53ULL;
-	return h ^ h >> 33;
-}
-
-/* Eight bytes at a time. uthash's own default is a switch that falls through: clang warns of it. */
-static unsigned int table_hash(const void *key, size_t len)
-{
-	const char *p = key;
-	uint64_t h = len, word;
-
-	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, p, sizeof(word));
-		h = (h ^ word) * 0x9fb21c651e98df25ULL;
-		h ^= h >> 32;
-	}
-	word = 0;
-	if (len)
-		memcpy(&word, p, len);
-	return (unsigned int)mix(h ^ word);
-}
-
-#define uthash_fatal(msg) rs_oom()
-#define HASH_FUNCTION(key, len, hash) ((hash) = table_hash((key), (len)))
-#include <uthash.h>
+#include "object/keyed_hash.h"
 
 struct rs_intern_entry {
 	UT_hash_handle hh;
@@ -103,18 +73,10 @@ void rs_key_str(struct rs_strbuf *b, const char *s)
 
 struct rs_hash rs_hash_bytes(const void *p, size_t n)
 {
-	const uint8_t *b = p;
-	struct rs_hash h = { 0xcbf29ce484222325ULL, 0x9ae16a3b2f90404fULL };
-	size_t i;
+	uint64_t v[2];
 
-	for (i = 0; i < n; i++) {
-		h.a = (h.a ^ b[i]) * 0x100000001b3ULL;
-		h.b = (h.b + b[i]) * 0x9fb21c651e98df25ULL;
-		h.b ^= h.b >> 29;
-	}
-	h.a = mix(h.a ^ n);
-	h.b = mix(h.b + n);
-	return h;
+	rs_keyed_hash128(p, n, v);
+	return (struct rs_hash){ v[0], v[1] };
 }
 
 int rs_hash_cmp(const void *a, const void *b)

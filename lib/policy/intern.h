@@ -26,7 +26,8 @@ struct rs_intern {
 struct rs_u32s rs_vec(uint32_t);
 struct rs_u64s rs_vec(uint64_t);
 
-/* A 128-bit digest: keys that must stay equal over compiles, when small numbers do not. */
+/* A 128-bit digest with a key of this process: what must stay equal over compiles, when small
+ * numbers do not. */
 struct rs_hash {
 	uint64_t a, b;
 };

@@ -283,8 +283,7 @@ static bool same_profiles(const struct rs_ir *a, const struct rs_ir *b)
 }
 
 /* The pod's MAC and the link's name are for listings: a link that is made anew has another
- * index. The pod's MAC and the link's name are for listings: a link that is made anew has
- * another index. */
+ * index. */
 static bool same_guards(const struct rs_ir *a, const struct rs_ir *b)
 {
 	size_t i;

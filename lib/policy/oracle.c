@@ -78,8 +78,7 @@ static bool block_is_mapped(const struct rs_cidr *c)
 }
 
 /* API: an ipBlock selects a CIDR; `except` lists CIDRs that are not to be included in this
- * block. API: an ipBlock selects a CIDR; `except` lists CIDRs that are not to be included in
- * this block. */
+ * block. */
 static bool ipblock_matches(const struct rs_ipblock *block, const struct rs_addr *a)
 {
 	size_t i;

@@ -120,9 +120,7 @@ void rs_compiler_moved(struct rs_compiler *c, const struct rs_ir_moves *m);
 
 /* ---- explaining ------------------------------------------------------------------------------ */
 
-/* An end of a flow: a pod of the store or of this node (by name), or an address that is no
- * pod's. An end of a flow: a pod of the store or of this node (by name), or an address that is
- * no pod's. */
+/* An end of a flow: a pod of the store or of this node (by name), or an address that is no pod's. */
 struct rs_flow_end {
 	const char *ns;	  /* pod: namespace and name */
 	const char *name; /* NULL: not a pod */
