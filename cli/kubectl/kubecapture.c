@@ -14,15 +14,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
-
-#include "cli/term.h"
 
 #define GRACE_MS 3000
 
 struct capture {
 	struct cli_run *r;
-	const char *path; /* NULL: stdout */
+	char *path; /* NULL: stdout */
 	struct kube_sink out;
 	struct kube_child child;
 	bool deaf; /* nobody reads us */
@@ -37,26 +36,32 @@ static int cannot_write(const struct capture *c, int error)
 	return CLI_NO_AGENT;
 }
 
+/* In the folder where we are; nothing but letters, digits, - and . in it. */
+static char *own_name(const struct kube_pod *p)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char when[24], *s;
+
+	gmtime_r(&now, &tm);
+	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
+	s = rs_asprintf("ripstop-capture-%.40s-%.40s-%s.pcapng", p->ns, p->name, when);
+	for (char *c = s; *c; c++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzTZ0123456789-.", *c))
+			*c = '_';
+	return s;
+}
+
 /* A file of ours alone; never over another one. */
-static int open_out(struct capture *c)
+static int open_out(struct capture *c, const struct kube_pod *p)
 {
 	const char *given = c->r->opt.output_file;
 
-	if (!given) {
-		cli_error("kubectl ripstop capture POD -O FILE.pcapng, or -O - for a pipe",
-			  "capture: where is it to be written?");
-		return CLI_USAGE;
-	}
-	if (!strcmp(given, "-")) {
-		c->out.fd = STDOUT_FILENO;
-		if (!isatty(STDOUT_FILENO))
-			return 0;
-		cli_error("kubectl ripstop capture POD -O - | tshark -r -",
-			  "packets are nothing for a terminal");
-		return CLI_USAGE;
-	}
-	c->path = given;
-	c->out.fd = open(given, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	c->out.fd = STDOUT_FILENO;
+	if (given && !strcmp(given, "-"))
+		return 0;
+	c->path = given ? rs_strdup(given) : own_name(p);
+	c->out.fd = open(c->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return c->out.fd < 0 ? cannot_write(c, errno) : 0;
 }
 
@@ -161,20 +166,29 @@ static void put_summary(const struct capture *c)
 		(unsigned long long)(c->out.total + 1023) / 1024);
 }
 
-static int conclude(struct capture *c, const char *node)
+/* Exit code 1 has no meaning of its own, and is what it was. */
+static int ended(struct capture *c, const char *node)
 {
 	struct kube_answer a = { 0 };
-	int code = close_out(c);
+	int code;
 
-	if (c->deaf && !code)
-		code = c->out.error && c->out.error != EPIPE ? cannot_write(c, c->out.error)
-							     : CLI_YES;
-	else if (!code && kube_failed(&c->child, true, &a) && !kube_caught())
-		code = kube_tell(&a, node);
-	else if (!code)
+	if (c->deaf || (kube_caught() && c->child.status < 0))
+		return CLI_YES;
+	code = kube_failed(&c->child, true, &a) ? kube_tell(&a, node) : c->child.status;
+	if (!a.code)
 		put_told(&c->child);
 	kube_answer_clear(&a);
-	if (!c->out.error)
+	return code;
+}
+
+static int conclude(struct capture *c, const char *node)
+{
+	int failed = close_out(c), code;
+
+	if (!c->path && c->out.error && c->out.error != EPIPE)
+		failed = cannot_write(c, c->out.error);
+	code = failed ? failed : ended(c, node);
+	if (!failed)
 		put_summary(c);
 	return code;
 }
@@ -194,11 +208,9 @@ static int capture(struct capture *c)
 	}
 	if (!code && agents.v[0].trouble)
 		kube_not_running(r, &agents.v[0], &a);
-	if (a.code)
+	if (a.code) {
 		code = kube_caught() ? CLI_YES : kube_tell(&a, NULL);
-	else
-		code = open_out(c);
-	if (!code && !a.code) {
+	} else if (!(code = open_out(c, &p))) {
 		kube_enter(r, &c->child, &agents.v[0], true);
 		question(c, &p);
 		stream(c);
@@ -213,13 +225,16 @@ static int capture(struct capture *c)
 int kube_capture(struct cli_run *r)
 {
 	struct capture c = { .r = r, .out = { .fd = -1 } };
-	int code;
+	int code = cli_bundle_check(r);
 
+	if (code)
+		return code;
 	if (!kube_catch())
 		return CLI_NO_AGENT;
 	code = capture(&c);
 	kube_release();
 	kube_child_clear(&c.child);
 	kube_sink_clear(&c.out);
+	free(c.path);
 	return code;
 }
