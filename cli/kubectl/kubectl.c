@@ -170,12 +170,16 @@ static int run_verb(struct cli_run *r)
 {
 	struct kube *k = r->kube;
 
+	if (r->opt.self)
+		return kube_selftest(r);
 	if (is_about_a_world(r))
 		return r->cmd->run(r);
 	if (is_about_a_pod(r->cmd))
 		return r->cmd->run(r);
 	if (r->cmd->run == cli_cmd_bundle)
 		return kube_bundle(r);
+	if (r->cmd->run == cli_cmd_monitor && r->opt.follow)
+		return kube_follow(r);
 	if (r->cmd->run == cli_cmd_doctor) {
 		cli_error("run `ripstop doctor` on the node itself: a container does not see it",
 			  "doctor looks at the machine that it runs on");

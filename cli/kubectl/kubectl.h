@@ -142,6 +142,9 @@ int kube_find_agents(struct cli_run *r, const char *node, struct kube_agents *ou
 		     struct kube_answer *a);
 void kube_agents_clear(struct kube_agents *v);
 
+/* Why a container of a pod does not run; NULL: it does. The caller frees it. */
+char *kube_pod_trouble(struct json_object *pod, const char *container);
+
 /* A pod by [NAMESPACE/]NAME; without a namespace kubectl takes its own. */
 int kube_find_pod(struct cli_run *r, const char *operand, struct kube_pod *out,
 		  struct kube_answer *a);
