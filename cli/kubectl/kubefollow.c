@@ -19,6 +19,7 @@
 #define MAX_LINE (64 * RS_KIB)
 #define MAX_DEPTH 32
 #define ASK_MS 10000
+#define GRACE_MS 1500
 #define LAST_MS 3000 /* the user has pressed Ctrl-C and waits */
 
 struct follow;
@@ -302,6 +303,7 @@ static void start(struct follow *f)
 		kube_enter(f->r, c, f->of[i].agent, true);
 		question(f, c);
 		c->take = take;
+		c->grace_ms = GRACE_MS;
 		c->arg = &f->of[i];
 		kube_start(c);
 	}

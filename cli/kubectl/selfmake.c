@@ -462,6 +462,8 @@ char *self_remove(struct self_test *t, bool wait)
 		free(why);
 		kube_forget();
 		why = remove_namespace(t);
+		if (!why && wait)
+			why = rs_strdup("interrupted before it was gone");
 	}
 	end = in_time(GONE_MS);
 	while (!why && wait && !is_gone(t)) {

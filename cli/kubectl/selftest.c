@@ -306,11 +306,12 @@ static bool mute(struct self_test *t, const struct self_check *x, size_t n)
 }
 
 /* Without policies a second packet may do what the first did not: the agents learn of the pods. */
-static int baseline(struct self_test *t, const struct phase *p, bool *go_on)
+static int baseline(struct self_test *t, const struct phase *p, int timeout_ms, bool *go_on)
 {
 	size_t n = plan(t, p);
 	struct self_check *x = &t->checks.v[t->checks.n - n];
-	int64_t end = rs_mono_ms() + SETTLE_MS;
+	int64_t end =
+		rs_mono_ms() + (timeout_ms && timeout_ms < SETTLE_MS ? timeout_ms : SETTLE_MS);
 	int code;
 
 	do {
@@ -361,7 +362,7 @@ static int run_phase(struct self_test *t, const struct phase *p, int timeout_ms,
 	int code;
 
 	if (!p->policy) {
-		code = baseline(t, p, &go_on);
+		code = baseline(t, p, timeout_ms, &go_on);
 		*stop = go_on ? NULL : "nothing comes through without a policy";
 		return code;
 	}
