@@ -90,7 +90,8 @@ void kube_sink_add(struct kube_sink *s, const char *data, size_t n);
 void kube_sink_flush(struct kube_sink *s); /* what goes now */
 size_t kube_sink_left(const struct kube_sink *s);
 bool kube_sink_full(const struct kube_sink *s);
-/* All of it, while it moves within ms. False: it does not. */
+/* All of it, while it moves within ms (-1: whenever it does), or until a signal comes that had not
+ * come before. False: something is left. */
 bool kube_sink_finish(struct kube_sink *s, int ms);
 void kube_sink_clear(struct kube_sink *s);
 

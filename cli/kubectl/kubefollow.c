@@ -380,6 +380,7 @@ static int run(struct follow *f)
 {
 	struct kube_answer a = { 0 };
 	int code = find(f, &a);
+	bool stopped;
 
 	if (code && !kube_caught())
 		kube_tell(&a, NULL);
@@ -391,11 +392,12 @@ static int run(struct follow *f)
 	if (!kube_caught())
 		follow(f);
 	/* A second Ctrl-C ends the asking. */
+	stopped = kube_caught();
 	kube_forget();
 	if (!f->deaf && f->n_failed < f->agents.n)
 		put_footer(f);
 	give(f);
-	kube_sink_finish(&f->out, LAST_MS);
+	kube_sink_finish(&f->out, stopped ? LAST_MS : -1);
 	return conclude(f);
 }
 

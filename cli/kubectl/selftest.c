@@ -341,9 +341,13 @@ static int enforce(struct self_test *t, const struct phase *p, int timeout_ms, b
 	code = cli_wait(t->r, &w, timeout_ms ? timeout_ms : CLI_WAIT_MS, &nodes, go_on);
 	t->r->opt.node = NULL;
 	free(w.uid);
-	if (code)
+	if (code && code != CLI_TIMEOUT)
 		return code;
-	settle(c, *go_on, *go_on ? rs_strdup("committed") : cli_wait_why(nodes),
+	*go_on = *go_on && !code;
+	settle(c, *go_on,
+	       *go_on ? rs_strdup("committed")
+	       : code ? rs_strdup("kubectl gave no answer in time")
+		      : cli_wait_why(nodes),
 	       "kubectl ripstop status says what an agent waits for; --timeout waits longer");
 	return 0;
 }

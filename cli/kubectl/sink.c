@@ -41,11 +41,11 @@ static bool write_some(struct kube_sink *s)
 	return true;
 }
 
-static bool can_go(const struct kube_sink *s, int ms)
+static bool can_go(const struct kube_sink *s)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
 
-	return kube_sink_left(s) && poll(&p, 1, ms) > 0;
+	return kube_sink_left(s) && poll(&p, 1, 0) > 0;
 }
 
 static void forget_gone(struct kube_sink *s)
@@ -62,15 +62,23 @@ static void forget_gone(struct kube_sink *s)
 
 void kube_sink_flush(struct kube_sink *s)
 {
-	while (can_go(s, 0) && write_some(s))
+	while (can_go(s) && write_some(s))
 		;
 	forget_gone(s);
 }
 
 bool kube_sink_finish(struct kube_sink *s, int ms)
 {
-	while (can_go(s, ms) && write_some(s))
-		;
+	int signals = kube_caught() ? -1 : kube_signal_fd();
+
+	while (kube_sink_left(s)) {
+		struct pollfd p[2] = { { .fd = s->fd, .events = POLLOUT },
+				       { .fd = signals, .events = POLLIN } };
+
+		if (poll(p, 2, ms) <= 0 || !p[0].revents)
+			break;
+		write_some(s);
+	}
 	return !kube_sink_left(s) && !s->error;
 }
 
