@@ -137,7 +137,8 @@ static void stream(struct capture *c)
 			kube_stop(&c->child);
 		}
 	}
-	kube_sink_finish(&c->out, kube_caught() ? GRACE_MS : -1);
+	if (!c->deaf)
+		kube_sink_finish(&c->out, kube_caught() ? GRACE_MS : -1);
 }
 
 /* ---- how it ended ---------------------------------------------------------------------------- */

@@ -397,7 +397,8 @@ static int run(struct follow *f)
 	if (!f->deaf && f->n_failed < f->agents.n)
 		put_footer(f);
 	give(f);
-	kube_sink_finish(&f->out, stopped ? LAST_MS : -1);
+	if (!f->deaf)
+		kube_sink_finish(&f->out, stopped ? LAST_MS : -1);
 	return conclude(f);
 }
 
