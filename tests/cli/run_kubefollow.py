@@ -108,7 +108,7 @@ class Follow(Runner):
                     words = f.read().split(b"\0")
             except OSError:
                 continue
-            if b"monitor" in words and any(self.tmp.name.encode() in w for w in words):
+            if words[0].endswith(b"/ripstop") and b"__leash" in words and any(self.tmp.name.encode() in w for w in words):
                 found.append(words)
         return found
 
@@ -133,7 +133,8 @@ class Follow(Runner):
         line = f.read(lambda x: x.startswith("worker-2  "))
         self.agents[1].add()
         again = f.read(lambda x: x.startswith("worker-1  "))
-        self.check("three lines", len(f.lines) == 3 and "DENY ingress shop/web-5d9-q8zzl:40112 -> shop/db-0:5432" in line and again, f"{f.lines}")
+        self.check("three lines", len(f.lines) == 3 and re.search("DENY ingress +shop/web-5d9-q8zzl:40112 -> shop/db-0:5432", line) and again,
+                   f"{f.lines}")
         for agent, lost in (self.agents[1], 2), (self.agents[2], 3):
             agent.counts.update(suppressed=10, lost=lost)
         code, out, err = f.end()
@@ -160,12 +161,12 @@ class Follow(Runner):
     def which(self):
         """Who is followed, and with which flags."""
         self.begin_agents(3)
-        self.table["pods"] = self.table["pods"] + []
         for line, nodes, words in (
                 ("monitor --follow --node worker-2 -n shop --last 0 --reason policy-ingress --direction ingress --since 5m",
                  [2], ["--last=0", "--since=300s", "--reason=policy-ingress", "--direction=ingress", "--namespace=shop"]),
                 ("monitor --follow shop/db-0 --timeout 9", [1, 2, 3], ["--timeout=9000ms", "--", "shop/db-0"]),
-                ("monitor --follow db-0 --socket /run/x", [1, 2, 3], ["--socket=/run/x", "--", "shop/db-0"]),
+                (f"monitor --follow db-0 --node worker-1 --socket {self.agents[1].path}", [1],
+                 [f"--socket={self.agents[1].path}", "--", "shop/db-0"]),
                 ("monitor db-0 -n shop --follow", [1, 2, 3], ["--", "shop/db-0"])):
             self.kubectl.write(faults=[{"when": ["__leash"], "touch": self.mark, "hang": True}])
             self.kubectl.calls()
