@@ -384,12 +384,13 @@ static int wait_ready(struct self_test *t, const char **stop)
 	struct self_check *c = add(t, "the pods are ready", "");
 	rs_autofree char *trouble = NULL;
 	int code = self_pods(t, &trouble);
+	bool ready = !trouble;
 
 	if (code || kube_caught())
 		return code;
-	if (trouble)
+	if (!ready)
 		*stop = "the pods are not ready";
-	settle(c, !trouble,
+	settle(c, ready,
 	       trouble ? rs_steal_ptr(&trouble)
 		       : rs_asprintf("%s on %s, %s on %s", t->server.name, t->server.node,
 				     t->client.name, t->client.node),

@@ -225,7 +225,7 @@ class Follow(Runner):
                 ("a list", {"when": ["__leash", "ripstop-agent-2"], "stdout": "[1]\n", "hang": True}, "its record cannot be used"),
                 ("an endless line", {"when": ["__leash", "ripstop-agent-2"], "flood": 1 << 20, "hang": True}, "a line of more than 64 KiB")):
             self.kubectl.write(faults=[fault])
-            f = Follower(self, ["monitor", "--follow", "--last", "0"])
+            f = Follower(self, ["monitor", "--follow"])
             # It is told before anybody else has said a thing.
             told = f.p.stderr.readline().decode()
             self.agents[1].add()
@@ -337,7 +337,7 @@ class Follow(Runner):
             self.check(f"a leashed {argv}", (code, out, err) == (want, q.stdout, q.stderr), f"{code} {out} {err} {q}")
         words = [self.ripstop, "__leash", "monitor", "--follow", "--last", "0", "--socket", socket]
         p = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.until(lambda: len(self.leashed()) == 2)
+        self.until(lambda: any(r["op"] == "records" for r in self.agents[1].requests))
         p.stdin.write(b"what is said to it\n" * 100)
         p.stdin.flush()
         self.agents[1].add()

@@ -78,7 +78,7 @@ class SelfTest(Runner):
         self.ripstop = os.path.join(self.build, "ripstop")
         self.schemas = Schemas(os.path.join(HERE, "..", "..", "docs", "schema"))
 
-    def begin_agents(self, how=None, **table):
+    def begin_agents(self, how=None, /, **table):
         image = [{"name": "agent", "image": "registry.example/ripstop:1", "imagePullPolicy": "Never"}]
         agents = [agent_pod("ripstop-agent-b", "worker-2"), agent_pod("ripstop-agent-a", "worker-1")]
         for pod in agents:
@@ -243,10 +243,11 @@ class SelfTest(Runner):
         self.expect("cannot: no agent runs", "test --self", 4, "CrashLoopBackOff", out=False)
         self.check("cannot: nothing was created", not any("create" in c and "auth" not in c for c in self.kubectl.calls()))
         self.end_agents()
-        self.begin_agents(faults=[{"when": ["delete"], "stderr": "error: not now\n", "code": 1}])
+        self.begin_agents(faults=[{"when": ["delete", "namespace"], "stderr": "error: not now\n", "code": 1}])
         code, out, err = self.call(["test", "--self"])
+        left = self.end_agents()
         self.check("it cannot be removed", code == 1 and re.search("FAIL +all of it is removed", out) and "not now" in out and
-                   "kubectl delete namespace ripstop-selftest-" in out and len(self.end_agents()) == 1, f"{code} {out} {err}")
+                   "kubectl delete namespace ripstop-selftest-" in out and len(left) == 1, f"{code} {out} {err}")
 
     def usage(self):
         for line, said in (("test --keep", "there is no --self"), ("test --self -f x", "asks no files"),

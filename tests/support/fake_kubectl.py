@@ -297,7 +297,7 @@ class FakeKubectl:
             f.write("#!%s -SB\n%s" % (sys.executable, text))
         os.chmod(os.path.join(folder, "kubectl"), 0o755)
 
-    def write(self, **more):
+    def write(self, /, **more):
         with open(os.path.join(self.folder, "table.json"), "w", encoding="utf-8") as f:
             json.dump(dict(self.table, **more), f)
 
