@@ -131,9 +131,10 @@ int cli_wait(struct cli_run *r, struct cli_wait *w, int64_t limit, struct json_o
 
 static int wait(struct cli_run *r, struct cli_wait *w, struct json_object **nodes)
 {
+	int limit = r->opt.timeout_ms ? r->opt.timeout_ms : CLI_WAIT_MS, code;
 	bool done;
-	int code = cli_wait(r, w, r->opt.timeout_ms ? r->opt.timeout_ms : CLI_WAIT_MS, nodes, &done);
 
+	code = cli_wait(r, w, limit, nodes, &done);
 	if (code || done)
 		return code;
 	tell_timeout(r, *nodes);

@@ -15,7 +15,8 @@ int cli_leash(int argc, char **argv);
 
 /* ---- selfpeer.c: the two ends of `test --self` ----------------------------------------------- */
 
-/* What a listener answers: these words, its host name (a pod's is its name), the end of the line. */
+/* What a listener answers: these words, its host name (a pod's is its name), the end of the
+ * line. */
 #define CLI_PEER_GREETING "ripstop-selftest "
 #define CLI_PEER_MAX_LINE 300
 #define CLI_PEER_WAIT_MS 3000

@@ -2,10 +2,10 @@
 /*
  * leash.c - `ripstop __leash VERB...`: a verb that ends once stdin does.
  *
- * `kubectl exec` hands no signal on, and what it started goes on when it is gone: a runtime may even
- * keep the pipe open that the verb writes to. But stdin ends with the connection. So
- * `kubectl ripstop` runs what has no end of its own (monitor --follow) or must clean up (capture) by
- * this: at the end of stdin the verb gets a SIGTERM, and SIGKILL when that does not help.
+ * `kubectl exec` hands no signal on, and what it started goes on when it is gone: a runtime may
+ * even keep the pipe open that the verb writes to. But stdin ends with the connection. So
+ * `kubectl ripstop` runs what has no end of its own (monitor --follow) or must clean up (capture)
+ * by this: at the end of stdin the verb gets a SIGTERM, and SIGKILL when that does not help.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* selfpeer.c - `ripstop __listen` and `__connect`: the server and the client of `test --self`, whose
- * pods have our image, in which there is no other program. */
+/* selfpeer.c - `ripstop __listen` and `__connect`: the server and the client of `test --self`,
+ * whose pods have our image, in which there is no other program. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>

@@ -3,10 +3,10 @@
  * kubecapture.c - `kubectl ripstop capture POD`: `ripstop capture ... -O -` in the container of the
  * agent of POD's node, what it writes into a file of ours or to stdout, as it comes.
  *
- * How long it can go on over there: it ends by itself after its count and its duration. Ctrl-C here,
- * a reader that goes, and the end of this program in any way close its stdin, upon which it gets a
- * SIGTERM (cli/leash.c), and SIGKILL 5 s later. Where the connection is lost without a word the node
- * learns of it by its own time-outs (minutes to hours): there the duration is the bound.
+ * How long it can go on over there: it ends by itself after its count and its duration. Ctrl-C
+ * here, a reader that goes, and the end of this program in any way close its stdin, upon which it
+ * gets a SIGTERM (cli/leash.c), and SIGKILL 5 s later. Where the connection is lost without a word
+ * the node learns of it by its own time-outs (minutes to hours): there the duration is the bound.
  */
 #include "cli/kubectl/kubectl.h"
 

@@ -166,9 +166,9 @@ struct kube {
 /* kubectl, and the flags that go to it. */
 void kube_begin(const struct cli_run *r, struct kube_child *c, const char *verb);
 
-/* exec, up to the `ripstop` in an agent's container. leashed: what follows ends there once we, or the
- * connection, are gone (cli/leash.c); kubectl hands no signal on, and a pipe that nobody reads may
- * still be written to. */
+/* exec, up to the `ripstop` in an agent's container. leashed: what follows ends there once we, or
+ * the connection, are gone (cli/leash.c); kubectl hands no signal on, and a pipe that nobody reads
+ * may still be written to. */
 void kube_enter(const struct cli_run *r, struct kube_child *c, const struct kube_agent *agent,
 		bool leashed);
 

@@ -3,9 +3,9 @@
  * kubefollow.c - `kubectl ripstop monitor --follow`: `ripstop monitor --follow -o jsonl` in the
  * agents' containers, side by side, their lines as they come.
  *
- * A line is shown whole or not at all. Nobody waits for anybody: of each node a piece is read a turn,
- * and where our own reader is slow all of them are held, which the agents count as lost records.
- * Before and after it the agents are asked for their counts: the last line tells what is missing.
+ * A line is shown whole or not at all. Nobody waits for anybody: of each node a piece is read a
+ * turn, and where our own reader is slow all of them are held: records that an agent keeps no more
+ * by then are not shown. Before and after it the agents are asked for their counts.
  */
 #include "cli/kubectl/kubectl.h"
 
@@ -48,7 +48,8 @@ struct follow {
 
 /* ---- who is followed ------------------------------------------------------------------------- */
 
-/* A drop is recorded at the end that refused, which may be the other pod's node: all are followed. */
+/* A drop is recorded at the end that refused, which may be the other pod's node: all are
+ * followed. */
 static int narrow(struct follow *f, const char *node, struct kube_answer *a)
 {
 	struct cli_run *r = f->r;

@@ -4,7 +4,8 @@
  * name, two pods of the agents' own image, policies.
  *
  * The namespace enforces the Pod Security level "restricted", which the pods obey. Whoever kills us
- * leaves it behind: the pods end by themselves after some minutes, the rest are objects without work.
+ * leaves it behind: the pods end by themselves after some minutes, the rest are objects without
+ * work.
  */
 #include "cli/kubectl/selftest.h"
 

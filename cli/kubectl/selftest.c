@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * selftest.c - `kubectl ripstop test --self`: does an installation do what it is for? Two pods of our
- * own, policies that deny and allow, packets between the pods, and what explain says of them.
+ * selftest.c - `kubectl ripstop test --self`: does an installation do what it is for? Two pods of
+ * our own, policies that deny and allow, packets between the pods, and what explain says of them.
  *
  * A policy counts once its pod's node has committed it (kubewait.c): from then on the first packet
  * decides, and no second one is tried. Packets that fare otherwise than explain says are a bug of

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* spawn.c - kubectl as a child, or some of them side by side: no shell, bounded output; its stdin is
- * ours, a text, or a leash. */
+/* spawn.c - kubectl as a child, or some of them side by side: no shell, bounded output; its stdin
+ * is ours, a text, or a leash. */
 #include "cli/kubectl/kubectl.h"
 
 #include <errno.h>
@@ -254,7 +254,8 @@ static int text_file(const char *text, int *fd)
 	return lseek(*fd, 0, SEEK_SET) < 0 ? errno : 0;
 }
 
-/* *fd stays -1 when it is ours. Of a leash we keep the other end: it ends with us, however we do. */
+/* *fd stays -1 when it is ours. Of a leash we keep the other end: it ends with us, however we
+ * do. */
 static int make_stdin(struct kube_child *c, int *fd)
 {
 	int pipe[2];
