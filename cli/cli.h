@@ -130,10 +130,18 @@ struct cli_options {
 	const char *sort_by;	     /* a column's name */
 	const char *node;	     /* kubectl ripstop's */
 	const char *agent_namespace; /* kubectl ripstop's */
+	bool self;		     /* test */
+	bool keep;
 };
 
 struct cli_command;
+struct cli_flag;
 struct kube;
+
+struct cli_given {
+	const struct cli_flag *flag;
+	const char *value; /* NULL: it takes none */
+};
 
 struct cli_run {
 	const struct cli_command *cmd;
@@ -143,6 +151,8 @@ struct cli_run {
 	bool *named;  /* operands that cli_keep_named() has met */
 	char **flags; /* as they go to kubectl: "--context=prod" */
 	size_t n_flags;
+	struct cli_given *given; /* every flag, in order */
+	size_t n_given;
 	bool colored;
 	bool watching;
 	size_t width;		  /* of the terminal; 0: lines are as long as they are */
@@ -157,7 +167,6 @@ struct cli_run {
 
 /* ---- program.c: what a program is, and how one runs ------------------------------------------ */
 
-struct cli_flag;
 struct cli_live;
 struct cli_wait;
 
@@ -217,6 +226,9 @@ int cli_cmd_matrix(struct cli_run *r);
 int cli_cmd_diff(struct cli_run *r);
 int cli_cmd_simulate(struct cli_run *r);
 int cli_cmd_test(struct cli_run *r);
+/* Whether what was given beside --self, or --keep, goes with it. 0, or an exit code after the error
+ * was told. */
+int cli_self_check(const struct cli_run *r);
 int cli_cmd_verify(struct cli_run *r);
 int cli_cmd_ipam(struct cli_run *r);
 int cli_cmd_wait(struct cli_run *r);

@@ -27,7 +27,7 @@ static bool streams(enum cli_output o)
 	return o == CLI_TABLE || o == CLI_WIDE || o == CLI_JSONL || o == CLI_HUBBLE;
 }
 
-static int check_options(struct cli_run *r)
+int cli_monitor_check(const struct cli_run *r)
 {
 	const char *v = r->opt.verdict;
 
@@ -39,12 +39,6 @@ static int check_options(struct cli_run *r)
 	if (r->opt.follow && !streams(r->opt.output)) {
 		cli_error("with --follow: table, wide, jsonl or hubble",
 			  "--follow has no end, so it cannot make one object");
-		return CLI_USAGE;
-	}
-	if (r->opt.follow && r->kube) {
-		cli_error("kubectl exec -it POD -n ripstop-system -c agent -- ripstop monitor "
-			  "--follow, in the agent's pod of that node",
-			  "kubectl ripstop does not follow: it asks once");
 		return CLI_USAGE;
 	}
 	return 0;
@@ -132,29 +126,43 @@ static void show(struct monitor *m)
 	}
 }
 
+void cli_put_unseen(struct cli_run *r, const struct cli_unseen *u)
+{
+	if (r->opt.output != CLI_TABLE && r->opt.output != CLI_WIDE) {
+		if (u->suppressed || u->lost)
+			cli_warn("%lld dropped packets were suppressed by the log limit, %lld lost",
+				 (long long)u->suppressed, (long long)u->lost);
+		return;
+	}
+	cli_putf(r, "-- %lld suppressed by the log limit (%lld/s and pod), %lld lost, %s --\n",
+		 (long long)u->suppressed, (long long)u->rate, (long long)u->lost, u->when);
+}
+
+bool cli_unseen_since(struct cli_unseen *u, struct json_object *first, struct json_object *now)
+{
+	struct json_object *then = rs_json_get(first, "counts"), *counts;
+	int64_t suppressed, lost;
+
+	counts = rs_json_get(now, "counts");
+	suppressed = number(counts, "suppressed") - number(then, "suppressed");
+	lost = number(counts, "lost") - number(then, "lost");
+	if (!counts || suppressed < 0 || lost < 0)
+		return false;
+	u->rate = number(now, "ratePerPod");
+	u->suppressed += suppressed;
+	u->lost += lost;
+	return true;
+}
+
 /* What was dropped and has no line here. */
 static void put_footer(struct monitor *m)
 {
-	struct json_object *now = rs_json_get(m->now, "counts");
-	struct json_object *then = m->r->opt.follow ? rs_json_get(m->first, "counts") : NULL;
-	int64_t suppressed = number(now, "suppressed") - number(then, "suppressed");
-	int64_t lost = number(now, "lost") - number(then, "lost");
-	rs_autofree char *since = cli_cell(now, "since");
+	rs_autofree char *since = cli_cell(rs_json_get(m->now, "counts"), "since");
+	rs_autofree char *when = rs_asprintf("since %s", since);
+	struct cli_unseen u = { .when = m->r->opt.follow ? "while this followed" : when };
 
-	if (!now || suppressed < 0 || lost < 0)
-		return;
-	if (m->r->opt.output != CLI_TABLE && m->r->opt.output != CLI_WIDE) {
-		if (suppressed || lost)
-			cli_warn("%lld dropped packets were suppressed by the log limit, %lld lost",
-				 (long long)suppressed, (long long)lost);
-		return;
-	}
-	cli_putf(m->r, "-- %lld suppressed by the log limit (%lld/s and pod), %lld lost, ",
-		 (long long)suppressed, (long long)number(m->now, "ratePerPod"), (long long)lost);
-	if (m->r->opt.follow)
-		cli_put(m->r, "while this followed --\n");
-	else
-		cli_putf(m->r, "since %s --\n", since);
+	if (cli_unseen_since(&u, m->r->opt.follow ? m->first : NULL, m->now))
+		cli_put_unseen(m->r, &u);
 }
 
 /* There is a reason why nothing will ever come. */
@@ -257,7 +265,7 @@ static int run(struct monitor *m)
 int cli_cmd_monitor(struct cli_run *r)
 {
 	struct monitor m = { .r = r };
-	int code = check_options(r);
+	int code = cli_monitor_check(r);
 
 	if (!code) {
 		m.pod = r->n_operands ? cli_qualified(r, r->operands[0]) : NULL;

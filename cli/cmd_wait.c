@@ -5,7 +5,6 @@
 
 #include "cli/wait.h"
 
-#define TIMEOUT_MS 30000
 #define ASK_MS 5000 /* one question */
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS 1000
@@ -81,7 +80,7 @@ static void sleep_ms(int64_t ms)
 	nanosleep(&t, NULL);
 }
 
-static void tell_timeout(const struct cli_run *r, struct json_object *nodes)
+char *cli_wait_why(struct json_object *nodes)
 {
 	rs_auto_strbuf b = { 0 };
 
@@ -93,19 +92,25 @@ static void tell_timeout(const struct cli_run *r, struct json_object *nodes)
 					 rs_json_text(o, "node", "this node"),
 					 rs_json_text(o, "why", "?"));
 	}
-	cli_error("ripstop status says what an agent waits for; --timeout SECONDS waits longer",
-		  "%s is not in force: %s", r->operands[0], rs_strbuf_str(&b));
+	return rs_strbuf_steal(&b);
 }
 
-/* The last round's nodes are kept. */
-static int wait(struct cli_run *r, struct cli_wait *w, struct json_object **nodes)
+static void tell_timeout(const struct cli_run *r, struct json_object *nodes)
 {
-	int64_t limit = r->opt.timeout_ms ? r->opt.timeout_ms : TIMEOUT_MS;
+	rs_autofree char *why = cli_wait_why(nodes);
+
+	cli_error("ripstop status says what an agent waits for; --timeout SECONDS waits longer",
+		  "%s is not in force: %s", r->operands[0], why);
+}
+
+int cli_wait(struct cli_run *r, struct cli_wait *w, int64_t limit, struct json_object **nodes,
+	     bool *done)
+{
 	int64_t deadline = rs_mono_ms() + limit, pause = PAUSE_FIRST_MS;
-	bool done = false;
 	int code;
 
 	w->deadline = deadline;
+	*done = false;
 	for (;;) {
 		int64_t begun = rs_mono_ms(), left = deadline - begun, took;
 
@@ -113,19 +118,27 @@ static int wait(struct cli_run *r, struct cli_wait *w, struct json_object **node
 		*nodes = json_object_new_array();
 		r->opt.timeout_ms = left < 1 ? 1 : left < ASK_MS ? (int)left : ASK_MS;
 		code = (cli_self.wait_round ? cli_self.wait_round : cli_wait_round)(r, w, *nodes,
-										    &done);
+										    done);
 		took = rs_mono_ms() - begun;
 		left = deadline - rs_mono_ms();
-		if (code || done)
-			return code;
 		/* A round that is cut off would say less than this one. */
-		if (left <= pause + took) {
-			tell_timeout(r, *nodes);
-			return CLI_TIMEOUT;
-		}
+		if (code || *done || left <= pause + took)
+			return code;
 		sleep_ms(pause);
 		pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
 	}
+}
+
+static int wait(struct cli_run *r, struct cli_wait *w, struct json_object **nodes)
+{
+	int limit = r->opt.timeout_ms ? r->opt.timeout_ms : CLI_WAIT_MS, code;
+	bool done;
+
+	code = cli_wait(r, w, limit, nodes, &done);
+	if (code || done)
+		return code;
+	tell_timeout(r, *nodes);
+	return CLI_TIMEOUT;
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */

@@ -83,7 +83,11 @@ const struct cli_command cli_commands[] = {
 	{ "test", "", "assertions about who reaches whom: allow or deny, each ok or FAIL",
 	  "-f names files of kind NetworkPolicyTest, and the manifests that they are about (or\n"
 	  "the file lists them under manifests:); without manifests it asks what is live.\n"
-	  "Exit code 0 when all pass, 1 when one fails, 6 when a file cannot be read.",
+	  "Exit code 0 when all pass, 1 when one fails, 6 when a file cannot be read.\n"
+	  "kubectl ripstop test --self is another test, of an installation: two pods of our own\n"
+	  "image in a namespace of its own, policies that deny and allow, and packets. All of it\n"
+	  "is removed again. --timeout bounds each wait, for the pods (120) and a policy (30).\n"
+	  "7 when packets fare otherwise than explain says.",
 	  "ripstop test -f tests.yaml -f k8s/", 0, 0,
 	  CLI_F_NAMESPACE | CLI_F_OUTPUT | CLI_F_HEADERS | CLI_F_AGENT | CLI_F_FILES | CLI_F_TEST,
 	  CLI_FORMS_TABLE | CLI_FORMS_OBJECT | CLI_FORM(CLI_JUNIT), cli_cmd_test },

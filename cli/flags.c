@@ -47,9 +47,6 @@ struct walk {
 	int argc;
 	char **argv;
 	int i;
-	unsigned int groups; /* of the flags that were given */
-	const struct cli_flag *given[64];
-	size_t n_given;
 };
 
 const struct cli_flag *cli_flag_of(const char *word)
@@ -90,8 +87,7 @@ static int apply(struct walk *w, const struct cli_flag *f, const char *value, st
 		cli_error(example, "--%s: \"%s\" is not %s", f->name, value, f->arg);
 		return CLI_USAGE;
 	}
-	if (w->n_given < RS_ARRAY_SIZE(w->given))
-		w->given[w->n_given++] = f;
+	r->given[r->n_given++] = (struct cli_given){ f, value };
 	return 0;
 }
 
@@ -145,7 +141,7 @@ static int check_form(const struct cli_run *r)
 }
 
 /* Does what was given fit the verb? */
-static int check(const struct walk *w, const struct cli_run *r)
+static int check(const struct cli_run *r)
 {
 	rs_autofree char *usage = NULL;
 	size_t i;
@@ -154,9 +150,9 @@ static int check(const struct walk *w, const struct cli_run *r)
 		return 0;
 	usage = rs_asprintf("usage: %sripstop %s %s", cli_self.before, r->cmd->name,
 			    r->cmd->operands);
-	for (i = 0; i < w->n_given; i++)
-		if (!(w->given[i]->group & (r->cmd->flags | CLI_F_COMMON))) {
-			cli_error(usage, "--%s means nothing to %s", w->given[i]->name,
+	for (i = 0; i < r->n_given; i++)
+		if (!(r->given[i].flag->group & (r->cmd->flags | CLI_F_COMMON))) {
+			cli_error(usage, "--%s means nothing to %s", r->given[i].flag->name,
 				  r->cmd->name);
 			return CLI_USAGE;
 		}
@@ -211,6 +207,7 @@ int cli_parse(int argc, char **argv, struct cli_run *r)
 	r->operands = rs_new0(char *, (size_t)argc + 1);
 	r->named = rs_new0(bool, (size_t)argc + 1);
 	r->flags = rs_new0(char *, (size_t)argc + 1);
+	r->given = rs_new0(struct cli_given, (size_t)argc + 1);
 	for (; w.i < argc && rc == 0; w.i++) {
 		char *arg = argv[w.i];
 
@@ -223,5 +220,5 @@ int cli_parse(int argc, char **argv, struct cli_run *r)
 		else
 			rc = take_short(&w, r);
 	}
-	return rc ? rc : check(&w, r);
+	return rc ? rc : check(r);
 }

@@ -382,6 +382,18 @@ static bool set_snaplen(struct cli_options *o, const char *v)
 	return bounded(v, MAX_SNAPLEN, &o->snaplen);
 }
 
+static bool set_self(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->self = true;
+}
+
+static bool set_keep(struct cli_options *o, const char *v)
+{
+	(void)v;
+	return o->keep = true;
+}
+
 static bool set_help(struct cli_options *o, const char *v)
 {
 	(void)v;
@@ -485,6 +497,10 @@ const struct cli_flag cli_flags[] = {
 	  "ripstop monitor --since 5m", CLI_F_MONITOR, set_since },
 	{ 0, "last", "N", "the last N records that fit (20; with --since all)",
 	  "ripstop monitor --last 100", CLI_F_MONITOR, set_last },
+	{ 0, "self", NULL, "kubectl ripstop: pods of our own, policies and packets between them",
+	  "ripstop test --self", CLI_F_TEST, set_self },
+	{ 0, "keep", NULL, "leave what --self made, to look at it", "ripstop test --self --keep",
+	  CLI_F_TEST, set_keep },
 	{ 0, "color", "auto|always|never",
 	  "colours (auto: on a terminal or with CLICOLOR_FORCE, without NO_COLOR)",
 	  "ripstop rules shop/db --color always", CLI_F_COMMON, set_color },

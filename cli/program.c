@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/complete.h"
+#include "cli/hidden.h"
 #include "cli/term.h"
 #include "cli/watching.h"
 
@@ -71,13 +72,25 @@ static int flush(struct cli_run *r, int code)
 /* What is no verb of people: other programs' questions. */
 static bool is_of_ours(const char *word)
 {
-	return !strcmp(word, "__complete") || !strcmp(word, "__table");
+	static const char *const words[] = { "__complete", "__table", "__leash", "__listen",
+					     "__connect" };
+
+	for (size_t i = 0; i < RS_ARRAY_SIZE(words); i++)
+		if (!strcmp(word, words[i]))
+			return true;
+	return false;
 }
 
 static int hidden(struct cli_run *r, int argc, char **argv)
 {
 	if (!strcmp(argv[1], "__complete"))
 		return cli_complete(r, argc - 2, argv + 2);
+	if (!strcmp(argv[1], "__leash"))
+		return cli_leash(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "__listen"))
+		return cli_listen(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "__connect"))
+		return cli_connect(argc - 1, argv + 1, &r->out);
 	cli_put_itself(r);
 	return CLI_YES;
 }
@@ -87,6 +100,7 @@ static void clear(struct cli_run *r)
 	rs_strbuf_free(&r->out);
 	free(r->operands);
 	free(r->named);
+	free(r->given);
 	free(r->opt.files);
 	free(r->opt.disabled);
 	while (r->n_flags)

@@ -22,4 +22,14 @@ bool cli_wait_judge(const struct cli_wait *w, const char *node, struct json_obje
  * all of them enforce it. */
 int cli_wait_round(struct cli_run *r, struct cli_wait *w, struct json_object *nodes, bool *done);
 
+#define CLI_WAIT_MS 30000 /* without --timeout */
+
+/* Ask again and again, until it is in force or `limit` ms are over. *nodes is the last round's, to
+ * be put by the caller. 0, or an exit code after the error was told. It changes the run's
+ * --timeout, which bounds a single question. */
+int cli_wait(struct cli_run *r, struct cli_wait *w, int64_t limit, struct json_object **nodes,
+	     bool *done);
+/* "NODE: why not; ..." of those that do not enforce it; the caller frees it. */
+char *cli_wait_why(struct json_object *nodes);
+
 #endif

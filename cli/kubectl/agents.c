@@ -70,17 +70,16 @@ static char *why_waiting(struct json_object *state)
 	return message ? rs_asprintf("%s, %s", reason, message) : rs_strdup(reason);
 }
 
-/* Not being ready is no obstacle: `ripstop status` tells why. */
-static char *trouble_of(struct json_object *pod)
+char *kube_pod_trouble(struct json_object *pod, const char *name)
 {
-	struct json_object *c = container(pod, "agent"), *state = rs_json_get(c, "state");
+	struct json_object *c = container(pod, name), *state = rs_json_get(c, "state");
 	const char *phase = rs_json_text(rs_json_get(pod, "status"), "phase", "unknown");
 	rs_autofree char *why = why_waiting(state);
 
 	if (rs_json_get(state, "running"))
 		return NULL;
-	return why ? rs_asprintf("its container agent does not run: %s", why)
-		   : rs_asprintf("its container agent does not run; the pod is %s", phase);
+	return why ? rs_asprintf("its container %s does not run: %s", name, why)
+		   : rs_asprintf("its container %s does not run; the pod is %s", name, phase);
 }
 
 /* While a DaemonSet is rolled out a node has two: the one that runs counts, and of two that do the
@@ -111,7 +110,8 @@ static int add_agent(struct kube_agents *out, struct json_object *pod, struct rs
 		rc = rs_json_opt_str(spec, "nodeName", MAX_NAME, &a->node, err);
 	if (rc < 0)
 		return rc;
-	a->trouble = trouble_of(pod);
+	/* Not being ready is no obstacle: `ripstop status` tells why. */
+	a->trouble = kube_pod_trouble(pod, "agent");
 	a->leaving = rs_json_get(meta, "deletionTimestamp");
 	for (i = 0; a->node && i + 1 < out->n && strcmp(out->v[i].node, a->node); i++)
 		;

@@ -53,6 +53,29 @@ static void record_flags(struct kube_child *c, struct json_object *req)
 	flag(c, "--direction", rs_json_text(req, "direction", NULL));
 }
 
+void kube_enter(const struct cli_run *r, struct kube_child *c, const struct kube_agent *agent,
+		bool leashed)
+{
+	kube_begin(r, c, "exec");
+	if (leashed)
+		kube_word(c, "-i");
+	kube_words(c, (const char *const[]){ "-n", kube_agent_namespace(r), agent->pod, "-c",
+					     "agent", "--", "ripstop", NULL });
+	if (leashed)
+		kube_word(c, "__leash");
+	c->leashed = leashed;
+	c->node = agent->node;
+}
+
+void kube_not_running(const struct cli_run *r, const struct kube_agent *agent,
+		      struct kube_answer *a)
+{
+	rs_autofree char *hint = rs_asprintf("kubectl -n %s describe pod %s tells more",
+					     kube_agent_namespace(r), agent->pod);
+
+	kube_refuse(a, CLI_NO_AGENT, rs_asprintf("pod %s: %s", agent->pod, agent->trouble), hint);
+}
+
 static void exec(struct cli_run *r, struct kube_child *c, const struct kube_agent *agent,
 		 const char *op, struct json_object *req)
 {
@@ -60,9 +83,8 @@ static void exec(struct cli_run *r, struct kube_child *c, const struct kube_agen
 	struct json_object *family = rs_json_get(req, "family");
 	rs_autofree char *ms = r->opt.timeout_ms ? rs_asprintf("%dms", r->opt.timeout_ms) : NULL;
 
-	kube_begin(r, c, "exec");
-	kube_words(c, (const char *const[]){ "-n", kube_agent_namespace(r), agent->pod, "-c",
-					     "agent", "--", "ripstop", verb, "-o", "json", NULL });
+	kube_enter(r, c, agent, false);
+	kube_words(c, (const char *const[]){ verb, "-o", "json", NULL });
 	flag(c, "--socket", r->opt.socket);
 	flag(c, "--timeout", ms);
 	if (family)
@@ -79,7 +101,6 @@ static void exec(struct cli_run *r, struct kube_child *c, const struct kube_agen
 		flag(c, "--namespace", rs_json_text(req, "namespace", NULL));
 	operands(c, req);
 	c->max_out = KUBE_MAX_ANSWER;
-	c->node = agent->node;
 }
 
 void kube_ask(struct cli_run *r, const struct kube_agent *v, size_t n, const char *op,
@@ -91,12 +112,7 @@ void kube_ask(struct cli_run *r, const struct kube_agent *v, size_t n, const cha
 	for (i = 0; i < n; i++) {
 		memset(&answers[i], 0, sizeof(answers[i]));
 		if (v[i].trouble) {
-			rs_autofree char *hint =
-				rs_asprintf("kubectl -n %s describe pod %s tells more",
-					    kube_agent_namespace(r), v[i].pod);
-
-			kube_refuse(&answers[i], CLI_NO_AGENT,
-				    rs_asprintf("pod %s: %s", v[i].pod, v[i].trouble), hint);
+			kube_not_running(r, &v[i], &answers[i]);
 			continue;
 		}
 		exec(r, &c[asked], &v[i], op, request);

@@ -170,23 +170,23 @@ static int run_verb(struct cli_run *r)
 {
 	struct kube *k = r->kube;
 
+	if (r->opt.self)
+		return kube_selftest(r);
 	if (is_about_a_world(r))
 		return r->cmd->run(r);
 	if (is_about_a_pod(r->cmd))
 		return r->cmd->run(r);
 	if (r->cmd->run == cli_cmd_bundle)
 		return kube_bundle(r);
+	if (r->cmd->run == cli_cmd_monitor && r->opt.follow)
+		return kube_follow(r);
 	if (r->cmd->run == cli_cmd_doctor) {
 		cli_error("run `ripstop doctor` on the node itself: a container does not see it",
 			  "doctor looks at the machine that it runs on");
 		return CLI_USAGE;
 	}
-	if (r->cmd->run == cli_cmd_capture) {
-		cli_error("in the agent's pod of that node: kubectl exec AGENT -n ripstop-system "
-			  "-c agent -- ripstop capture POD -O - >FILE",
-			  "capture sees the pods of the node that it runs on");
-		return CLI_USAGE;
-	}
+	if (r->cmd->run == cli_cmd_capture)
+		return r->cmd->run(r);
 	if (kube_find_agents(r, r->opt.node, &k->agents, &k->none) == 0)
 		kube_answer_clear(&k->none);
 	if (!k->none.code && !r->opt.node)
@@ -223,6 +223,7 @@ const struct cli_program cli_self = {
 	.run = run,
 	.wait_round = kube_wait_round,
 	.live = kube_live,
+	.capture = kube_capture,
 };
 
 int main(int argc, char **argv)

@@ -9,6 +9,7 @@
 #ifndef RIPSTOP_CLI_KUBECTL_H
 #define RIPSTOP_CLI_KUBECTL_H
 
+#include <poll.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,6 +17,8 @@
 
 /* Asked at once: the answers are kept until they are rendered. */
 #define KUBE_AT_ONCE 8
+/* And followed at once: each is a kubectl of its own, some 30 MB of it. */
+#define KUBE_MAX_CHILDREN 32
 #define KUBE_MAX_GET (64 * RS_MIB)
 #define KUBE_MAX_ANSWER (16 * RS_MIB)
 
@@ -26,15 +29,25 @@ struct kube_words rs_vec(char *);
 struct kube_child {
 	struct kube_words argv; /* ends with a NULL once it runs */
 	const char *node;	/* stands before what it says on stderr; NULL: nothing does */
+	const char *input;	/* its stdin. NULL: ours, since a credential plugin may ask */
+	/* Its stdin is empty and stays open: when it ends, however we do, what runs at the other
+	 * end is to end (kube_enter()). After a signal it then has grace_ms before it is killed. */
+	bool leashed;
+	int grace_ms;
 	size_t max_out;
+	/* Takes stdout as it comes, in place of `out`. held: not now. */
+	void (*take)(struct kube_child *c, const char *data, size_t n);
+	void *arg;
+	bool held;
 	/* What became of it: the exit code, or a negative errno: it was not started (ENOENT),
-	 * was stopped (EMSGSIZE, ETIMEDOUT), or a signal ended it (EINTR). */
+	 * was stopped (EMSGSIZE, ETIMEDOUT), or a signal ended it, ours or its own (EINTR). */
 	int status;
 	struct rs_strbuf out;
 	struct rs_strbuf told; /* lines of stderr that say why it failed; the others are shown */
 	/* spawn.c's own */
-	pid_t pid;
-	int pidfd, fd[2];
+	pid_t pid; /* 0: it does not run */
+	int pidfd, fd[2], leash;
+	int64_t until; /* it was let go: when it is killed */
 	bool stopped, midline;
 	struct rs_strbuf line;
 };
@@ -43,9 +56,44 @@ void kube_word(struct kube_child *c, const char *word);
 void kube_words(struct kube_child *c, const char *const *words); /* up to a NULL */
 void kube_child_clear(struct kube_child *c);
 
-/* Run all of them side by side until they have ended, or until deadline (rs_mono_ms(); 0: none).
- * stdin is theirs: a credential plugin may ask. */
+/* Run all of them, at most KUBE_AT_ONCE, side by side until they have ended, or until deadline
+ * (rs_mono_ms(); 0: none) or a signal that kube_catch() waits for. */
 void kube_spawn(struct kube_child *v, size_t n, int64_t deadline);
+
+/* The same in parts, for at most KUBE_MAX_CHILDREN: begin one; wait once, and take what there is.
+ * more: a descriptor to wait for besides; NULL: none. False: none of them runs. */
+void kube_start(struct kube_child *c);
+bool kube_turn(struct kube_child *v, size_t n, int64_t deadline, struct pollfd *more);
+void kube_stop(struct kube_child *c); /* kill it; kube_turn() sees its end */
+
+/* ---- interrupt.c: signals -------------------------------------------------------------------- */
+
+/* From here on SIGINT, SIGTERM and SIGHUP end children, not us. False: that was told. */
+bool kube_catch(void);
+bool kube_caught(void);	  /* one has come */
+bool kube_rest(int ms);	  /* sleep; whether one has come */
+void kube_forget(void);	  /* what has come is over: the next one counts */
+void kube_release(void);  /* as before kube_catch() */
+int kube_signal_fd(void); /* -1: nothing is caught */
+
+/* ---- sink.c: bytes on their way out ---------------------------------------------------------- */
+
+/* Never waits for who reads: what does not go is kept, so look at kube_sink_full(). */
+struct kube_sink {
+	int fd, error; /* error: an errno; it takes nothing any more */
+	struct rs_strbuf b;
+	size_t gone; /* of b */
+	uint64_t total;
+};
+
+void kube_sink_add(struct kube_sink *s, const char *data, size_t n);
+void kube_sink_flush(struct kube_sink *s); /* what goes now */
+size_t kube_sink_left(const struct kube_sink *s);
+bool kube_sink_full(const struct kube_sink *s);
+/* All of it, while it moves within ms (-1: whenever it does), or until a signal comes that had not
+ * come before. False: something is left. */
+bool kube_sink_finish(struct kube_sink *s, int ms);
+void kube_sink_clear(struct kube_sink *s);
 
 /* ---- refusals.c: why kubectl failed ---------------------------------------------------------- */
 
@@ -95,6 +143,9 @@ int kube_find_agents(struct cli_run *r, const char *node, struct kube_agents *ou
 		     struct kube_answer *a);
 void kube_agents_clear(struct kube_agents *v);
 
+/* Why a container of a pod does not run; NULL: it does. The caller frees it. */
+char *kube_pod_trouble(struct json_object *pod, const char *container);
+
 /* A pod by [NAMESPACE/]NAME; without a namespace kubectl takes its own. */
 int kube_find_pod(struct cli_run *r, const char *operand, struct kube_pod *out,
 		  struct kube_answer *a);
@@ -115,6 +166,16 @@ struct kube {
 /* kubectl, and the flags that go to it. */
 void kube_begin(const struct cli_run *r, struct kube_child *c, const char *verb);
 
+/* exec, up to the `ripstop` in an agent's container. leashed: what follows ends there once we, or
+ * the connection, are gone (cli/leash.c); kubectl hands no signal on, and a pipe that nobody reads
+ * may still be written to. */
+void kube_enter(const struct cli_run *r, struct kube_child *c, const struct kube_agent *agent,
+		bool leashed);
+
+/* Why nothing can be run in it, as a refusal. */
+void kube_not_running(const struct cli_run *r, const struct kube_agent *agent,
+		      struct kube_answer *a);
+
 /* Ask these agents, at most KUBE_AT_ONCE, the question of a request (ctl.h). */
 void kube_ask(struct cli_run *r, const struct kube_agent *v, size_t n, const char *op,
 	      const char *kind, struct json_object *request, struct kube_answer *answers);
@@ -129,6 +190,18 @@ struct cli_live;
 
 /* As cli_live_agent() (cli/world/live.h), by kubectl get. Warns of kinds it may not read. */
 int kube_live(struct cli_run *r, struct cli_live *out);
+
+/* ---- kubefollow.c: monitor --follow ---------------------------------------------------------- */
+
+int kube_follow(struct cli_run *r);
+
+/* ---- kubecapture.c: capture ------------------------------------------------------------------ */
+
+int kube_capture(struct cli_run *r);
+
+/* ---- selftest.c: test --self ----------------------------------------------------------------- */
+
+int kube_selftest(struct cli_run *r);
 
 /* ---- kubebundle.c ---------------------------------------------------------------------------- */
 

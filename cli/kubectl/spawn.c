@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* spawn.c - kubectl as a child, or some of them side by side: no shell, bounded output. */
+/* spawn.c - kubectl as a child, or some of them side by side: no shell, bounded output; its stdin
+ * is ours, a text, or a leash. */
 #include "cli/kubectl/kubectl.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +19,9 @@
 #define MAX_TOLD (64 * RS_KIB)
 /* A question of a credential plugin has no end of line. */
 #define PROMPT_MS 300
+/* How often it is looked whether one that has been let go has gone. */
+#define GRACE_MS 100
+#define CHUNK 16384
 
 void kube_word(struct kube_child *c, const char *word)
 {
@@ -137,7 +142,9 @@ static void take_stdout(struct kube_child *c, const char *data, size_t n)
 {
 	if (c->stopped)
 		return;
-	if (n > c->max_out - c->out.len)
+	if (c->take)
+		c->take(c, data, n);
+	else if (n > c->max_out - c->out.len)
 		stop(c, EMSGSIZE);
 	else
 		rs_strbuf_add(&c->out, data, n);
@@ -150,25 +157,30 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* All that is there now. */
-static void drain(struct kube_child *c, int which)
+/* What is there now, a piece of it. False: nothing more is. */
+static bool drain_some(struct kube_child *c, int which)
 {
-	char buf[16384];
+	char buf[CHUNK];
 	ssize_t n;
 
-	while (c->fd[which] >= 0) {
-		n = read(c->fd[which], buf, sizeof(buf));
-		if (n > 0 && which == 0)
-			take_stdout(c, buf, (size_t)n);
-		else if (n > 0)
-			take_stderr(c, buf, (size_t)n);
-		else if (n < 0 && errno == EINTR)
-			continue;
-		else if (n < 0 && errno == EAGAIN)
-			return;
-		else
-			close_fd(&c->fd[which]);
-	}
+	if (c->fd[which] < 0)
+		return false;
+	n = read(c->fd[which], buf, sizeof(buf));
+	if (n < 0)
+		return errno == EINTR;
+	if (n == 0)
+		close_fd(&c->fd[which]);
+	else if (which == 0)
+		take_stdout(c, buf, (size_t)n);
+	else
+		take_stderr(c, buf, (size_t)n);
+	return n > 0;
+}
+
+static void drain(struct kube_child *c, int which)
+{
+	while (drain_some(c, which))
+		;
 }
 
 /* Its end counts, not that of its pipes: what a credential plugin left behind may hold them. */
@@ -186,22 +198,38 @@ static void reap(struct kube_child *c)
 	close_fd(&c->fd[0]);
 	close_fd(&c->fd[1]);
 	close_fd(&c->pidfd);
+	close_fd(&c->leash);
 	c->pid = 0;
 }
 
-static int spawn_into(struct kube_child *c, const int out[2], const int err[2])
+/* What we keep for ourselves (interrupt.c) is nothing for it. */
+static int set_mask(posix_spawnattr_t *attr)
 {
+	sigset_t none;
+
+	sigemptyset(&none);
+	if (posix_spawnattr_setsigmask(attr, &none))
+		return EINVAL;
+	return posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK);
+}
+
+static int spawn_into(struct kube_child *c, int in, int out, int err)
+{
+	const int from[] = { in, out, err };
 	posix_spawn_file_actions_t acts;
+	posix_spawnattr_t attr;
 	int rc;
 
-	if (posix_spawn_file_actions_init(&acts))
+	if (posix_spawn_file_actions_init(&acts) || posix_spawnattr_init(&attr))
 		rs_oom();
-	rc = posix_spawn_file_actions_adddup2(&acts, out[1], STDOUT_FILENO);
+	rc = set_mask(&attr);
+	for (int i = 0; i < 3 && !rc; i++)
+		if (from[i] >= 0)
+			rc = posix_spawn_file_actions_adddup2(&acts, from[i], i);
 	if (!rc)
-		rc = posix_spawn_file_actions_adddup2(&acts, err[1], STDERR_FILENO);
-	if (!rc)
-		rc = posix_spawnp(&c->pid, c->argv.v[0], &acts, NULL, c->argv.v, environ);
+		rc = posix_spawnp(&c->pid, c->argv.v[0], &acts, &attr, c->argv.v, environ);
 	posix_spawn_file_actions_destroy(&acts);
+	posix_spawnattr_destroy(&attr);
 	return rc;
 }
 
@@ -213,21 +241,62 @@ static int make_pipe(int fd[2])
 	return fcntl(fd[0], F_SETFL, O_NONBLOCK) < 0 ? errno : 0;
 }
 
-static void start(struct kube_child *c)
+/* The text as a file in memory: nobody has to be there to write it. */
+static int text_file(const char *text, int *fd)
 {
-	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, rc;
+	size_t len = strlen(text);
 
-	*rs_vec_push(&c->argv) = NULL;
-	c->pidfd = -1;
-	rc = make_pipe(out);
+	*fd = memfd_create("input", MFD_CLOEXEC);
+	if (*fd < 0)
+		return errno;
+	if (write(*fd, text, len) != (ssize_t)len)
+		return EIO;
+	return lseek(*fd, 0, SEEK_SET) < 0 ? errno : 0;
+}
+
+/* *fd stays -1 when it is ours. Of a leash we keep the other end: it ends with us, however we
+ * do. */
+static int make_stdin(struct kube_child *c, int *fd)
+{
+	int pipe[2];
+
+	if (c->input)
+		return text_file(c->input, fd);
+	if (!c->leashed)
+		return 0;
+	if (pipe2(pipe, O_CLOEXEC) < 0)
+		return errno;
+	*fd = pipe[0];
+	c->leash = pipe[1];
+	return 0;
+}
+
+static int start_piped(struct kube_child *c)
+{
+	int in = -1, out[2] = { -1, -1 }, err[2] = { -1, -1 }, rc;
+
+	rc = make_stdin(c, &in);
+	if (!rc)
+		rc = make_pipe(out);
 	if (!rc)
 		rc = make_pipe(err);
 	if (!rc)
-		rc = spawn_into(c, out, err);
+		rc = spawn_into(c, in, out[1], err[1]);
 	c->fd[0] = out[0];
 	c->fd[1] = err[0];
+	close_fd(&in);
 	close_fd(&out[1]);
 	close_fd(&err[1]);
+	return rc;
+}
+
+void kube_start(struct kube_child *c)
+{
+	int rc;
+
+	*rs_vec_push(&c->argv) = NULL;
+	c->pidfd = c->leash = -1;
+	rc = start_piped(c);
 	if (!rc) {
 		c->pidfd = pidfd_open(c->pid, 0);
 		if (c->pidfd >= 0)
@@ -240,23 +309,36 @@ static void start(struct kube_child *c)
 	c->status = -rc;
 	close_fd(&c->fd[0]);
 	close_fd(&c->fd[1]);
+	close_fd(&c->leash);
+}
+
+void kube_stop(struct kube_child *c)
+{
+	if (c->pid)
+		stop(c, EINTR);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
+static int sooner(int ms, int64_t other)
+{
+	if (other < 0)
+		other = 0;
+	return ms < 0 || other < ms ? (int)(other < 3600000 ? other : 3600000) : ms;
+}
+
 static int wait_ms(const struct kube_child *v, size_t n, int64_t deadline)
 {
-	int64_t ms = -1, left = deadline ? deadline - rs_mono_ms() : -1;
+	int ms = -1;
 	size_t i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		if (v[i].pid && v[i].line.len)
-			ms = PROMPT_MS;
-	if (deadline && left < 0)
-		left = 0;
-	if (deadline && (ms < 0 || left < ms))
-		ms = left < 3600000 ? left : 3600000;
-	return (int)ms;
+			ms = sooner(ms, PROMPT_MS);
+		if (v[i].pid && v[i].until)
+			ms = sooner(ms, GRACE_MS);
+	}
+	return deadline ? sooner(ms, deadline - rs_mono_ms()) : ms;
 }
 
 static void on_time(struct kube_child *v, size_t n, int64_t deadline, bool quiet)
@@ -272,14 +354,32 @@ static void on_time(struct kube_child *v, size_t n, int64_t deadline, bool quiet
 	}
 }
 
+/* A signal has come. One that is given time ends by itself once its leash is let go. */
+static void end_all(struct kube_child *v, size_t n)
+{
+	int64_t now = rs_mono_ms();
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct kube_child *c = &v[i];
+
+		if (c->pid && c->leash >= 0 && c->grace_ms) {
+			close_fd(&c->leash);
+			c->until = now + c->grace_ms;
+		} else if (c->pid && now >= c->until) {
+			stop(c, EINTR);
+		}
+	}
+}
+
 static size_t watch(struct kube_child *v, size_t n, struct pollfd *p)
 {
 	size_t i, alive = 0;
 
 	for (i = 0; i < n; i++) {
-		bool on = v[i].pid != 0;
+		bool on = v[i].pid != 0, listen = on && !v[i].held;
 
-		p[3 * i] = (struct pollfd){ .fd = on ? v[i].fd[0] : -1, .events = POLLIN };
+		p[3 * i] = (struct pollfd){ .fd = listen ? v[i].fd[0] : -1, .events = POLLIN };
 		p[3 * i + 1] = (struct pollfd){ .fd = on ? v[i].fd[1] : -1, .events = POLLIN };
 		p[3 * i + 2] = (struct pollfd){ .fd = on ? v[i].pidfd : -1, .events = POLLIN };
 		alive += on;
@@ -287,24 +387,47 @@ static size_t watch(struct kube_child *v, size_t n, struct pollfd *p)
 	return alive;
 }
 
-void kube_spawn(struct kube_child *v, size_t n, int64_t deadline)
+/* Of one that is taken as it comes a piece a turn: the others have theirs. */
+static void take_turn(struct kube_child *c, const struct pollfd *p)
 {
-	struct pollfd p[3 * KUBE_AT_ONCE];
+	if (p[0].revents && c->take)
+		drain_some(c, 0);
+	else if (p[0].revents)
+		drain(c, 0);
+	if (p[1].revents)
+		drain(c, 1);
+	if (p[2].revents)
+		reap(c);
+}
+
+bool kube_turn(struct kube_child *v, size_t n, int64_t deadline, struct pollfd *more)
+{
+	struct pollfd p[3 * KUBE_MAX_CHILDREN + 2];
+	bool ending = kube_caught();
 	size_t i;
 	int rc;
 
+	if (!watch(v, n, p))
+		return false;
+	if (ending)
+		end_all(v, n);
+	p[3 * n] = (struct pollfd){ .fd = ending ? -1 : kube_signal_fd(), .events = POLLIN };
+	p[3 * n + 1] = more ? *more : (struct pollfd){ .fd = -1 };
+	rc = poll(p, 3 * n + 2, wait_ms(v, n, deadline));
+	on_time(v, n, deadline, rc == 0);
+	for (i = 0; i < n && rc > 0; i++)
+		take_turn(&v[i], &p[3 * i]);
+	if (more)
+		more->revents = rc > 0 ? p[3 * n + 1].revents : 0;
+	return true;
+}
+
+void kube_spawn(struct kube_child *v, size_t n, int64_t deadline)
+{
+	size_t i;
+
 	for (i = 0; i < n; i++)
-		start(&v[i]);
-	while (watch(v, n, p)) {
-		rc = poll(p, 3 * n, wait_ms(v, n, deadline));
-		on_time(v, n, deadline, rc == 0);
-		for (i = 0; i < n && rc > 0; i++) {
-			if (p[3 * i].revents)
-				drain(&v[i], 0);
-			if (p[3 * i + 1].revents)
-				drain(&v[i], 1);
-			if (p[3 * i + 2].revents)
-				reap(&v[i]);
-		}
-	}
+		kube_start(&v[i]);
+	while (kube_turn(v, n, deadline, NULL))
+		;
 }

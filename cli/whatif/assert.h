@@ -47,4 +47,8 @@ int suite_run(struct cli_world *cw, struct suite *s, const char *ns, struct rs_e
 size_t suites_failed(const struct suites *s);
 void suites_put(struct cli_run *r, const struct suites *s, const char *source);
 
+/* Text of an object in JUnit XML; ` NAME="TEXT"`. */
+void junit_text(struct cli_run *r, const char *text);
+void junit_attribute(struct cli_run *r, const char *name, const char *text);
+
 #endif

@@ -68,7 +68,9 @@ static int read_suites(struct cli_run *r, struct suites *suites, struct paths *m
 	int rc;
 
 	if (!r->opt.n_files) {
-		cli_error("-f tests.yaml [-f MANIFESTS]", "name a file of assertions");
+		cli_error("-f tests.yaml [-f MANIFESTS]; an installation is tested by kubectl "
+			  "ripstop test --self",
+			  "name a file of assertions");
 		return CLI_USAGE;
 	}
 	rc = suites_read(r, suites, manifests, &err);
@@ -81,14 +83,42 @@ static int read_suites(struct cli_run *r, struct suites *suites, struct paths *m
 	return CLI_BAD_INPUT;
 }
 
+int cli_self_check(const struct cli_run *r)
+{
+	if (r->opt.keep && !r->opt.self) {
+		cli_error(NULL, "--keep is about --self, and there is no --self");
+		return CLI_USAGE;
+	}
+	if (!r->opt.self)
+		return 0;
+	if (r->opt.n_files || r->opt.recursive || r->opt.cluster_cidr) {
+		cli_error("leave one of them out: test -f TESTS, or test --self",
+			  "--self asks no files");
+		return CLI_USAGE;
+	}
+	if (!r->kube) {
+		cli_error("kubectl ripstop test --self, where kubectl reaches the cluster",
+			  "--self needs a cluster's API: an agent cannot make pods");
+		return CLI_USAGE;
+	}
+	if (!r->opt.namespace && !r->opt.node)
+		return 0;
+	cli_error(NULL, "--%s means nothing to --self: %s", r->opt.namespace ? "namespace" : "node",
+		  r->opt.namespace ? "it makes a namespace of its own"
+				   : "the scheduler chooses the nodes");
+	return CLI_USAGE;
+}
+
 int cli_cmd_test(struct cli_run *r)
 {
 	struct suites suites = { 0 };
 	struct paths manifests = { 0 };
 	const char *source = "files";
 	size_t i;
-	int code = read_suites(r, &suites, &manifests);
+	int code = cli_self_check(r);
 
+	if (code == 0)
+		code = read_suites(r, &suites, &manifests);
 	for (i = 0; i < suites.n && code == 0; i++)
 		code = run_suite(r, &suites.v[i], &manifests, &source);
 	if (code == 0) {

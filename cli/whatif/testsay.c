@@ -114,7 +114,7 @@ static void put_object(struct cli_run *r, const struct suites *v, const char *so
 /* ---- JUnit ----------------------------------------------------------------------------------- */
 
 /* XML has no way to write most control characters: they are escaped as for a terminal. */
-static void put_xml(struct cli_run *r, const char *text)
+void junit_text(struct cli_run *r, const char *text)
 {
 	rs_autofree char *s = safe(text);
 	const char *c;
@@ -138,10 +138,10 @@ static void put_xml(struct cli_run *r, const char *text)
 		}
 }
 
-static void put_attribute(struct cli_run *r, const char *name, const char *text)
+void junit_attribute(struct cli_run *r, const char *name, const char *text)
 {
 	cli_putf(r, " %s=\"", name);
-	put_xml(r, text);
+	junit_text(r, text);
 	cli_put(r, "\"");
 }
 
@@ -150,24 +150,24 @@ static void put_case(struct cli_run *r, const struct suite *s, const struct asse
 	rs_autofree char *at = place(s, a);
 
 	cli_put(r, "    <testcase");
-	put_attribute(r, "classname", s->name);
-	put_attribute(r, "name", a->name);
-	put_attribute(r, "file", s->file);
+	junit_attribute(r, "classname", s->name);
+	junit_attribute(r, "name", a->name);
+	junit_attribute(r, "file", s->file);
 	cli_putf(r, " line=\"%d\"", a->line);
 	if (a->passed) {
 		cli_put(r, "/>\n");
 		return;
 	}
 	cli_put(r, ">\n      <failure");
-	put_attribute(r, "message", a->reason);
+	junit_attribute(r, "message", a->reason);
 	cli_put(r, ">");
-	put_xml(r, at);
+	junit_text(r, at);
 	cli_put(r, ": expected ");
 	cli_put(r, a->allow ? "allow; " : "deny; ");
-	put_xml(r, a->reason);
+	junit_text(r, a->reason);
 	if (a->where) {
 		cli_put(r, " (");
-		put_xml(r, a->where);
+		junit_text(r, a->where);
 		cli_put(r, ")");
 	}
 	cli_put(r, "</failure>\n    </testcase>\n");
@@ -187,7 +187,7 @@ static void put_junit(struct cli_run *r, const struct suites *v)
 		for (k = 0; k < s->tests.n; k++)
 			failed += !s->tests.v[k].passed;
 		cli_put(r, "  <testsuite");
-		put_attribute(r, "name", s->name);
+		junit_attribute(r, "name", s->name);
 		cli_putf(r, " tests=\"%zu\" failures=\"%zu\">\n", s->tests.n, failed);
 		for (k = 0; k < s->tests.n; k++)
 			put_case(r, s, &s->tests.v[k]);

@@ -62,7 +62,7 @@ USAGE = [  # arguments, what the error says
     ("status --insecure-skip-tls-verify=yes", "takes no value"),
     ("status --node=", "is not NODE"), ("status --agent-namespace a/b", "is not NAME"),
     ("status -n shop", "means nothing to status"),
-    ("monitor --follow", "does not follow"),
+    ("monitor --follow -o yaml", "no end"), ("test --keep", "there is no --self"),
     ("rules", "usage: kubectl ripstop rules [NS/]POD"),
     ("explain a b 90-80", "is no port"),
     ("status --exec-plugin x", "unknown flag --exec-plugin"),

@@ -4,6 +4,7 @@
 IPv4 alone and dual stack, kube-proxy in its nftables and iptables modes. Prints what the agent and the image weigh.
 """
 import ipaddress
+import json
 import os
 import re
 
@@ -24,6 +25,7 @@ def run(cluster, result):
     pods = people(cluster, result, kind)
     if not pods:
         return
+    itself(cluster, result, kind)
     for mode in ("nftables", "iptables"):
         if cluster.proxy != mode:
             cluster.set_proxy(mode)
@@ -54,6 +56,21 @@ def installed(cluster, result, kind):
         for node in cluster.nodes:
             p = cluster.ripstop(node.name, "status", check=False)
             assert p.returncode == 0, "%s: exit %d: %s" % (node.name, p.returncode, p.stdout + p.stderr)
+
+
+def itself(cluster, result, kind):
+    """`kubectl ripstop test --self`, as a user runs it, and that nothing of it stays."""
+    with result.case(kind + " kubectl ripstop test --self finds nothing, and leaves nothing behind"):
+        path = os.path.join(cluster.build, "kubectl-ripstop")
+        p = cluster.run([path, "test", "--self", "-o", "json"], check=False, timeout=420)
+        assert p.returncode == 0, "exit %d: %s" % (p.returncode, p.stdout + p.stderr)
+        said = json.loads(p.stdout)
+        nodes = {said["server"]["node"], said["client"]["node"]}
+        assert len(nodes) == 2, "both pods are on one node: %s" % nodes
+        tried = {i["to"] for i in said["items"] if "to" in i}
+        assert len(tried) == 1 + cluster.dual, "addresses tried: %s" % tried
+        left = [n["metadata"]["name"] for n in cluster.get("namespaces", selector="app.kubernetes.io/component=selftest")]
+        assert not left, "namespaces left: %s" % left
 
 
 def people(cluster, result, kind):
