@@ -439,8 +439,11 @@ static void clean_up(struct self_test *t, bool wait)
 
 static int exit_of(const struct self_test *t)
 {
-	if (t->disagrees)
+	if (t->disagrees) {
+		cli_error("kubectl ripstop bundle makes an archive for a report",
+			  "packets fare otherwise than explain says");
 		return CLI_DISAGREES;
+	}
 	return self_count(t, SELF_FAILED) ? CLI_NO : CLI_YES;
 }
 
