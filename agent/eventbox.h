@@ -5,8 +5,8 @@
  * What flows in: drops by policy, and the conditions as they stand. What flows out: Events ready to
  * be posted, one at a time, the oldest first. Pure data with bounds: no socket, no clock.
  *
- * Each drop, each condition of the node that begins and each policy with a fault has an Event of its
- * own, which is sent or fails, or is suppressed; so these three numbers add up. A drop that is
+ * Each drop, each condition of the node that begins and each policy with a fault has an Event of
+ * its own, which is sent or fails, or is suppressed; so these three numbers add up. A drop that is
  * suppressed still counts in the note of the next Event of its kind. What lasts is tried again
  * after a failure, and counts again.
  */

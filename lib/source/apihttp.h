@@ -33,7 +33,8 @@ struct rs_http_result {
 struct rs_http_ops {
 	/* A 200 with the right content type has begun. May be NULL. */
 	void (*head)(void *arg);
-	/* Bytes of the body of a 200 to a GET. A negative value ends the request with what err holds. */
+	/* Bytes of the body of a 200 to a GET. A negative value ends the request with what err
+	 * holds. */
 	int (*body)(void *arg, const char *data, size_t len, struct rs_err *err);
 	/* It is over; the request is freed behind this call, which may start others. err is NULL
 	 * after a 200 that ended cleanly, or any 2xx to a POST. */
