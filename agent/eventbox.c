@@ -22,6 +22,7 @@ struct row {
 	bool gathering; /* an Event of it comes at due_ms */
 	int64_t due_ms;
 	bool told;
+	uint64_t turn; /* of the Event that told it last */
 	int64_t told_ms;
 	int64_t heard_ms;
 };
@@ -46,6 +47,7 @@ struct rs_eventbox {
 	struct gate all, drops;
 	uint64_t results[RS_EVENT_RESULTS];
 	int64_t stamp; /* of the last name */
+	uint64_t turns;
 };
 
 struct rs_eventbox *rs_eventbox_new(const char *node)
@@ -130,11 +132,16 @@ void rs_eventbox_end(struct rs_eventbox *b, struct rs_event *e, enum rs_event_re
 	b->results[r]++;
 	if (r == RS_EVENT_FAILED && e->lasting)
 		untell(b, e->lasting);
+	/* The next packet tries again, and not five minutes later. */
+	for (size_t i = 0; r == RS_EVENT_FAILED && e->turn && i < b->rows.n; i++)
+		if (b->rows.v[i].turn == e->turn)
+			b->rows.v[i].told = false;
 	event_free(e);
 }
 
 /* False: there is no such object. */
-static bool queue(struct rs_eventbox *b, const struct rs_event_words *w, const char *lasting)
+static bool queue(struct rs_eventbox *b, const struct rs_event_words *w, const char *lasting,
+		  uint64_t turn)
 {
 	struct rs_event *e = rs_new(struct rs_event), *oldest;
 
@@ -144,6 +151,7 @@ static bool queue(struct rs_eventbox *b, const struct rs_event_words *w, const c
 		return false;
 	}
 	e->lasting = rs_strdup(lasting);
+	e->turn = turn;
 	if (b->waiting == RS_EVENT_QUEUE) {
 		oldest = rs_eventbox_take(b);
 		b->results[RS_EVENT_SUPPRESSED]++;
@@ -264,7 +272,8 @@ static void tell_row(struct rs_eventbox *b, struct row *r, int64_t mono_ms, int6
 		.count = r->packets,
 	};
 
-	if (queue(b, &w, NULL)) {
+	r->turn = ++b->turns;
+	if (queue(b, &w, NULL, r->turn)) {
 		gate_pass(&b->all, mono_ms);
 		gate_pass(&b->drops, mono_ms);
 	}
@@ -356,7 +365,7 @@ static void tell_lasting(struct rs_eventbox *b, struct lasting *l, const struct 
 	if (c->about)
 		w.about = (struct rs_event_about){ "networking.k8s.io/v1", "NetworkPolicy",
 						   c->about->ns, c->about->name, c->about->uid };
-	queue(b, &w, l->key);
+	queue(b, &w, l->key, 0);
 }
 
 static bool is_same(const struct rs_condition *a, const struct rs_condition *b)

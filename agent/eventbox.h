@@ -46,6 +46,7 @@ struct rs_event {
 	struct rs_event *next;
 	char *path, *body;
 	char *lasting; /* what it is about lasts, and is told again if this fails; NULL: a drop */
+	uint64_t turn; /* of a drop: which of them it is */
 };
 
 struct rs_eventbox;

@@ -169,6 +169,31 @@ static void one_of_a_kind_in_five_minutes(void **state)
 	rs_eventbox_free(b);
 }
 
+/* A right that was missing is given: who looks again shall not wait. */
+static void a_drop_that_failed_is_told_by_the_next(void **state)
+{
+	struct rs_eventbox *b = rs_eventbox_new("n1");
+
+	(void)state;
+	drop(b, "api", "shop/deny", 0);
+	drop(b, "db", "shop/deny", 0);
+	turn(b, 1000);
+	json_object_put(next(b, RS_EVENT_SENT));
+	json_object_put(next(b, RS_EVENT_FAILED));
+	for (int i = 0; i < 3; i++) {
+		drop(b, "api", "shop/deny", 2000);
+		drop(b, "db", "shop/deny", 2000);
+	}
+	turn(b, 3000);
+	assert_int_equal(rs_eventbox_waiting(b), 1);
+	json_object_put(next(b, RS_EVENT_SENT));
+	drop(b, "db", "shop/deny", 4000);
+	turn(b, 5000);
+	assert_int_equal(rs_eventbox_waiting(b), 0);
+	expect(b, 2, 6, 1);
+	rs_eventbox_free(b);
+}
+
 /* Names are given again; the objects are others. */
 static void a_successor_is_of_another_kind(void **state)
 {
@@ -594,6 +619,7 @@ int main(void)
 		cmocka_unit_test(noise_is_not_told),
 		cmocka_unit_test(packets_of_a_second_are_one_event),
 		cmocka_unit_test(one_of_a_kind_in_five_minutes),
+		cmocka_unit_test(a_drop_that_failed_is_told_by_the_next),
 		cmocka_unit_test(a_successor_is_of_another_kind),
 		cmocka_unit_test(a_bound_for_the_node_in_any_minute),
 		cmocka_unit_test(the_oldest_of_a_full_queue_makes_room),
