@@ -60,9 +60,9 @@ static bool is_json(const char *type)
 }
 
 /* A POST makes something, and is told in more than one way that it did. */
-static bool is_success(const struct rs_http_req *r, int status)
+static bool is_taken(const struct rs_http_req *r, int status)
 {
-	return r->post ? status >= 200 && status < 300 : status == 200;
+	return r->post && status >= 200 && status < 300;
 }
 
 /* Whether the body is what was asked for. */
@@ -122,7 +122,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		return 0;
 	if (r->good)
 		return r->ops->body(r->arg, data, len, &r->err) < 0 ? 0 : len;
-	if (r->post && is_success(r, status_of(r)))
+	if (is_taken(r, status_of(r)))
 		return len;
 	room = MAX_COMPLAINT - r->complaint.len;
 	rs_strbuf_add(&r->complaint, data, len < room ? len : room);
@@ -228,9 +228,12 @@ static void finish(struct rs_http_req *r, CURLcode code)
 	if (code == CURLE_OK && !r->judged)
 		judge(r);
 	res.clean = code == CURLE_OK && !r->err.num;
-	if (r->err.num)
+	/* It is taken, even if the rest of the answer was cut off. */
+	if (is_taken(r, res.status))
+		rs_err_clear(&r->err);
+	else if (r->err.num)
 		rs_err_move(&err, &r->err);
-	else if (res.status && !is_success(r, res.status))
+	else if (res.status && res.status != 200)
 		blame_status(r, res.status, &err);
 	else if (code != CURLE_OK)
 		rs_err_set(&err, curl_errno(code), "%s",

@@ -25,8 +25,7 @@ static void on_done(void *arg, const struct rs_http_result *r, const struct rs_e
 	struct rs_poster *p = arg;
 
 	p->req = NULL;
-	/* It is taken, even if the rest of the answer was cut off. */
-	p->done(p->arg, &posted, r->status / 100 == 2 ? NULL : err);
+	p->done(p->arg, &posted, err);
 }
 
 static const struct rs_http_ops http_ops = { .done = on_done };

@@ -51,7 +51,9 @@ def test_post_with_a_long_answer(w):
     liar.fault("Event", padding=100000)
     r = post(s)
     need(r["post"] == 201 and not r["error"], r)
-    need(post(s, "e2")["post"] == 201, "and the connection is still good")
+    need(post(s, "e2")["post"] == 201, "the next")
+    one, two = liar.asked("Event")
+    need(one.connection is two.connection, "the connection is still good")
 
 
 def test_post_that_is_refused(w):

@@ -313,6 +313,7 @@ class Liar:
                 req = self.read(sock)
                 if not req:
                     break
+                req.connection = sock
                 self.answer(sock, req)
         except (OSError, Cut):
             pass
