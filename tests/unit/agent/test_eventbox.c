@@ -528,7 +528,7 @@ static void fill_name(char *out, size_t n, char c)
 
 static void lengths_are_those_that_the_server_takes(void **state)
 {
-	char name[254] = "", uid[64], where[200], policies[4 * 330] = "", node_name[254];
+	char name[254] = "", uid[64], where[200], policies[5 * 330] = "", node_name[254];
 	struct rs_event_drop d = drop_of(name, policies);
 	struct rs_eventbox *b;
 	struct json_object *o;
