@@ -101,7 +101,8 @@ def test_a_faulty_policy_is_told_once_by_whom_it_selects(bed):
     bed.policy("odd", subject="web", ingress=WRONG, uid="uid-odd", meta={"generation": 3})
     bed.pod("web")
     (e,) = until_told(bed, None, "InvalidPolicy")
-    expect(e["regarding"] == {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": NS, "name": "odd", "uid": "uid-odd"}, e)
+    expect(e["regarding"] == {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": NS, "name": "odd",
+                              "uid": "uid-odd"}, e)
     expect(e["reportingInstance"] == "n1" and "shop/odd spec.ingress[0].from[0] matches nothing" in e["note"], e)
     expect(posts(bed, "InvalidPolicy") == ["n1"], "who told it:", posts(bed, "InvalidPolicy"))
     # A pod of it on the other node: it asks, and is told that it is known.
@@ -147,8 +148,8 @@ def test_a_missing_right_is_one_condition(bed):
 @test_with(start=False)
 def test_a_namespace_that_goes_is_no_missing_right(bed):
     node = switched_on(bed)
-    bed.liar.fault("Event", about="PolicyDrop", status=403, message='events.events.k8s.io "web.1" is forbidden: unable to create new content in namespace shop '
-                   'because it is being terminated')
+    bed.liar.fault("Event", about="PolicyDrop", status=403, message='events.events.k8s.io "web.1" is forbidden: unable to create new '
+                   'content in namespace shop because it is being terminated')
     web, friend = scene(bed)
     until(lambda: counted(node)["failed"] == 1 or send(friend, web.ip4(), 5432) is None, lambda: str(counted(node)))
     bed.policy("stay", subject="friend", egress=[])
