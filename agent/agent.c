@@ -13,6 +13,7 @@
 
 #include "agent/cnifiles.h"
 #include "agent/dropwatch.h"
+#include "agent/events.h"
 #include "agent/httpd.h"
 #include "agent/install.h"
 #include "agent/server.h"
@@ -107,6 +108,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
 		rs_cnifiles_sync(a->cnifiles, false, rs_mono_ms());
 	}
 	if (rc == 0)
+		rc = rs_events_new(a, &a->events, err);
+	if (rc == 0)
 		rc = rs_dropwatch_new(a, &a->drops, err);
 	if (rc == 0)
 		rc = rs_loop_start(a, err);
@@ -142,6 +145,7 @@ static void close_all(struct rs_agent *a)
 	rs_server_stop(a->server);
 	rs_httpd_stop(a->httpd);
 	rs_loop_stop(a);
+	rs_events_free(a->events);
 	if (a->src)
 		a->src->ops->close(a->src);
 	if (a->dp)

@@ -26,6 +26,7 @@ struct rs_loop;
 struct rs_masquerade;
 struct rs_cnifiles;
 struct rs_dropwatch;
+struct rs_events;
 
 #define RS_REPAIRS_KEPT 20
 
@@ -62,7 +63,8 @@ struct rs_agent {
 	struct rs_masquerade *masq;   /* NULL: not looked at yet */
 	struct rs_cnifiles *cnifiles; /* NULL without --install-conflist */
 	struct rs_dropwatch *drops;
-	bool in_sync; /* the last audit found no difference */
+	struct rs_events *events; /* NULL without --events */
+	bool in_sync;		  /* the last audit found no difference */
 	struct rs_repairs repairs;
 	bool serving;	 /* the control socket listens */
 	char *node_json; /* as last written, without its time */
@@ -103,6 +105,7 @@ void rs_masquerade_free(struct rs_masquerade *m); /* the kernel keeps it */
 
 /* origin.c: a folder, or an API server. */
 bool rs_origin_is_api(const struct rs_options *o);
+struct rs_source_config rs_origin_config(const struct rs_options *o); /* borrows from o */
 int rs_origin_open(const struct rs_options *o, struct rs_source **out, struct rs_err *err);
 char *rs_origin_name(const struct rs_options *o); /* folder or address; the caller frees it */
 void rs_origin_conditions(const struct rs_agent *a, struct rs_conditions *c);

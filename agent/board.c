@@ -7,6 +7,7 @@
 
 #include "agent/cnifiles.h"
 #include "agent/dropwatch.h"
+#include "agent/events.h"
 
 static void add_lines(struct rs_conditions *c, const char *type, const char *lines)
 {
@@ -42,6 +43,7 @@ static void gather(struct rs_agent *a, struct rs_conditions *c)
 	rs_masquerade_conditions(a, c);
 	rs_cnifiles_conditions(a->cnifiles, c);
 	rs_dropwatch_conditions(a->drops, c);
+	rs_events_conditions(a->events, c);
 	if (a->dp->ops == &rs_dp_null)
 		rs_conditions_add(c, "NoEnforcement", "dataplane null: no policy is enforced");
 	if (c->n)

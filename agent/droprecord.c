@@ -432,6 +432,8 @@ void rs_droprecord_make(struct rs_droprecord *r, const struct rs_dp_drop *drop,
 			   .text = rs_json_print(o) },
 		.pod = copy(k->pod),
 		.policies = rs_strdup(k->policies),
+		.drop = d,
+		.more = mark->suppressed > 0,
 	};
 	out->entry.len = strlen(out->entry.text);
 	json_object_put(o);

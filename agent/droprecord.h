@@ -28,6 +28,8 @@ struct rs_drop_made {
 	struct rs_drop_entry entry; /* the caller's, as all here */
 	char *pod;		    /* of this node, that refused; NULL: none */
 	char *policies;		    /* "a/b, c/d", never NULL */
+	struct rs_dp_drop drop;	    /* with its direction, as far as that could be told */
+	bool more;		    /* others before it have no record */
 };
 
 void rs_droprecord_make(struct rs_droprecord *r, const struct rs_dp_drop *drop,

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "agent/droprecord.h"
+#include "agent/events.h"
 
 #define MAX_RECORDS 2048
 #define MAX_BYTES (2 * RS_MIB)
@@ -130,6 +131,7 @@ static void on_drop(const struct rs_dp_drop *d, void *arg)
 	rs_droprecord_make(w->maker, d, &mark, &made);
 	if (w->file)
 		rs_dropfile_put(w->file, made.entry.text, made.entry.len);
+	rs_events_drop(w->agent->events, &made);
 	rs_droplog_tally(w->log, made.pod, &made.entry, made.policies);
 	rs_droplog_add(w->log, &made.entry);
 	free(made.pod);

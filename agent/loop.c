@@ -9,6 +9,7 @@
 
 #include "agent/cnifiles.h"
 #include "agent/dropwatch.h"
+#include "agent/events.h"
 #include "agent/httpd.h"
 #include "agent/server.h"
 
@@ -19,7 +20,7 @@
 struct rs_loop {
 	struct rs_agent *agent;
 	struct event *source, *source_timer, *watch, *run, *tick;
-	struct event *term, *intr, *hup, *cni, *drops;
+	struct event *term, *intr, *hup, *cni, *drops, *events;
 	unsigned int ticks;
 	bool routes_due; /* the ranges may have changed */
 };
@@ -142,6 +143,15 @@ static void on_drops(evutil_socket_t fd, short what, void *arg)
 	rs_dropwatch_read(l->agent->drops);
 }
 
+static void on_events(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	rs_events_run(l->agent->events);
+}
+
 /* They may come later: another program had their group. */
 static void watch_drops(struct rs_loop *l)
 {
@@ -175,6 +185,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		audit(a);
 	if (l->ticks % GC_EVERY == 0)
 		rs_board_update(a);
+	rs_events_tick(a->events, now);
 	if (a->cnifiles)
 		sync_cnifiles(a);
 	rs_nodefile_update(a, now);
@@ -287,6 +298,9 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	fd = rs_cnifiles_fd(a->cnifiles);
 	if (fd >= 0)
 		l->cni = new_event(l, fd, EV_READ | EV_PERSIST, on_cni);
+	fd = rs_events_fd(a->events);
+	if (fd >= 0)
+		l->events = new_event(l, fd, EV_READ | EV_PERSIST, on_events);
 	watch_drops(l);
 	watch_source(l);
 	return 0;
@@ -305,8 +319,9 @@ void rs_loop_stop(struct rs_agent *a)
 	struct rs_loop *l = a->loop;
 
 	if (l) {
-		struct event *all[] = { l->source, l->source_timer, l->watch, l->run, l->tick,
-					l->term,   l->intr,	    l->hup,   l->cni, l->drops };
+		struct event *all[] = { l->source, l->source_timer, l->watch, l->run,
+					l->tick,   l->term,	    l->intr,  l->hup,
+					l->cni,	   l->drops,	    l->events };
 
 		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 			if (all[i])

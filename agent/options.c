@@ -100,6 +100,9 @@ static const struct option table[] = {
 	  "metrics and health over HTTP; empty is off" },
 	{ "metrics-per-policy", BOOL, AT(metrics_per_policy), "off", "on|off", 0, 0, false,
 	  "drop records by policy too: one series for each that dropped" },
+	{ "events", BOOL, AT(events), "off", "on|off", 0, 0, false,
+	  "Kubernetes Events about dropped packets, faulty policies and conditions; needs the "
+	  "right in manifests/optional/events.yaml" },
 	{ "log-format", CHOICE, AT(log_format), "logfmt", "logfmt|json", 0, 0, false,
 	  "form of the log on stderr" },
 	{ "log-level", CHOICE, AT(log_level), "info", "debug|info|warn|error", 0, 0, false,
@@ -521,6 +524,11 @@ static int check_run(const struct rs_options *o, char *const *envp, struct rs_er
 		rs_err_set(err, EINVAL, "two sources are given: manifests %s and %s", o->manifests,
 			   o->kubeconfig ? "kubeconfig" : "api-server");
 		return rs_err_hint(err, "leave out the one that is not meant");
+	}
+	if (o->manifests && o->events) {
+		rs_err_set(err, EINVAL, "events: on with manifests %s: no API server takes them",
+			   o->manifests);
+		return rs_err_hint(err, "leave out events, or take objects from an API server");
 	}
 	if (!o->manifests && !o->kubeconfig && !o->api_server && !in_cluster(envp)) {
 		rs_err_set(err, EINVAL, "nowhere to take policies from");

@@ -63,6 +63,7 @@ struct rs_options {
 	char *plugin;	       /* NULL: beside this program */
 	char *metrics_address; /* "" is off */
 	bool metrics_per_policy;
+	bool events;
 	char *log_format;
 	char *log_level;
 	bool force;

@@ -12,17 +12,21 @@ bool rs_origin_is_api(const struct rs_options *o)
 	return !o->manifests;
 }
 
-int rs_origin_open(const struct rs_options *o, struct rs_source **out, struct rs_err *err)
+struct rs_source_config rs_origin_config(const struct rs_options *o)
 {
-	struct rs_source_config cfg = {
+	return (struct rs_source_config){
 		.path = o->manifests,
 		.kubeconfig = o->kubeconfig,
 		.api_server = o->api_server,
 		.state_dir = o->state_dir,
 		.node_name = o->node_name,
 	};
-	const struct rs_source_ops *ops =
-		rs_origin_is_api(o) ? &rs_source_api : &rs_source_folder;
+}
+
+int rs_origin_open(const struct rs_options *o, struct rs_source **out, struct rs_err *err)
+{
+	struct rs_source_config cfg = rs_origin_config(o);
+	const struct rs_source_ops *ops = rs_origin_is_api(o) ? &rs_source_api : &rs_source_folder;
 	int rc = ops->open(&cfg, out, err);
 
 	return rc < 0 ? rs_err_wrap(err, "%s source", ops->name) : 0;

@@ -413,7 +413,7 @@ double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc)
 void rs_reconcile_conditions(const struct rs_reconcile *rc, struct rs_conditions *out)
 {
 	for (size_t i = 0; i < rc->compiled.n; i++)
-		rs_conditions_add(out, rc->compiled.v[i].type, "%s", rc->compiled.v[i].text);
+		rs_conditions_copy(out, &rc->compiled.v[i]);
 	if (rc->source_err.num)
 		rs_conditions_add(out, "SourceError", "%s", rs_err_str(&rc->source_err));
 	if (rc->commit_err.num)

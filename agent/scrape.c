@@ -8,6 +8,7 @@
 #include "agent/addresses.h"
 #include "agent/agent.h"
 #include "agent/dropwatch.h"
+#include "agent/events.h"
 
 static void gauge(struct rs_strbuf *out, const char *name, const char *help, double v)
 {
@@ -249,6 +250,21 @@ static void put_drop_records(struct rs_agent *a, struct rs_strbuf *out)
 			(double)rs_dropwatch_unwritten(a->drops));
 }
 
+static void put_events(const struct rs_agent *a, struct rs_strbuf *out)
+{
+	static const char *const name = "ripstop_events_total";
+
+	if (!a->events)
+		return;
+	rs_metric_head(
+		out, name, "counter",
+		"Kubernetes Events, by what became of them; suppressed: by our own limits, or "
+		"told by another node");
+	for (int r = 0; r < RS_EVENT_RESULTS; r++)
+		labelled(out, name, "result", rs_event_result_name((enum rs_event_result)r),
+			 (double)rs_events_count(a->events, (enum rs_event_result)r));
+}
+
 /* Only with --metrics-per-policy: names of objects become labels. */
 static void put_policy_drops(struct rs_agent *a, struct rs_strbuf *out)
 {
@@ -305,6 +321,7 @@ char *rs_scrape(struct rs_agent *a)
 	put_dataplane(a, &out);
 	put_drop_records(a, &out);
 	put_policy_drops(a, &out);
+	put_events(a, &out);
 	put_conditions(a, &out);
 	rs_metrics_print(&a->metrics, &out);
 	put_process(a, &out);

@@ -17,7 +17,7 @@ replay: $(BUILD)/tests/replay/replay_runner
 	$(Q)$< $(sort $(wildcard tests/replay/*.replay))
 
 # What of the agent is pure, by itself.
-UNIT_AGENT := $(patsubst %,$(BUILD)/obj/agent/%.o,noderanges droplog dropfile judged)
+UNIT_AGENT := $(patsubst %,$(BUILD)/obj/agent/%.o,noderanges droplog dropfile judged eventbox eventtext)
 $(BUILD)/tests/unit/agent/%: $(BUILD)/obj/tests/unit/agent/%.o $(UNIT_AGENT) $(call libs,policy object base)
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")

@@ -121,4 +121,37 @@ extern const struct rs_source_ops rs_source_folder;
  */
 extern const struct rs_source_ops rs_source_api;
 
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/*
+ * A poster hands new objects to the API server that a source of that configuration would read
+ * from. Sources never write. It has a descriptor, connections and a reading of the credential of
+ * its own: whatever becomes of a request, the watches go on. Nothing blocks.
+ *
+ *	rc = rs_poster_open(&cfg, &p, &err);
+ *	rc = rs_poster_send(p, "/apis/events.k8s.io/v1/namespaces/shop/events", json, done, x, &err);
+ *	rs_poster_run(p);	// the descriptor is readable, and now and then: time-outs
+ */
+struct rs_poster;
+
+struct rs_posted {
+	int status;	   /* of HTTP; 0: there was no answer */
+	int retry_after_s; /* the server wants to be left alone so long; 0: it said nothing */
+};
+
+/* err is NULL when the server has taken the object (any 2xx), else it holds the server's words. */
+typedef void rs_posted_fn(void *arg, const struct rs_posted *r, const struct rs_err *err);
+
+/* cfg as for rs_source_api; of its numbers only answer_ms counts. */
+int rs_poster_open(const struct rs_source_config *cfg, struct rs_poster **out, struct rs_err *err);
+void rs_poster_close(struct rs_poster *p); /* NULL is legal; ends a request without done() */
+
+/* One object at a time: -EBUSY while another is on its way. Below 0 done() is not called, else once
+ * by a later rs_poster_run(), and it may send the next. path and body are copied. */
+int rs_poster_send(struct rs_poster *p, const char *path, const char *body, rs_posted_fn *done,
+		   void *arg, struct rs_err *err);
+void rs_poster_run(struct rs_poster *p);
+int rs_poster_fd(const struct rs_poster *p);	     /* never changes */
+int rs_poster_timeout_ms(const struct rs_poster *p); /* until run() is due anyway; -1: never */
+
 #endif

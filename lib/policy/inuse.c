@@ -247,22 +247,25 @@ static void report_rule(struct rs_cc *c, const struct rs_crule *r)
 		const struct rs_peer *p = &r->rule->peers[i];
 		const char *why = p->why ? p->why : p->ns_selector.why;
 
-		if (p->invalid || p->ns_selector.invalid || p->pod_selector.invalid)
-			rs_conditions_add(c->conditions, "InvalidPolicy",
-					  "%s/%s spec.%s[%u].%s[%zu] matches nothing: %s", m->ns,
-					  m->name, dir, r->index, list, i,
-					  why			? why
-					  : p->pod_selector.why ? p->pod_selector.why
-								: "it is not valid");
+		if (!p->invalid && !p->ns_selector.invalid && !p->pod_selector.invalid)
+			continue;
+		rs_conditions_add(c->conditions, "InvalidPolicy",
+				  "%s/%s spec.%s[%u].%s[%zu] matches nothing: %s", m->ns, m->name,
+				  dir, r->index, list, i,
+				  why			? why
+				  : p->pod_selector.why ? p->pod_selector.why
+							: "it is not valid");
+		rs_conditions_about(c->conditions, m);
 	}
 	for (i = 0; i < r->rule->n_ports; i++) {
 		const struct rs_policy_port *p = &r->rule->ports[i];
 
-		if (p->invalid)
-			rs_conditions_add(c->conditions, "InvalidPolicy",
-					  "%s/%s spec.%s[%u].ports[%zu] matches nothing: %s", m->ns,
-					  m->name, dir, r->index, i,
-					  p->why ? p->why : "it is not valid");
+		if (!p->invalid)
+			continue;
+		rs_conditions_add(c->conditions, "InvalidPolicy",
+				  "%s/%s spec.%s[%u].ports[%zu] matches nothing: %s", m->ns,
+				  m->name, dir, r->index, i, p->why ? p->why : "it is not valid");
+		rs_conditions_about(c->conditions, m);
 	}
 }
 
@@ -273,6 +276,7 @@ static void report_subject(struct rs_cc *c, const struct rs_policy *p)
 			  "isolated and its rules allow nothing",
 			  p->meta.ns, p->meta.name,
 			  p->subject.why ? p->subject.why : "it cannot be read");
+	rs_conditions_about(c->conditions, &p->meta);
 }
 
 static void add_rules(struct rs_cc *c, uint32_t policy, enum rs_direction dir)

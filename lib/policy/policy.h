@@ -58,10 +58,18 @@ struct rs_world {
 
 #define RS_MAX_CELLS_PER_GROUP 65536u
 
+/* The object that a condition is about, as it was compiled. */
+struct rs_condition_about {
+	char *ns, *name;
+	char *uid; /* NULL: not known */
+	int64_t generation;
+};
+
 /* A line for `status` and ripstop_condition{type}. */
 struct rs_condition {
 	char *type; /* "InvalidPolicy", "CellBudget", "AddressClaimedTwice", ... */
 	char *text;
+	struct rs_condition_about *about; /* a NetworkPolicy; NULL: none */
 };
 
 struct rs_conditions {
@@ -72,6 +80,10 @@ struct rs_conditions {
 
 void rs_conditions_add(struct rs_conditions *c, const char *type, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What was added last is about this object. */
+void rs_conditions_about(struct rs_conditions *c, const struct rs_meta *m);
+/* Add one of another list, as it stands there. */
+void rs_conditions_copy(struct rs_conditions *c, const struct rs_condition *from);
 void rs_conditions_free(struct rs_conditions *c);
 
 /* ---- selectors ------------------------------------------------------------------------------- */

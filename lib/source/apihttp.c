@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* apihttp.c - GET requests over libcurl's multi interface; see apihttp.h. */
+/* apihttp.c - requests over libcurl's multi interface; see apihttp.h. */
 #include "source/apihttp.h"
 
 #include <curl/curl.h>
@@ -30,7 +30,7 @@ struct rs_http_req {
 	const struct rs_http_ops *ops;
 	void *arg;
 	int64_t idle_ms, heard, end; /* end: 0 means none */
-	bool judged, good, encoded;
+	bool post, judged, good, encoded;
 	int retry_after_s;
 	struct rs_strbuf complaint;
 	struct rs_err err; /* of head or body */
@@ -59,13 +59,19 @@ static bool is_json(const char *type)
 	       (!type[16] || strchr("; ", type[16])) && !strcasestr(type, "as=");
 }
 
+/* A POST makes something, and is told in more than one way that it did. */
+static bool is_taken(const struct rs_http_req *r, int status)
+{
+	return r->post && status >= 200 && status < 300;
+}
+
 /* Whether the body is what was asked for. */
 static void judge(struct rs_http_req *r)
 {
 	const char *type = NULL;
 
 	r->judged = true;
-	if (status_of(r) != 200)
+	if (r->post || status_of(r) != 200)
 		return;
 	curl_easy_getinfo(r->easy, CURLINFO_CONTENT_TYPE, &type);
 	if (!is_json(type)) {
@@ -116,6 +122,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		return 0;
 	if (r->good)
 		return r->ops->body(r->arg, data, len, &r->err) < 0 ? 0 : len;
+	if (is_taken(r, status_of(r)))
+		return len;
 	room = MAX_COMPLAINT - r->complaint.len;
 	rs_strbuf_add(&r->complaint, data, len < room ? len : room);
 	return len < room ? len : 0;
@@ -220,7 +228,10 @@ static void finish(struct rs_http_req *r, CURLcode code)
 	if (code == CURLE_OK && !r->judged)
 		judge(r);
 	res.clean = code == CURLE_OK && !r->err.num;
-	if (r->err.num)
+	/* It is taken, even if the rest of the answer was cut off. */
+	if (is_taken(r, res.status))
+		rs_err_clear(&r->err);
+	else if (r->err.num)
 		rs_err_move(&err, &r->err);
 	else if (res.status && res.status != 200)
 		blame_status(r, res.status, &err);
@@ -413,6 +424,10 @@ static int set_headers(struct rs_http_req *r, struct rs_err *err)
 	if (rc < 0)
 		return rc;
 	r->headers = curl_slist_append(NULL, "Accept: application/json");
+	if (r->post) {
+		r->headers = curl_slist_append(r->headers, "Content-Type: application/json");
+		r->headers = curl_slist_append(r->headers, "Expect:");
+	}
 	if (token) {
 		line = rs_asprintf("Authorization: Bearer %s", token);
 		r->headers = curl_slist_append(r->headers, line);
@@ -422,7 +437,7 @@ static int set_headers(struct rs_http_req *r, struct rs_err *err)
 	return 0;
 }
 
-static int prepare(struct rs_http_req *r, const char *path, struct rs_err *err)
+static int prepare(struct rs_http_req *r, const char *path, const char *body, struct rs_err *err)
 {
 	rs_autofree char *url = rs_asprintf("%s%s", r->http->conf->server, path);
 	CURL *e = r->easy;
@@ -437,15 +452,16 @@ static int prepare(struct rs_http_req *r, const char *path, struct rs_err *err)
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
+	r->post = body != NULL;
+	if (body)
+		curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, body);
 	return set_headers(r, err);
 }
 
-int rs_http_get(struct rs_http *h, const char *path, int64_t idle_ms, int64_t max_ms,
-		const struct rs_http_ops *ops, void *arg, struct rs_http_req **out,
-		struct rs_err *err)
+static struct rs_http_req *new_req(struct rs_http *h, int64_t idle_ms, int64_t max_ms,
+				   const struct rs_http_ops *ops, void *arg)
 {
 	struct rs_http_req *r = rs_new(struct rs_http_req);
-	int rc;
 
 	r->http = h;
 	r->easy = curl_easy_init();
@@ -456,7 +472,16 @@ int rs_http_get(struct rs_http *h, const char *path, int64_t idle_ms, int64_t ma
 	r->idle_ms = idle_ms;
 	r->heard = rs_mono_ms();
 	r->end = max_ms ? r->heard + max_ms : 0;
-	rc = prepare(r, path, err);
+	return r;
+}
+
+/* body: NULL for a GET. Takes r. */
+static int begin(struct rs_http_req *r, const char *path, const char *body,
+		 struct rs_http_req **out, struct rs_err *err)
+{
+	struct rs_http *h = r->http;
+	int rc = prepare(r, path, body, err);
+
 	if (rc == 0 && curl_multi_add_handle(h->multi, r->easy) != CURLM_OK)
 		rc = rs_err_set(err, EIO, "libcurl takes no further request");
 	if (rc < 0) {
@@ -467,6 +492,20 @@ int rs_http_get(struct rs_http *h, const char *path, int64_t idle_ms, int64_t ma
 	h->reqs = r;
 	*out = r;
 	return 0;
+}
+
+int rs_http_get(struct rs_http *h, const char *path, int64_t idle_ms, int64_t max_ms,
+		const struct rs_http_ops *ops, void *arg, struct rs_http_req **out,
+		struct rs_err *err)
+{
+	return begin(new_req(h, idle_ms, max_ms, ops, arg), path, NULL, out, err);
+}
+
+int rs_http_post(struct rs_http *h, const char *path, const char *body, int64_t max_ms,
+		 const struct rs_http_ops *ops, void *arg, struct rs_http_req **out,
+		 struct rs_err *err)
+{
+	return begin(new_req(h, max_ms, max_ms, ops, arg), path, body, out, err);
 }
 
 void rs_http_patience(struct rs_http_req *r, int64_t idle_ms)

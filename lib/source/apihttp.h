@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apihttp.h - GET requests to one API server, many at a time, over libcurl's multi interface.
+ * apihttp.h - requests to one API server, many at a time, over libcurl's multi interface: GET, and
+ * POST for poster.c.
  *
  * One descriptor (an epoll with all sockets and libcurl's timer in it) tells when rs_http_run() has
  * work; nothing blocks. HTTP/1.1 only: a dead HTTP/2 connection would take all watches with it, and
@@ -32,10 +33,11 @@ struct rs_http_result {
 struct rs_http_ops {
 	/* A 200 with the right content type has begun. May be NULL. */
 	void (*head)(void *arg);
-	/* Bytes of the body of a 200. A negative value ends the request with what err holds. */
+	/* Bytes of the body of a 200 to a GET. A negative value ends the request with what err
+	 * holds. */
 	int (*body)(void *arg, const char *data, size_t len, struct rs_err *err);
 	/* It is over; the request is freed behind this call, which may start others. err is NULL
-	 * after a 200 that ended cleanly. */
+	 * after a 200 that ended cleanly, or any 2xx to a POST. */
 	void (*done)(void *arg, const struct rs_http_result *r, const struct rs_err *err);
 };
 
@@ -50,6 +52,12 @@ int rs_http_fd(const struct rs_http *h);
 int rs_http_get(struct rs_http *h, const char *path, int64_t idle_ms, int64_t max_ms,
 		const struct rs_http_ops *ops, void *arg, struct rs_http_req **out,
 		struct rs_err *err);
+
+/* Begin POST server + path with that JSON text, of which a copy is taken. What a 2xx answers is
+ * passed over: of the ops only done() is called. Else as rs_http_get(). */
+int rs_http_post(struct rs_http *h, const char *path, const char *body, int64_t max_ms,
+		 const struct rs_http_ops *ops, void *arg, struct rs_http_req **out,
+		 struct rs_err *err);
 
 /* From now on let it be without a byte for so long. */
 void rs_http_patience(struct rs_http_req *r, int64_t idle_ms);

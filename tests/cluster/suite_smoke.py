@@ -11,6 +11,7 @@ import re
 import bed
 import bedlib
 import scene
+from bedinstall import MANIFESTS, NAMESPACE
 from bedlib import wait_for
 from scene import PORT, UDP, at
 
@@ -36,6 +37,7 @@ def run(cluster, result):
     world(cluster, result, kind)
     if len(cluster.nodes) > 2:
         weight(cluster, result)
+        events(cluster, result)
 
 
 def installed(cluster, result, kind):
@@ -220,3 +222,35 @@ def weight(cluster, result):
         lines = cluster.image_listing.strip().splitlines()
         for line in lines[:12] + lines[-2:]:
             result.say("image: " + line.replace(bedlib.ROOT + os.sep, ""))
+
+
+def events(cluster, result):
+    """As manifests/optional/events.yaml says. What the agents' account may do elsewhere is looked at before."""
+    with result.case("a dropped packet is an Event on the pod, where Events are switched on"):
+        assert not told(cluster), "Events without being asked: %s" % told(cluster)
+        cluster.kubectl("apply", "-f", os.path.join(MANIFESTS, "optional", "events.yaml"))
+        me = ["--as=system:serviceaccount:ripstop-system:ripstop-agent", "-A"]
+        for verb, may in (("create", "yes"), ("get", "no"), ("patch", "no"), ("delete", "no")):
+            said = cluster.kubectl("auth", "can-i", verb, "events.events.k8s.io", *me, check=False).stdout.strip()
+            assert said == may, "%s: %s" % (verb, said)
+        conf = cluster.get_one("configmap", "ripstop-config", NAMESPACE)["data"]["ripstop.conf"]
+        patch = json.dumps({"data": {"ripstop.conf": conf.rstrip("\n") + "\nevents: on\n"}})
+        cluster.kubectl("-n", NAMESPACE, "patch", "configmap", "ripstop-config", "--type=merge", "-p", patch)
+        cluster.kubectl("-n", NAMESPACE, "rollout", "restart", "daemonset/ripstop-agent")
+        cluster.wait_installed()
+        cluster.apply(scene.policy(NS, "deny", {"app": "web"}, ingress=[]))
+        pod = cluster.get_one("pod", "web1", NS)
+        scene.until(cluster, NS, "friend", at(scene.addresses(pod)[0], PORT), "TIMEOUT")
+        wait_for("an Event", 120, lambda: told(cluster, "web1"))
+        said = told(cluster, "web1")[0]
+        assert said["involvedObject"]["uid"] == pod["metadata"]["uid"] and said["type"] == "Warning", said
+        assert NS + "/deny" in said["message"] and "%s/friend" % NS in said["message"], said["message"]
+        shown = cluster.kubectl("describe", "pod", "web1", "-n", NS).stdout
+        assert "PolicyDrop" in shown, shown[-1500:]
+        result.say("Event: " + said["message"])
+        cluster.kubectl("delete", "networkpolicy", "--all", "-n", NS)
+
+
+def told(cluster, pod=None):
+    """The Events about drops, or those of a pod."""
+    return [e for e in cluster.get("events") if e["reason"] == "PolicyDrop" and pod in (None, e["involvedObject"]["name"])]

@@ -242,6 +242,21 @@ def kubectl_ripstop_rights_are_optional_and_few():
     equal([s["kind"] for s in binding["subjects"]], ["Group"], "whom it names: people")
 
 
+def events_are_optional_and_only_made():
+    """Nobody gets the right by `kubectl apply -f manifests/` (see xg2), and no setting asks for it."""
+    expect(not re.search(r"^events:", config(), re.M), "the configuration switches Events on")
+    role, binding = objects("optional/events.yaml")
+    equal((role["kind"], binding["kind"]), ("ClusterRole", "ClusterRoleBinding"), "kinds")
+    equal(role["rules"], [{"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}], "rights")
+    equal(binding["roleRef"], {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role["metadata"]["name"]}, "the role")
+    equal(binding["subjects"], [{"kind": "ServiceAccount", "name": "ripstop-agent", "namespace": "ripstop-system"}], "whom it names")
+    expect(role["metadata"]["name"] not in [o["metadata"]["name"] for o in objects()], "it takes the place of another role")
+    head = read(os.path.join(MANIFESTS, "optional", "events.yaml")).split("apiVersion:")[0]
+    for word in ("kubectl apply -f manifests/optional/events.yaml", "events: on", "rollout restart daemonset/ripstop-agent"):
+        expect(word in head, "its head does not say %r" % word)
+    expect("events" in options()[0], "no such option")
+
+
 def readers_may_list_what_worlds_are_made_of():
     role, binding = objects("optional/kubectl-ripstop-reader.yaml")
     kinds = {r for rule in role["rules"] for r in rule["resources"]}
@@ -436,6 +451,17 @@ def the_charts_values_arrive():
     expect(all(o["metadata"].get("namespace", "net") == "net" for o in found.values()), "another namespace")
 
 
+def the_chart_with_events_has_their_right_and_setting():
+    v = values()
+    v["Values"]["events"] = True
+    found = by_name(o for t in templates() for o in parse(render(read(t), v), t))
+    wanted = by_name(objects() + objects("optional/events.yaml"))
+    conf = found["ConfigMap", "ripstop-config"]["data"]
+    equal(re.findall(r"^events:.*", conf["ripstop.conf"], re.M), ["events: on"], "the setting")
+    conf["ripstop.conf"] = conf["ripstop.conf"].replace("\nevents: on\n", "\n")
+    hold_against(found.values(), wanted.values())
+
+
 def helm_renders_to_the_manifests():
     helm = os.environ.get("HELM") or shutil.which("helm")
     if not helm:
@@ -451,11 +477,12 @@ TESTS = [
     xg2_rbac_reads_four_kinds_and_nothing_else, nobody_is_privileged, folders_of_the_node_are_mounted_as_narrowly_as_can_be,
     only_the_agent_has_a_credential, it_runs_on_every_node_and_first, probes_stay_on_the_node, every_setting_is_an_option,
     the_agent_takes_the_configuration, optional_policies_are_good, kubectl_ripstop_rights_are_optional_and_few,
-    readers_may_list_what_worlds_are_made_of,
+    events_are_optional_and_only_made, readers_may_list_what_worlds_are_made_of,
 
 
     falco_rules_flag_what_they_say, falco_rules_read_fields_that_records_have,
-    the_chart_renders_to_the_manifests, the_charts_values_arrive, helm_renders_to_the_manifests,
+    the_chart_renders_to_the_manifests, the_charts_values_arrive, the_chart_with_events_has_their_right_and_setting,
+    helm_renders_to_the_manifests,
 ]
 
 

@@ -15,6 +15,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
+import api_events  # noqa: E402,F401
 import api_going  # noqa: E402,F401
 import api_join  # noqa: E402,F401
 import api_objects  # noqa: E402,F401
@@ -34,6 +35,7 @@ def play(build, fn, how):
         try:
             bed = ApiBed(lab, **how)
             fn(bed)
+            bed.nothing_else_was_written()
             return ""
         except Exception as e:  # pylint: disable=broad-except
             nodes = bed.nodes.values() if bed else ()

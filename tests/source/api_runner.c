@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * api_runner.c - runs the API source as the agent would, for test_api.py: one command a line on
- * stdin (dump, resync, fresh NS POD, quit), one JSON object a line on stdout.
+ * stdin (dump, resync, fresh NS POD, post PATH BODY, quit), one JSON object a line on stdout.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,6 +17,8 @@
 
 struct run {
 	struct rs_source *src;
+	struct rs_poster *poster; /* as soon as something is to be posted */
+	const struct rs_source_config *cfg;
 	struct rs_err err;
 	uint64_t changes, turns;
 	struct rs_vec(int64_t) fresh;
@@ -171,6 +173,29 @@ static void poll_fresh(struct run *r)
 	}
 }
 
+static void on_posted(void *arg, const struct rs_posted *p, const struct rs_err *err)
+{
+	struct json_object *o = json_object_new_object();
+
+	(void)arg;
+	json_object_object_add(o, "post", json_object_new_int(p->status));
+	json_object_object_add(o, "retry_after", json_object_new_int(p->retry_after_s));
+	add_text(o, "error", err ? rs_err_str(err) : NULL);
+	say(o);
+}
+
+static void post(struct run *r, char *args)
+{
+	char *path = strsep(&args, " ");
+	rs_auto_err err = { 0 };
+	int rc = r->poster ? 0 : rs_poster_open(r->cfg, &r->poster, &err);
+
+	if (rc == 0)
+		rc = rs_poster_send(r->poster, path, args ? args : "", on_posted, r, &err);
+	if (rc < 0)
+		on_posted(r, &(struct rs_posted){ .status = rc }, &err);
+}
+
 static void command(struct run *r, char *line)
 {
 	if (!strcmp(line, "dump"))
@@ -179,6 +204,8 @@ static void command(struct run *r, char *line)
 		r->src->ops->resync(r->src);
 	else if (!strncmp(line, "fresh ", 6))
 		begin_fresh(r, line + 6);
+	else if (!strncmp(line, "post ", 5))
+		post(r, line + 5);
 	else
 		r->quit = true;
 }
@@ -204,12 +231,18 @@ static void read_commands(struct run *r)
 
 static void turn(struct run *r)
 {
-	struct pollfd fds[2] = { { .fd = r->src->ops->fd(r->src), .events = POLLIN },
-				 { .fd = 0, .events = POLLIN } };
+	struct pollfd fds[3] = { { .fd = r->src->ops->fd(r->src), .events = POLLIN },
+				 { .fd = 0, .events = POLLIN },
+				 { .fd = r->poster ? rs_poster_fd(r->poster) : -1,
+				   .events = POLLIN } };
+	int ms = r->src->ops->timeout_ms(r->src);
+	int posted_ms = r->poster ? rs_poster_timeout_ms(r->poster) : -1;
 	rs_auto_err err = { 0 };
 	bool changed = false;
 
-	poll(fds, 2, r->src->ops->timeout_ms(r->src));
+	poll(fds, 3, ms < 0 || (posted_ms >= 0 && posted_ms < ms) ? posted_ms : ms);
+	if (r->poster)
+		rs_poster_run(r->poster);
 	r->src->ops->dispatch(r->src, &changed, &err);
 	rs_err_move(&r->err, &err);
 	r->changes += changed;
@@ -255,7 +288,7 @@ static bool option(struct rs_source_config *cfg, const char *name, const char *v
 int main(int argc, char **argv)
 {
 	struct rs_source_config cfg = { 0 };
-	struct run r = { 0 };
+	struct run r = { .cfg = &cfg };
 
 	for (int i = 1; i + 1 < argc; i += 2)
 		if (!option(&cfg, argv[i], argv[i + 1]))
@@ -267,6 +300,7 @@ int main(int argc, char **argv)
 	}
 	while (!r.quit)
 		turn(&r);
+	rs_poster_close(r.poster);
 	r.src->ops->close(r.src);
 	rs_vec_free(&r.fresh);
 	rs_err_clear(&r.err);

@@ -101,11 +101,12 @@ class World:
     def __init__(self, runner, pki):
         self.runner, self.pki = runner, pki
         self.dir = tempfile.mkdtemp(prefix="rs-api-")
-        self.open = []
+        self.open, self.liars = [], []
 
     def liar(self, **how):
         server = Liar(self.pki, **how)
         self.open.append(server.stop)
+        self.liars.append(server)
         return server
 
     def kubeconfig(self, liar, cluster="", user="token: t0ken", name="config"):
@@ -139,6 +140,9 @@ class World:
         faults = ""
         for end in reversed(self.open):
             faults += end() or ""
+        for server in self.liars:
+            faults += "".join(f"a write that nobody asked for: {w}\n" for w in server.unasked)
+            faults += "".join(f"an Event that is none: {f} {e}\n" for f, e in server.refused_events)
         subprocess.run(["rm", "-rf", self.dir], check=False)
         need(not faults, "stderr:", faults)
 

@@ -12,6 +12,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import api_held  # noqa: E402
+import api_post  # noqa: E402
 from apitest import need, pod, policy, run_all, seed  # noqa: E402
 from liar import status  # noqa: E402
 
@@ -714,5 +715,5 @@ if __name__ == "__main__":
     ap.add_argument("--build", default="build/rel")
     ap.add_argument("--only", default="")
     args = ap.parse_args()
-    tests = sorted({**globals(), **api_held.TESTS}.items())
+    tests = sorted({**globals(), **api_held.TESTS, **api_post.TESTS}.items())
     sys.exit(run_all([f for n, f in tests if n.startswith("test_")], os.path.abspath(args.build), args.only))

@@ -3,9 +3,13 @@
 
 Left alone it is honest: it lists (by pages), watches, sends initial events and bookmarks for the four kinds over TLS and
 HTTP/1.1, and counts one resourceVersion for all of them. A Fault changes the answer to one request, or to a number of them.
+
+Nobody may write, unless `writable` is set: then Events are taken, and refused as a real server refuses them. Any other
+request than a GET is kept in `unasked`, which a test that ends well finds empty.
 """
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -18,7 +22,8 @@ PATHS = {"/api/v1/pods": "Pod", "/api/v1/namespaces": "Namespace", "/api/v1/node
 PLURALS = {"pods": "Pod", "networkpolicies": "NetworkPolicy"}
 VERSIONS = {"NetworkPolicy": "networking.k8s.io/v1"}
 KINDS = ("Namespace", "Pod", "NetworkPolicy", "Node")
-REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 410: "Gone",
+EVENTS = re.compile(r"/apis/events\.k8s\.io/v1/namespaces/([a-z0-9-]+)/events")
+REASONS = {200: "OK", 201: "Created", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 409: "Conflict", 410: "Gone",
            422: "Unprocessable Entity", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable"}
 
 
@@ -27,12 +32,13 @@ class Cut(Exception):
 
 
 class Fault:
-    """What to do with a request. kind and what (list, watch, initial, fresh) choose which; None is any.
+    """What to do with a request. kind and what (list, watch, initial, fresh; Event, create) choose which; None is any GET.
 
     status, body, headers: answer this; cut, stall, garbage: at that byte of the body end the connection, say nothing more, or
     send nonsense; events: the watch says these and ends; hold: a watch that tells nothing; raw: these bytes are the answer;
     ctype, encoding: headers that a good answer does not have; piece: bytes a chunk; keep: the watch goes on behind `events`;
-    hide: names that a list leaves out; wait: an Event to wait for, with an answer that was true before.
+    hide: names that a list leaves out; wait: an Event to wait for, with an answer that was true before; about: only a POST
+    with this word in it; taken: the status of an object that is taken; padding: bytes more in its answer.
     """
 
     def __init__(self, kind=None, what=None, times=1, **how):
@@ -40,24 +46,53 @@ class Fault:
         self.used = 0
 
     def takes(self, req):
+        if req.method != "GET" and (self.kind != "Event" or self.how.get("about", "").encode() not in req.body):
+            return False
         return self.used < self.times and self.kind in (None, req.kind) and self.what in (None, req.what)
 
 
 class Request:
-    def __init__(self, path, query, headers):
-        self.path, self.query, self.headers = path, query, headers
-        self.kind, self.ns = PATHS.get(path), None
+    def __init__(self, method, path, query, headers, body=b""):
+        self.method, self.path, self.query, self.headers, self.body = method, path, query, headers, body
+        self.kind, self.ns, self.at = PATHS.get(path), None, time.monotonic()
+        if method != "GET":
+            found = EVENTS.fullmatch(path)
+            self.kind, self.ns, self.what = "Event" if found else None, found and found[1], "create" if method == "POST" else method
+            return
         part = path.split("/")
         if not self.kind and len(part) > 4 and part[-3] == "namespaces":
             self.kind, self.ns = PLURALS.get(part[-1]), part[-2]
         self.what = "fresh" if self.ns else "list"
         if query.get("watch"):
             self.what = "initial" if query.get("sendInitialEvents") else "watch"
-        self.at = time.monotonic()
 
 
 def status(code, message="", reason=""):
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message, "reason": reason}
+
+
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+EVENT_FIELDS = {"apiVersion", "kind", "metadata", "eventTime", "series", "reportingController", "reportingInstance", "action", "reason",
+                "regarding", "related", "note", "type"}
+
+
+def event_faults(ns, e):
+    """What an API server has against an Event: ValidateEventCreate() for events.k8s.io/v1, and fields of its schema."""
+    meta, about = e.get("metadata", {}), e.get("regarding", {})
+    return [what for what, holds in (
+        ("kind", (e.get("apiVersion"), e.get("kind")) == ("events.k8s.io/v1", "Event")), ("fields", set(e) <= EVENT_FIELDS),
+        ("metadata.namespace", meta.get("namespace") == ns),
+        ("metadata.name", SUBDOMAIN.fullmatch(meta.get("name", "")) and len(meta["name"]) <= 253),
+        ("eventTime", MICRO_TIME.fullmatch(e.get("eventTime", ""))), ("type", e.get("type") in ("Normal", "Warning")),
+        ("reportingController", e.get("reportingController") == "ripstop.dev/agent"),
+        ("reportingInstance", 0 < len(e.get("reportingInstance", "").encode()) <= 128),
+        ("action", 0 < len(e.get("action", "")) <= 128), ("reason", 0 < len(e.get("reason", "")) <= 128),
+        ("note", 0 < len(e.get("note", "").encode()) <= 1024),
+        ("regarding", set(about) <= {"apiVersion", "kind", "namespace", "name", "uid"} and about.get("name") and about.get("kind")),
+        ("regarding.namespace", about["namespace"] == ns if "namespace" in about else ns in ("default", "kube-system")),
+        ("series", "series" not in e or (set(e["series"]) == {"count", "lastObservedTime"} and e["series"]["count"] >= 2 and
+                                         MICRO_TIME.fullmatch(e["series"]["lastObservedTime"])))) if not holds]
 
 
 def make_ca(folder, name="ca", hosts="IP:127.0.0.1,DNS:localhost"):
@@ -149,6 +184,8 @@ class Liar:
         self.log = {k: [] for k in KINDS}
         self.rv, self.oldest = 1000, 0
         self.faults, self.requests, self.snapshots = [], [], {}
+        self.writable, self.unasked = False, []
+        self.events, self.refused_events = {}, []  # by (namespace, name); (faults, object)
         self.stream = True     # sendInitialEvents: True, False (refused) or "ignored" as by an old server
         self.token = token
         self.stopped = False
@@ -276,6 +313,7 @@ class Liar:
                 req = self.read(sock)
                 if not req:
                     break
+                req.connection = sock
                 self.answer(sock, req)
         except (OSError, Cut):
             pass
@@ -291,15 +329,24 @@ class Liar:
             if not data:
                 return None
             text += data
-        lines = text.decode().split("\r\n")
+        head, _, body = text.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
         target = urllib.parse.urlsplit(lines[0].split(" ")[1])
         query = {k: v[0] for k, v in urllib.parse.parse_qs(target.query).items()}
         headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:] if ": " in line)}
-        return Request(target.path, query, headers)
+        length = int(headers.get("content-length", 0))
+        while len(body) < length:
+            data = sock.recv(65536)
+            if not data:
+                return None
+            body += data
+        return Request(lines[0].split(" ")[0], target.path, query, headers, body)
 
     def answer(self, sock, req):
         with self.lock:
             self.requests.append(req)
+            if req.method != "GET" and not (self.writable and req.kind == "Event" and req.what == "create"):
+                self.unasked.append(f"{req.method} {req.path}")
             fault = next((f for f in self.faults if f.takes(req)), None)
             if fault:
                 fault.used += 1
@@ -312,6 +359,8 @@ class Liar:
         if "status" in how:
             return self.refuse(sock, how["status"], how.get("body", status(how["status"], how.get("message", ""))),
                                how.get("headers", ""))
+        if req.method != "GET":
+            return self.write(sock, req, how)
         if not req.kind:
             return self.refuse(sock, 404, status(404, "not found"))
         if req.what == "initial" and self.stream is False:
@@ -324,6 +373,30 @@ class Liar:
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
         sock.sendall(f"HTTP/1.1 {code} {REASONS.get(code, 'No')}\r\nContent-Type: application/json\r\n{headers}"
                      f"Content-Length: {len(text)}\r\n\r\n".encode() + text)
+
+    def write(self, sock, req, how):
+        """Take an Event, or say why not."""
+        if not (self.writable and req.kind == "Event" and req.what == "create"):
+            return self.refuse(sock, 403, status(403, "forbidden here", "Forbidden"))
+        if "wait" in how:
+            how["wait"].wait(60)
+        with self.lock:
+            try:
+                event = json.loads(req.body)
+                faults = event_faults(req.ns, event) + (["content-type"] if req.headers.get("content-type") != "application/json" else [])
+            except (ValueError, AttributeError, TypeError) as e:
+                event, faults = None, [repr(e)]
+            key = (req.ns, event and event.get("metadata", {}).get("name"))
+            if faults:
+                self.refused_events.append((faults, event))
+                return self.refuse(sock, 422, status(422, "Event is invalid: " + ", ".join(faults), "Invalid"))
+            if req.ns != "default" and (None, req.ns) not in self.objects["Namespace"]:
+                return self.refuse(sock, 404, status(404, f'namespaces "{req.ns}" not found', "NotFound"))
+            if key in self.events:
+                return self.refuse(sock, 409, status(409, f'events.events.k8s.io "{key[1]}" already exists', "AlreadyExists"))
+            self.events[key] = event
+            self.lock.notify_all()
+        return self.refuse(sock, how.get("taken", 201), dict(event, padding="x" * how.get("padding", 0)))
 
     def begin(self, sock, how):
         if "wait" in how:

@@ -56,6 +56,8 @@ def test_sources_that_are_two_or_none(bed):
     two = ["--manifests", node.manifests, "--api-server", "https://x"]
     start_fails(node, 2, "two sources", "api-server", source=two)
     start_fails(node, 2, "nowhere to take policies from", "--kubeconfig", source=[])
+    said = start_fails(node, 2, "events: on", node.manifests, "no API server", source=["--manifests", node.manifests, "--events"])
+    expect(said.count("\n") == 2, said)
     # In a pod by its environment, but without the service account's files.
     env = {"KUBERNETES_SERVICE_HOST": SERVER, "KUBERNETES_SERVICE_PORT": str(PORT)}
     start_fails(node, 1, "ca.crt", source=[], env=env)

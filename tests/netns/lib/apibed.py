@@ -270,6 +270,11 @@ class ApiBed:
     def gone(self):
         self.liar.leave()
 
+    def nothing_else_was_written(self):
+        """No request but GET, unless the test takes Events, and these as a server would."""
+        expect(not self.liar.unasked, "writes that nobody asked for:", self.liar.unasked)
+        expect(not self.liar.refused_events, "Events that are none:", self.liar.refused_events)
+
     def back(self):
         with self.world.inside():
             self.liar.come()

@@ -133,6 +133,9 @@ static void B9_B27_a_peer_without_a_form_matches_nothing(void **state)
 	assert_false(IN(API, TCP, 80));
 	assert_false(IN(WORLD, TCP, 80));
 	assert_true(tw_condition(t, "InvalidPolicy", "shop/p spec.ingress[0].from[0]"));
+	assert_non_null(t->cond.v[0].about);
+	assert_string_equal(t->cond.v[0].about->ns, "shop");
+	assert_string_equal(t->cond.v[0].about->name, "p");
 	tw_free(t);
 }
 
@@ -446,6 +449,7 @@ static void D6_an_invalid_subject_isolates_its_namespace(void **state)
 	assert_false(IN(API, TCP, 80));
 	assert_true(OUT(API, TCP, 80));
 	assert_true(tw_condition(t, "InvalidPolicy", "shop/p spec.podSelector"));
+	assert_true(t->cond.v[0].about && !strcmp(t->cond.v[0].about->name, "p"));
 	tw_free(t);
 }
 
