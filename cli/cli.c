@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cli.c - cli/ is `ripstop`, the debug command line: it asks the agent and renders the answer. */
-#include "cli/capture/capture.h"
+#include "cli/capture/seeing.h"
 #include "cli/cli.h"
 #include "cli/world/live.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cmd_capture.c - `ripstop capture`: what was asked for; capture/ sees the packets, on their node. */
+/* cmd_capture.c - `ripstop capture`: what was asked for; capture/ sees the packets. */
 #include "cli/cli.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* capfind.c - finds the link of a pod in the records of its attachments. */
-#include "cli/capture/capture.h"
+#include "cli/capture/seeing.h"
 
 #include <errno.h>
 #include <net/if.h>

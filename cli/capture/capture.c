@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* capture.c - `ripstop capture` on the node of the pod; see capture.h. */
-#include "cli/capture/capture.h"
+/* capture.c - `ripstop capture` on the node of the pod; see seeing.h. */
+#include "cli/capture/seeing.h"
 
 #include <errno.h>
 #include <netinet/in.h>

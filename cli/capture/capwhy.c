@@ -5,7 +5,7 @@
  * The reason is the agent's: its drop records say it for the flow at that time. The kernel limits
  * them (log-rate), so a packet may be without one, and then its comment says so.
  */
-#include "cli/capture/capture.h"
+#include "cli/capture/seeing.h"
 
 #include <string.h>
 

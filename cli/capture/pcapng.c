@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* pcapng.c - packets as blocks of a pcapng file; see capture.h. */
-#include "cli/capture/capture.h"
+/* pcapng.c - packets as blocks of a pcapng file; see seeing.h. */
+#include "cli/capture/seeing.h"
 
 #include <string.h>
 #include <time.h>

@@ -31,7 +31,8 @@
 #include <ripstop/addr.h>
 #include <ripstop/error.h>
 
-/* Where something was written. file is NULL for objects from the API; line and column start at 1. */
+/* Where something was written. file is NULL for objects from the API; line and column start at
+ * 1. */
 struct rs_pos {
 	const char *file; /* owned by the enclosing store or document, shared by its objects */
 	int line;

@@ -94,7 +94,7 @@ static void add_stored(struct rs_classifier *x, const struct rs_pod *p)
 	add_claims(x, &v, facet, ips, n);
 }
 
-/* Whether the sorted subjects hold that pod; *at moves along, as the store's pods are sorted, too. */
+/* Whether the sorted subjects hold that pod; *at moves along, as the store's pods are sorted. */
 static bool is_local(const struct rs_cc *c, const struct rs_pod *p, size_t *at)
 {
 	for (; *at < c->subjects.n; (*at)++) {

@@ -123,16 +123,17 @@ void rs_compiler_committed(struct rs_compiler *c, const struct rs_ir *ir);
 /*
  * The quick way, whose cost does not grow with the world: since the last IR that was compiled
  * and committed only pods of other nodes came, went or changed, in which no rule sees what it had
- * not seen before, and policies that select none of this node's pods. True: *out leads from that IR to the one that rs_compile() would make
- * (which may be the same: no moves). Commit it and tell rs_compiler_moved(); or, as after false,
- * compile.
+ * not seen before, and policies that select none of this node's pods. True: *out leads from that IR
+ * to the one that rs_compile() would make (which may be the same: no moves). Commit it and tell
+ * rs_compiler_moved(); or, as after false, compile.
  */
 bool rs_compile_moves(struct rs_compiler *c, const struct rs_world *w, struct rs_ir_moves *out);
 void rs_compiler_moved(struct rs_compiler *c, const struct rs_ir_moves *m);
 
 /* ---- explaining ------------------------------------------------------------------------------ */
 
-/* An end of a flow: a pod of the store or of this node (by name), or an address that is no pod's. */
+/* An end of a flow: a pod of the store or of this node (by name), or an address that is no
+ * pod's. */
 struct rs_flow_end {
 	const char *ns;	  /* pod: namespace and name */
 	const char *name; /* NULL: not a pod */

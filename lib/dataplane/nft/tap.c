@@ -207,8 +207,8 @@ static void drain(struct rs_capture *c)
 		;
 }
 
-/* What came before now is decided, for its copies from behind have the time to come; what came since
- * may have been between two points when the table went. */
+/* What came before now is decided, for its copies from behind have the time to come; what came
+ * since may have been between two points when the table went. */
 static void finish(struct rs_capture *c, rs_capture_fn *fn, void *arg)
 {
 	const struct timespec settle = { .tv_nsec = SETTLE_MS * 1000000L };
