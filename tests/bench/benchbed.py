@@ -8,6 +8,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -75,6 +76,17 @@ class WorldNode(Node):
     def pid(self):
         return self.agent.pid
 
+    def ready(self):
+        """What a kubelet's probe would hear; it costs the agent next to nothing."""
+        try:
+            with self.inside():
+                s = socket.create_connection(("127.0.0.1", 9412), timeout=10)
+            with s:
+                s.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+                return b" 200 " in s.recv(4096).split(b"\r\n")[0]
+        except OSError:
+            return False
+
 
 class WorldBed:
     pki = None
@@ -113,7 +125,10 @@ class WorldBed:
         """Seconds from the start of the agent until it is in sync."""
         begin = time.monotonic()
         self.node.start_agent(wait=False)
-        self.node.wait_ready(timeout)
+        while not self.node.ready():
+            if self.node.agent.poll() is not None or time.monotonic() > begin + timeout:
+                raise HarnessError("the agent of %s pods is not in sync:\n%s" % (self.size, self.node.log_tail()))
+            time.sleep(0.005)
         return time.monotonic() - begin
 
     def namespaces(self, numbers):
