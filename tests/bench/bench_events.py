@@ -19,7 +19,7 @@ import struct
 import sys
 import time
 
-from benchbed import NODE, WorldBed, begin
+from benchbed import NODE, REST, WorldBed, begin
 from harness import HarnessError
 from probe import Flood, Flow
 
@@ -27,7 +27,7 @@ CYCLES = 105
 PER_CYCLE = 10
 NEWGEN = 10 << 8 | 15     # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN
 SO_RCVBUFFORCE = 33
-REST = (0.002, 0.03)      # seconds between an event's commit and the next event
+PAUSE = (0.002, 0.03)     # seconds between an event's commit and the next event
 PATIENCE = 5
 AT_ONCE, SPACES, ROUNDS = 110, 50, 5
 STEADY = "steady"
@@ -161,13 +161,13 @@ def events(args, say):
             for kind, put in Story(bed).events():
                 measure(bed, say, commits, kind, put)
                 n += 1
-                time.sleep(rng.uniform(*REST))
+                time.sleep(rng.uniform(*PAUSE))
             counts = flood.stop()
         say.value("control.drops", sum(c.lost for c in counts.values()), "packets")
         sent = sum(c.sent for c in counts.values())
         say.note("control.event: %d events, each after a rest of %d to %d ms; %d packets of allowed traffic meanwhile, half "
                  "of them first packets of new flows; the stand-in API server, TLS and the reading of the kernel's news are "
-                 "included; %d further commits came between the events" % (n, REST[0] * 1e3, REST[1] * 1e3, sent, commits.stray))
+                 "included; %d further commits came between the events" % (n, PAUSE[0] * 1e3, PAUSE[1] * 1e3, sent, commits.stray))
         bed.check(say, bed.n_local + 2)
     finally:
         bed.close()
@@ -190,7 +190,7 @@ def adds(args, say):
                 bed.detach(numbers)
             for i in numbers:
                 bed.api.pod(bed.world.ns(i), "pod-%d" % i, bed.world.labels(i), NODE, "", "Pending")
-            time.sleep(1)
+            time.sleep(REST + 1)
             say.value("control.adds110", bed.attach(numbers, AT_ONCE), "s", r)
             bed.check(say, len(others) + AT_ONCE)
             if time.monotonic() > args.end - 15:

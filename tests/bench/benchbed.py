@@ -27,6 +27,7 @@ from worldw import LOCAL, World  # noqa: E402
 SIZES = {"100": (10, 100), "10k": (1000, 10000), "100k": (10000, 100000)}  # name: policies, pods
 SERVER, PORT = "198.18.0.1", 6443
 PARALLEL = 8
+REST = 2  # seconds that an address is not given out again
 
 
 class Say:
@@ -71,7 +72,8 @@ class WorldNode(Node):
                 "--node-name", NODE, *self.agent_options, *extra]
 
     def cni_conf(self, **keys):
-        return super().cni_conf(**{"ipam": {"type": "ripstop"}, "timeoutSeconds": 60, **keys})
+        # A node of 254 addresses is not emptied again and again elsewhere: they rest for a moment only.
+        return super().cni_conf(**{"ipam": {"type": "ripstop", "restSeconds": REST}, "timeoutSeconds": 60, **keys})
 
     def pid(self):
         return self.agent.pid
