@@ -83,9 +83,9 @@ class Story:
 
     def __init__(self, bed):
         self.bed, self.api, self.w = bed, bed.api, bed.world
-        # Pods of this node that policies of W select: their peers matter.
+        # Pods of this node that policies of W select: their peers matter. here() takes the policies of pod 0 away from it.
         apps = self.w.policies // self.w.namespaces
-        self.subjects = [i for i in range(bed.n_local) if self.w.app(i) < apps]
+        self.subjects = [i for i in range(bed.n_local) if self.w.app(i) < apps and self.w.ns(i) != self.w.ns(0)]
 
     def guest(self, n):
         """A pod of another node, among the peers that a policy about one of our pods names by its app."""

@@ -10,6 +10,7 @@
 #define CROWD_NS "w-crowd"
 #define NAME_LABEL "kubernetes.io/metadata.name"
 #define FIRST_PORT 10000u
+#define GUEST_PORT 9u
 
 /* One object, as the API server writes it. */
 static void put_text(struct worldw *w, const char *text)
@@ -66,17 +67,23 @@ void crowd_put(struct worldw *w)
 
 /* ---- profiles -------------------------------------------------------------------------------- */
 
-static void put_port_policy(struct worldw *w, size_t i)
+/* Pods of that label reach pod 0 on that port. */
+static void put_port_policy(struct worldw *w, const char *key, const char *value, size_t port)
 {
 	rs_autofree char *policy = rs_asprintf(
 		"{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\",\"metadata\":"
 		"{\"name\":\"port-%zu\",\"namespace\":\"%s\"},\"spec\":{\"podSelector\":"
 		"{\"matchLabels\":{\"app\":\"app-0\"}},\"policyTypes\":[\"Ingress\"],\"ingress\":"
-		"[{\"from\":[{\"podSelector\":{\"matchLabels\":{\"id\":\"pod-%zu\"}}}],"
+		"[{\"from\":[{\"podSelector\":{\"matchLabels\":{\"%s\":\"%s\"}}}],"
 		"\"ports\":[{\"port\":%zu}]}]}}",
-		i, worldw_ns(w, 0), WORLDW_LOCAL + i, FIRST_PORT + i);
+		port, worldw_ns(w, 0), key, value, port);
 
 	put_text(w, policy);
+}
+
+void profiles_guest(struct worldw *w, size_t i)
+{
+	worldw_put_pod_like(w, i, 0);
 }
 
 struct worldw *profiles_new(size_t n)
@@ -84,10 +91,13 @@ struct worldw *profiles_new(size_t n)
 	struct worldw *w = worldw_new(0, 1);
 
 	for (size_t i = 0; i < n; i++) {
+		rs_autofree char *id = rs_asprintf("pod-%zu", WORLDW_LOCAL + i);
+
 		worldw_put_pod(w, WORLDW_LOCAL + i, 0);
-		put_port_policy(w, i);
+		put_port_policy(w, "id", id, FIRST_PORT + i);
 	}
-	worldw_put_pod(w, profiles_guest(n), 0);
-	worldw_put_pod(w, profiles_guest(n) + 1, 0);
+	put_port_policy(w, "version", "v0", GUEST_PORT);
+	for (size_t i = 0; i < 2; i++)
+		profiles_guest(w, WORLDW_LOCAL + n + i);
 	return w;
 }

@@ -15,13 +15,10 @@ void crowd_put(struct worldw *w);
 /* Label the namespace. */
 void crowd_label(struct worldw *w, const char *team);
 
-/* One pod of this node whose n peers, on other nodes, may each reach another port: n profiles. And two pods that no rule
- * knows, numbers profiles_guest(n) and the next. */
+/* One pod of this node whose n peers, on other nodes, may each reach another port: n profiles and one. And two guests,
+ * pods WORLDW_LOCAL + n and the next, that share what they may. */
 struct worldw *profiles_new(size_t n);
-
-static inline size_t profiles_guest(size_t n)
-{
-	return WORLDW_LOCAL + n;
-}
+/* Put a guest (anew). */
+void profiles_guest(struct worldw *w, size_t i);
 
 #endif
