@@ -23,8 +23,7 @@ from benchbed import NODE, REST, WorldBed, begin
 from harness import HarnessError
 from probe import Flood, Flow
 
-CYCLES = 105
-PER_CYCLE = 10
+CYCLES = 100
 NEWGEN = 10 << 8 | 15     # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN
 SO_RCVBUFFORCE = 33
 PAUSE = (0.002, 0.03)     # seconds between an event's commit and the next event

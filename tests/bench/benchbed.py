@@ -26,7 +26,8 @@ from worldw import LOCAL, World  # noqa: E402
 
 SIZES = {"100": (10, 100), "10k": (1000, 10000), "100k": (10000, 100000)}  # name: policies, pods
 SERVER, PORT = "198.18.0.1", 6443
-PARALLEL = 8
+MAKERS = 8      # of network namespaces
+PARALLEL = 32   # ADDs and DELs at a time that are not measured
 REST = 2  # seconds that an address is not given out again
 
 
@@ -135,7 +136,7 @@ class WorldBed:
 
     def namespaces(self, numbers):
         """Network namespaces of pods to come."""
-        with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        with concurrent.futures.ThreadPoolExecutor(MAKERS) as pool:
             made = list(pool.map(lambda i: self.lab.pod("p%d" % i), numbers))
         self.pods.update(zip(numbers, made))
 
