@@ -120,7 +120,7 @@ def series_part(r):
         group = [s for s in r["series"] if family(s) == key]
         # A few samples far out would press all others into one spot.
         x = Scale([s["p99"] for s in group] + [s["p75"] * 1.5 for s in group])
-        yield "<h3>%s, %s</h3><table>" % (esc(key[0]), esc(key[1]))
+        yield '<h3>%s, %s</h3><table class="series">' % (esc(key[0]), esc(key[1]))
         yield from (series_row(s, x) for s in group)
         yield "</table>"
 
