@@ -1,158 +1,269 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bench_control.c - what a change costs between the object in memory and the committed kernel, in a network namespace
- * of its own.
+ * bench_control.c - what a change costs between the objects in memory and the committed kernel, at three sizes of world W
+ * in turn, each in a network namespace of its own.
  *
- *	bench_control POLICIES PODS ROUNDS
+ *	bench_control --build DIR --seconds N
  *
- * One JSON object a line: {"world": [P, N], "what": NAME, "ms": [compile, commit]}, where what is full, join, leave,
- * relabel, policy-add, policy-change or policy-del. `full` is a new compiler and an empty kernel, three times; the
- * others follow each other ROUNDS times. The last line tells sizes.
+ * Series, SIZE one of 100, 10k, 100k (pods; 10, 1k, 10k policies), each in ms and each also as .commit, which is the
+ * kernel's part of it alone:
+ *	control.full.SIZE			a compiler that knows nothing and an empty kernel
+ *	control.join|relabel|leave.SIZE		a pod of another node
+ *	control.join-here|leave-here|relabel-here.SIZE	a pod of this node
+ *	control.policy-add|-change|-del.SIZE	a policy that selects a pod of this node
+ *	control.crowd.SIZE			a namespace of 5,000 pods gets another label
+ *	control.bump.50|5000			every live flow is to be judged again, at so many profiles
+ * What is waited for a grace period is not in them; it is control.grace.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-#include <ripstop/dataplane.h>
 
 #include "base/base.h"
-#include "tests/bench/worldw.h"
+#include "tests/bench/bench_say.h"
+#include "tests/bench/control_bed.h"
+#include "tests/bench/control_worlds.h"
 
-struct bed {
-	struct worldw *w;
-	struct rs_compiler *compiler;
-	struct rs_dp *dp;
-	struct rs_ir *ir;
-};
+#define SIZES 3
+#define ROUNDS 41  /* of what is quick */
+#define MIN_SLOW 5 /* of what may be slow: at least, and at most */
+#define MAX_SLOW 21
+#define LABEL_PERIOD 1050 /* labels of W repeat after so many pods of a namespace */
 
-static double now_ms(void)
+static const struct {
+	const char *name;
+	size_t policies, pods;
+} sizes[SIZES] = { { "100", 10, 100 }, { "10k", 1000, 10000 }, { "100k", 10000, 100000 } };
+
+static struct bed beds[SIZES];
+static size_t n_steps, n_moves;
+
+static void tell(const char *what, const char *size, int round, const struct cost *c)
 {
-	struct timespec t;
+	rs_autofree char *series = rs_asprintf("control.%s.%s", what, size);
+	rs_autofree char *commit = rs_asprintf("control.%s.%s.commit", what, size);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	bench_value(series, round, c->total, "ms");
+	bench_value(commit, round, c->commit, "ms");
+	if (c->grace > 0)
+		bench_value("control.grace", round, c->grace, "ms");
 }
 
-static void die(const char *what, struct rs_err *err)
+static void step(struct bed *b, const char *what, int round)
 {
-	fprintf(stderr, "bench_control: %s: %s\n", what, rs_err_str(err));
-	exit(1);
+	struct cost c;
+
+	bed_step(b, &c);
+	if (!c.messages)
+		bench_die("%s at %s: nothing was sent, so nothing was measured", what, b->name);
+	n_steps++;
+	n_moves += c.moves;
+	tell(what, b->name, round, &c);
 }
 
-static void report(const struct bed *b, const char *what, const struct rs_dp_commit *done,
-		   double compile, double commit)
+/* ---- full builds ----------------------------------------------------------------------------- */
+
+static void full(struct bed *b, int round)
 {
-	printf("{\"world\": [%zu, %zu], \"what\": \"%s\", \"ms\": [%.3f, %.3f], \"send\": %.3f, "
-	       "\"messages\": %zu, \"bumped\": %d}\n",
-	       b->w->n_policies, b->w->n_pods, what, compile, commit, done->ms, done->messages,
-	       done->bumped);
-	fflush(stdout);
+	struct cost c;
+
+	bed_empty(b);
+	bed_step(b, &c);
+	tell("full", b->name, round, &c);
 }
 
-/* As the agent does it (agent/reconcile.c): moves where they are enough. */
-static bool shift(struct bed *b, const char *what)
-{
-	struct rs_dp_commit done;
-	struct rs_ir_moves m;
-	rs_auto_err err = { 0 };
-	double t0 = now_ms(), t1;
+/* ---- pods of other nodes --------------------------------------------------------------------- */
 
-	if (!rs_compile_moves(b->compiler, &b->w->w, &m))
-		return false;
-	t1 = now_ms();
-	if (b->dp->ops->shift(b->dp, b->ir, &m, &done, &err) < 0)
-		die("shift", &err);
-	rs_ir_apply(b->ir, &m);
-	rs_compiler_moved(b->compiler, &m);
-	rs_ir_moves_clear(&m);
-	report(b, what, &done, t1 - t0, now_ms() - t1);
-	return true;
+/* A pod of another node that is not in the world yet, in the namespace of pod i. */
+static size_t guest(const struct worldw *w, size_t i)
+{
+	size_t last = w->n_pods > WORLDW_LOCAL ? w->n_pods : WORLDW_LOCAL;
+	size_t in_ns = (last / w->n_namespaces / LABEL_PERIOD + 1) * LABEL_PERIOD;
+
+	return in_ns * w->n_namespaces + i % w->n_namespaces;
 }
 
-static void step(struct bed *b, const char *what)
+static uint32_t class_of(const struct bed *b, size_t pod)
 {
-	struct rs_dp_commit done;
-	rs_auto_err err = { 0 };
-	struct rs_ir *ir;
-	double t0 = now_ms(), t1;
+	struct rs_addr a = worldw_addr(pod);
+	uint32_t cls = RS_CLASS_WORLD;
 
-	if (shift(b, what))
-		return;
-	if (rs_compile(b->compiler, &b->w->w, &ir, NULL, &err) < 0)
-		die("compile", &err);
-	t1 = now_ms();
-	if (b->dp->ops->commit(b->dp, ir, &done, &err) < 0)
-		die("commit", &err);
-	rs_compiler_committed(b->compiler, ir);
-	rs_ir_free(b->ir);
-	b->ir = ir;
-	report(b, what, &done, t1 - t0, now_ms() - t1);
+	rs_ir_class_exact(b->ir, &a, &cls);
+	return cls;
 }
 
-static void open_empty(struct bed *b)
+/* Two pods of one namespace that this node's rules tell apart, from namespace `from` on. */
+static void find_pair(const struct bed *b, size_t from, size_t *one, size_t *other)
 {
-	struct rs_dp_config cfg;
-	rs_auto_err err = { 0 };
-	struct rs_ir *was = NULL;
+	const struct worldw *w = b->w;
 
-	if (b->dp) {
-		if (b->dp->ops->remove(b->dp, &err) < 0)
-			die("remove", &err);
-		b->dp->ops->close(b->dp);
+	for (size_t k = 0; k < w->n_namespaces; k++) {
+		*one = (from + k) % w->n_namespaces;
+		for (*other = *one; *other < w->n_pods; *other += w->n_namespaces)
+			if (class_of(b, *other) != class_of(b, *one))
+				return;
 	}
-	rs_dp_config_default(&cfg);
-	if (rs_dp_nft.open(&cfg, &b->dp, &err) < 0)
-		die("open", &err);
-	if (b->dp->ops->read(b->dp, &was, &err) < 0)
-		die("read", &err);
-	rs_ir_free(was);
-	rs_compiler_free(b->compiler);
-	b->compiler = rs_compiler_new(NULL);
+	bench_die("no rule of %s tells pods of a namespace apart", b->name);
+}
+
+static void elsewhere(struct bed *b, int round)
+{
+	struct worldw *w = b->w;
+	size_t one, other, i;
+
+	find_pair(b, (size_t)round, &one, &other);
+	i = guest(w, one);
+	worldw_put_pod_like(w, i, one);
+	step(b, "join", round);
+	worldw_put_pod_like(w, i, other);
+	step(b, "relabel", round);
+	worldw_del_pod(w, i);
+	step(b, "leave", round);
+}
+
+/* ---- pods of this node, and policies about them ---------------------------------------------- */
+
+/* Pod 0 gets the labels of another pod of its namespace, in its object and in its record. */
+static void relabel_first(struct bed *b, size_t like, int round)
+{
+	struct worldw *w = b->w;
+	struct rs_labels *l = (struct rs_labels *)(void *)(uintptr_t)w->locals[0].labels;
+
+	worldw_put_pod_like(w, 0, like);
+	rs_labels_free(l);
+	*l = rs_labels_copy(&rs_store_pod(w->store, worldw_ns(w, 0), "pod-0")->meta.labels);
+	step(b, "relabel-here", round);
+}
+
+/* As the registry has it: the last of the records comes and goes. */
+static void here(struct bed *b, int round)
+{
+	struct worldw *w = b->w;
+	size_t last = w->n_locals - 1;
+
+	worldw_del_pod(w, last);
+	w->w.n_locals = last;
+	step(b, "leave-here", round);
+	worldw_put_pod(w, last, 0);
+	w->w.n_locals = last + 1;
+	step(b, "join-here", round);
+	if (round >= MIN_SLOW)
+		return;
+	relabel_first(b, w->n_namespaces, round);
+	relabel_first(b, 0, round);
+}
+
+/* A policy that W does not have and that selects local pod i: number j selects app j / namespaces of 50. */
+static size_t policy_about(const struct worldw *w, size_t i)
+{
+	size_t ns = i % w->n_namespaces, app = (i / w->n_namespaces + ns) % 50;
+
+	return (50 + app) * w->n_namespaces + ns;
+}
+
+static void policies(struct bed *b, int round)
+{
+	struct worldw *w = b->w;
+	size_t j = policy_about(w, (size_t)round % w->n_locals);
+
+	worldw_put_policy(w, j, 0);
+	step(b, "policy-add", round);
+	worldw_put_policy(w, j, 1);
+	step(b, "policy-change", round);
+	worldw_del_policy(w, j);
+	step(b, "policy-del", round);
+}
+
+/* ---- the crowd ------------------------------------------------------------------------------- */
+
+static void crowd(struct bed *b, int round)
+{
+	struct cost c;
+
+	if (!round) {
+		crowd_put(b->w);
+		bed_step(b, &c);
+	}
+	crowd_label(b->w, round % 2 ? "z" : "a");
+	step(b, "crowd", round);
+}
+
+/* ---- phases ---------------------------------------------------------------------------------- */
+
+typedef void round_fn(struct bed *b, int round);
+
+/* Rounds of all sizes in turn, until the share of the time is gone; the order changes from round to round. */
+static void rounds(const struct bench_args *a, round_fn *fn, double until, int min, int max)
+{
+	for (int r = 0; r < max && (r < min || bench_share_gone(a) < until); r++)
+		for (int i = 0; i < SIZES; i++)
+			fn(&beds[(i + r) % SIZES], r);
+}
+
+/* A pod goes that a rule lets in: one element, and all flows are judged again. */
+static void bump(struct bed *b, size_t profiles, int round)
+{
+	size_t guest_no = WORLDW_LOCAL + profiles;
+	struct cost c;
+
+	worldw_del_pod(b->w, guest_no);
+	bed_step(b, &c);
+	if (!c.bumped)
+		bench_die("the generation did not go up");
+	bench_value(profiles < 100 ? "control.bump.50" : "control.bump.5000", round, c.commit,
+		    "ms");
+	profiles_guest(b->w, guest_no);
+	bed_step(b, &c);
+}
+
+static void bumps(void)
+{
+	static const size_t n[] = { 50, 5000 };
+	struct bed b[2];
+	struct cost c;
+
+	for (int i = 0; i < 2; i++) {
+		bed_open(&b[i], i ? "5000" : "50", profiles_new(n[i]));
+		bed_step(&b[i], &c);
+		if (b[i].ir->n_profiles < n[i])
+			bench_die("%zu profiles where %zu were meant", b[i].ir->n_profiles, n[i]);
+	}
+	for (int r = 0; r < ROUNDS; r++)
+		for (int i = 0; i < 2; i++)
+			bump(&b[(i + r) % 2], n[(i + r) % 2], r);
+	for (int i = 0; i < 2; i++)
+		bed_close(&b[i]);
+}
+
+static void note_sizes(void)
+{
+	for (int i = 0; i < SIZES; i++) {
+		const struct rs_ir *ir = beds[i].ir;
+
+		bench_note("control: W(%zu, %zu) is %zu addresses, %zu ranges, %zu groups, %zu "
+			   "cells, %zu "
+			   "profiles",
+			   sizes[i].policies, sizes[i].pods, ir->n_addrs, ir->n_ranges,
+			   ir->n_groups, ir->n_cells, ir->n_profiles);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	size_t policies = argc > 1 ? strtoul(argv[1], NULL, 10) : 100;
-	size_t pods = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
-	size_t rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 10;
-	struct bed b = { 0 };
+	struct bench_args a;
 
-	if (unshare(CLONE_NEWNET) < 0) {
-		perror("bench_control: unshare (it needs root)");
-		return 1;
-	}
-	b.w = worldw_new(policies, pods);
-	for (int i = 0; i < 3; i++) {
-		open_empty(&b);
-		step(&b, "full");
-	}
-	for (size_t i = 0; i < rounds; i++) {
-		size_t far = pods - 1 - i % (pods > 500 ? pods / 2 : 50);
-
-		worldw_put_pod(b.w, pods + i, 0);
-		step(&b, "join");
-		worldw_put_pod(b.w, far, 1);
-		step(&b, "relabel");
-		worldw_put_pod(b.w, far, 0);
-		step(&b, "relabel");
-		worldw_del_pod(b.w, pods + i);
-		step(&b, "leave");
-		worldw_put_policy(b.w, policies + i, 0);
-		step(&b, "policy-add");
-		worldw_put_policy(b.w, policies + i, 1);
-		step(&b, "policy-change");
-		worldw_del_policy(b.w, policies + i);
-		step(&b, "policy-del");
-	}
-	printf("{\"world\": [%zu, %zu], \"sizes\": {\"addrs\": %zu, \"groups\": %zu, \"cells\": "
-	       "%zu, \"profiles\": %zu, "
-	       "\"ranges\": %zu}}\n",
-	       policies, pods, b.ir->n_addrs, b.ir->n_groups, b.ir->n_cells, b.ir->n_profiles,
-	       b.ir->n_ranges);
-	b.dp->ops->close(b.dp);
-	rs_compiler_free(b.compiler);
-	rs_ir_free(b.ir);
-	worldw_free(b.w);
+	bench_args_read(&a, argc, argv);
+	for (int i = 0; i < SIZES; i++)
+		bed_open(&beds[i], sizes[i].name, worldw_new(sizes[i].policies, sizes[i].pods));
+	rounds(&a, full, 0.4, MIN_SLOW, MAX_SLOW);
+	note_sizes();
+	rounds(&a, elsewhere, 1, ROUNDS, ROUNDS);
+	bench_note("control: %zu of %zu steps of pods of other nodes went without a compile",
+		   n_moves, n_steps);
+	bumps();
+	rounds(&a, here, 1, MAX_SLOW, MAX_SLOW); /* a ratio asks for so many */
+	rounds(&a, policies, 0.85, MIN_SLOW, MAX_SLOW);
+	rounds(&a, crowd, 0.95, MIN_SLOW, MAX_SLOW);
+	for (int i = 0; i < SIZES; i++)
+		bed_close(&beds[i]);
 	return 0;
 }

@@ -71,13 +71,15 @@ static struct rs_container_port *pod_ports(size_t *n)
 	return p;
 }
 
-void worldw_put_pod(struct worldw *w, size_t i, unsigned int version)
+static void put_pod(struct worldw *w, size_t i, size_t like, unsigned int version)
 {
 	struct rs_pod *p = rs_new(struct rs_pod);
+	rs_autofree char *id = rs_asprintf("pod-%zu", i);
 
 	p->meta.ns = rs_strdup(worldw_ns(w, i));
-	p->meta.name = rs_asprintf("pod-%zu", i);
-	pod_labels(w, &p->meta.labels, i, version);
+	p->meta.name = rs_strdup(id);
+	pod_labels(w, &p->meta.labels, like, version);
+	rs_labels_set(&p->meta.labels, "id", id);
 	p->node = rs_strdup(i < WORLDW_LOCAL ? "here" : "elsewhere");
 	p->phase = RS_PHASE_RUNNING;
 	p->ips = rs_new0(struct rs_addr, 1);
@@ -85,6 +87,16 @@ void worldw_put_pod(struct worldw *w, size_t i, unsigned int version)
 	p->n_ips = 1;
 	p->ports = pod_ports(&p->n_ports);
 	rs_store_put_pod(w->store, p);
+}
+
+void worldw_put_pod(struct worldw *w, size_t i, unsigned int version)
+{
+	put_pod(w, i, i, version);
+}
+
+void worldw_put_pod_like(struct worldw *w, size_t i, size_t like)
+{
+	put_pod(w, i, like, 0);
 }
 
 void worldw_del_pod(struct worldw *w, size_t i)
