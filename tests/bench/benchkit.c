@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+/* benchkit.c - arguments, clock, dice, output and namespaces; see benchkit.h. */
+#include "tests/bench/benchkit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+static const char *me = "bench";
+
+void bk_die(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s: ", me);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+static void usage(const char *program, const char *why)
+{
+	fprintf(stderr, "%s: %s\nusage: %s --build DIR --seconds N\n", program, why, program);
+	exit(2);
+}
+
+static double seconds_of(const char *program, const char *text)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (end == text || *end || !(v > 0 && v <= 86400))
+		usage(program, "--seconds is no number above 0");
+	return v;
+}
+
+void bk_start(int argc, char **argv, const char *program, struct bk_args *out)
+{
+	me = program;
+	memset(out, 0, sizeof(*out));
+	for (int i = 1; i < argc; i += 2) {
+		if (i + 1 == argc)
+			usage(program, "a flag needs a value");
+		if (!strcmp(argv[i], "--build"))
+			out->build = argv[i + 1];
+		else if (!strcmp(argv[i], "--seconds"))
+			out->seconds = seconds_of(program, argv[i + 1]);
+		else
+			usage(program, "unknown flag");
+	}
+	if (!out->build || !(out->seconds > 0))
+		usage(program, "--build and --seconds are needed");
+	if (geteuid() != 0)
+		bk_die("network namespaces need root");
+}
+
+double bk_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled"). */
+size_t bk_random(size_t n)
+{
+	static uint64_t x = UINT64_C(0x9e3779b97f4a7c15);
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	return (size_t)((x * UINT64_C(0x2545f4914f6cdd1d) >> 33) % n);
+}
+
+void bk_shuffle(size_t *v, size_t n)
+{
+	for (size_t i = n; i > 1; i--) {
+		size_t j = bk_random(i), t = v[i - 1];
+
+		v[i - 1] = v[j];
+		v[j] = t;
+	}
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+static void print_line(struct rs_strbuf *b)
+{
+	rs_strbuf_putc(b, '\n');
+	fwrite(rs_strbuf_str(b), 1, b->len, stdout);
+	fflush(stdout);
+}
+
+void bk_sample(const char *series, size_t round, double value, const char *unit)
+{
+	rs_auto_strbuf b = { 0 };
+
+	rs_strbuf_puts(&b, "{\"series\":");
+	rs_strbuf_put_json(&b, series);
+	rs_strbuf_printf(&b, ",\"round\":%zu,\"value\":%.9g,\"unit\":", round, value);
+	rs_strbuf_put_json(&b, unit);
+	rs_strbuf_putc(&b, '}');
+	print_line(&b);
+}
+
+void bk_note(const char *fmt, ...)
+{
+	rs_auto_strbuf b = { 0 };
+	rs_autofree char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = rs_vasprintf(fmt, ap);
+	va_end(ap);
+	rs_strbuf_puts(&b, "{\"note\":");
+	rs_strbuf_put_json(&b, text);
+	rs_strbuf_putc(&b, '}');
+	print_line(&b);
+}
+
+void bk_skip(const char *series, const char *fmt, ...)
+{
+	rs_auto_strbuf b = { 0 };
+	rs_autofree char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = rs_vasprintf(fmt, ap);
+	va_end(ap);
+	rs_strbuf_puts(&b, "{\"skip\":");
+	rs_strbuf_put_json(&b, series);
+	rs_strbuf_puts(&b, ",\"why\":");
+	rs_strbuf_put_json(&b, text);
+	rs_strbuf_putc(&b, '}');
+	print_line(&b);
+}
+
+/* ---- namespaces ------------------------------------------------------------------------------ */
+
+static void loopback_up(void)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	rs_autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r) < 0)
+		bk_die("loopback up: %s", strerror(errno));
+}
+
+int bk_ns_new(void)
+{
+	int fd;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		bk_die("a new network namespace: %s", strerror(errno));
+	fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		bk_die("/proc/self/ns/net: %s", strerror(errno));
+	loopback_up();
+	return fd;
+}
+
+void bk_ns_enter(int ns)
+{
+	if (setns(ns, CLONE_NEWNET) < 0)
+		bk_die("enter a network namespace: %s", strerror(errno));
+}
+
+void bk_sysctl(const char *path, const char *value)
+{
+	rs_autofree char *full = rs_asprintf("/proc/sys/%s", path);
+	rs_autoclose int fd = open(full, O_WRONLY | O_CLOEXEC);
+	size_t n = strlen(value);
+
+	if (fd < 0 || write(fd, value, n) != (ssize_t)n)
+		bk_die("%s: %s", full, strerror(errno));
+}
+
+/* ---- other programs -------------------------------------------------------------------------- */
+
+int bk_memfile(const char *text, size_t len)
+{
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) != 0)
+		bk_die("a file in memory: %s", strerror(errno));
+	return fd;
+}
+
+int bk_feed(char *const *argv, const char *text, size_t len)
+{
+	rs_autoclose int in = bk_memfile(text, len);
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid < 0)
+		bk_die("fork: %s", strerror(errno));
+	if (pid == 0) {
+		dup2(in, 0);
+		dup2(2, 1); /* what it says is no line of ours */
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void bk_pin(void)
+{
+	cpu_set_t may, one;
+
+	if (sched_getaffinity(0, sizeof(may), &may) < 0)
+		return;
+	CPU_ZERO(&one);
+	for (int i = CPU_SETSIZE - 1; i >= 0; i--) {
+		if (!CPU_ISSET(i, &may))
+			continue;
+		/* The last one: interrupts of devices tend to go to the first. */
+		CPU_SET(i, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
