@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Programs of `make bench` that make links and send packets: docs/bench-net.md.
 
-BENCH_NET_COMMON := benchkit flows pairw worldw
+BENCH_NET_COMMON := bench_say benchkit flows pairw worldw
 BENCH_NET_LIBS := $(call libs,$(DEPS_dataplane) netlink ctl)
 bench_objs = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,$(1))
 

@@ -16,7 +16,7 @@
 #include "tests/bench/benchkit.h"
 #include "tests/bench/cnibed.h"
 
-#define ALONE_ROUNDS 31u
+#define ALONE_ROUNDS 61u
 #define ALONE_EACH 2u	/* samples in a round */
 #define ALONE_SHARE 0.3 /* of the time, at most */
 #define MANY 64u
@@ -92,7 +92,7 @@ static bool timed(struct entry *e, bool add, size_t n, size_t round, const char 
 	}
 	if (what) {
 		snprintf(series, sizeof(series), "cni.%s.%s", what, e->c.name);
-		bk_sample(series, round, ms, "ms");
+		bench_value(series, (int)round, ms, "ms");
 	}
 	return true;
 }
@@ -151,12 +151,12 @@ static size_t rounds(unsigned int part, size_t most, double end, double reserve,
 static void tell_rounds(const char *what, size_t n, size_t wanted)
 {
 	if (n < wanted)
-		bk_note("cni %s: only %zu rounds fitted into the time", what, n);
+		bench_note("cni %s: only %zu rounds fitted into the time", what, n);
 }
 
-static void run(double begun, double seconds)
+static void run(double end)
 {
-	double end = begun + seconds, now = bk_now();
+	double now = bk_now();
 	size_t n;
 
 	n = rounds(ALONE, ALONE_ROUNDS, now + (end - now) * ALONE_SHARE, 0, alone);
@@ -164,17 +164,17 @@ static void run(double begun, double seconds)
 	n = rounds(AT_ONCE, AT_ONCE_ROUNDS, end, DRAIN_COSTS, at_once);
 	tell_rounds("64 at once", n, ENOUGH);
 	n = rounds(DRAIN, DRAIN_ROUNDS, end, 0, drain);
-	bk_note("cni drain of 200: %zu rounds; it has no bar", n);
+	bench_note("cni drain of 200: %zu rounds; it has no bar", n);
 }
 
 static void tell_failures(void)
 {
 	for (size_t i = 0; i < ENTRIES; i++)
 		if (entries[i].failed)
-			bk_note("cni %s: %zu of %zu calls or groups of calls failed and are no "
-				"samples; the first: %s",
-				entries[i].c.name, entries[i].failed, entries[i].done,
-				entries[i].why ? entries[i].why : "");
+			bench_note("cni %s: %zu of %zu calls or groups of calls failed and are no "
+				   "samples; the first: %s",
+				   entries[i].c.name, entries[i].failed, entries[i].done,
+				   entries[i].why ? entries[i].why : "");
 }
 
 static void make_all(const char *build, const char *newest)
@@ -187,7 +187,7 @@ static void make_all(const char *build, const char *newest)
 			c->dir = c->kind == CB_PTP || c->kind == CB_BRIDGE ? newest : build;
 		why = cb_contestant_make(c);
 		if (why && c->kind == CB_RIPSTOP)
-			bk_die("%s", why);
+			bench_die("%s", why);
 		if (why)
 			skip(&entries[i], why);
 	}
@@ -196,20 +196,20 @@ static void make_all(const char *build, const char *newest)
 int main(int argc, char **argv)
 {
 	rs_autofree char *build = NULL, *newest = NULL;
-	double begun = bk_now();
-	struct bk_args args;
+	struct bench_args args;
 
-	bk_start(argc, argv, "bench_cni", &args);
+	bench_args_read(&args, argc, argv);
+	bk_need_root();
 	build = realpath(args.build, NULL);
 	if (!build)
-		bk_die("%s: %s", args.build, strerror(errno));
+		bench_die("%s: %s", args.build, strerror(errno));
 	newest = rs_asprintf("%s/tests/bench/cni-new", build);
 	cb_open(build);
 	make_all(build, newest);
-	bk_note("cni: the agent holds W(%u, %u) and 12 policies that select each measured pod; "
-		"IPv4; plugins' state on tmpfs",
-		CB_WORLD_POLICIES, CB_WORLD_PODS);
-	run(begun, args.seconds);
+	bench_note("cni: the agent holds W(%u, %u) and 12 policies that select each measured pod; "
+		   "IPv4; plugins' state on tmpfs",
+		   CB_WORLD_POLICIES, CB_WORLD_PODS);
+	run(args.started_ms / 1e3 + args.seconds);
 	tell_failures();
 	return 0;
 }

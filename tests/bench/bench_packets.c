@@ -22,8 +22,9 @@
 #include "tests/bench/pairw.h"
 #include "tests/bench/rivals.h"
 
-#define ROUNDS 25u
-#define ENOUGH 21u	 /* rounds, of which a figure may be told */
+#define ROUNDS_MAX 51u
+#define ROUNDS_MIN 25u	 /* for which samples are made shorter */
+#define ENOUGH 21u	 /* of which a ratio may be told */
 #define FIGURE_MAX_S 0.3 /* of traffic for one figure */
 #define FIGURE_MIN_S 0.06
 #define WINDOWS 3u /* samples of one figure in a round */
@@ -136,9 +137,9 @@ static int load_rival(const struct config *c, const struct worldw *w)
 	struct rival_size size;
 
 	rivals_text(c->kind == CHAINS ? RIVAL_CHAINS : RIVAL_PER_PEER, w, &text, &size);
-	bk_note("packets %s: %zu policies and %zu pods came to %zu rules of policies with %zu "
-		"addresses on this node",
-		c->name, c->policies, c->pods, size.rules, size.addresses);
+	bench_note("packets %s: %zu policies and %zu pods came to %zu rules of policies with %zu "
+		   "addresses on this node",
+		   c->name, c->policies, c->pods, size.rules, size.addresses);
 	return bk_feed(argv, text.s, text.len);
 }
 
@@ -167,7 +168,7 @@ static bool build(const struct config *c)
 		return true;
 	pid = fork();
 	if (pid < 0)
-		bk_die("fork failed");
+		bench_die("fork failed");
 	if (pid == 0)
 		_exit(build_here(c));
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -211,13 +212,13 @@ static void make(struct config *c)
 
 	podpair_make(&c->pair, addr);
 	if (podpair_kube_proxy(&c->pair) != 0)
-		bk_die("nft does not take kube-proxy's rules: is nftables installed?");
+		bench_die("nft does not take kube-proxy's rules: is nftables installed?");
 	why = build(c) ? wrong_verdict(c) : "its rules could not be built here";
 	c->ready = !why;
 	if (why)
 		skip_all(c, why);
 	else if (c->kind != NO_TABLE)
-		bk_note("packets %s: world and rules made in %.1f s", c->name, bk_now() - t0);
+		bench_note("packets %s: world and rules made in %.1f s", c->name, bk_now() - t0);
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */
@@ -228,7 +229,7 @@ static void sample(const char *figure, struct config *c, size_t round, double va
 	char series[64];
 
 	snprintf(series, sizeof(series), "packets.%s.%s", figure, c->name);
-	bk_sample(series, round, value, unit);
+	bench_value(series, (int)round, value, unit);
 }
 
 static bool measure_udp(struct config *c, size_t round, double seconds)
@@ -312,8 +313,8 @@ static size_t figures_a_round(void)
 
 static double fit(double seconds_left)
 {
-	double each = seconds_left / (double)(ROUNDS * (figures_a_round() + !figures_a_round())) -
-		      SETTLE_S;
+	size_t figures = figures_a_round();
+	double each = seconds_left / (double)(ROUNDS_MIN * (figures + !figures)) - SETTLE_S;
 
 	return each > FIGURE_MAX_S ? FIGURE_MAX_S : each < FIGURE_MIN_S ? FIGURE_MIN_S : each;
 }
@@ -325,48 +326,49 @@ static void tell_failures(void)
 
 		for (unsigned int f = 0; f < FIGURES; f++)
 			if (c->failed[f])
-				bk_note("packets.%s.%s: %zu of %zu samples failed and are left out",
+				bench_note(
+					"packets.%s.%s: %zu of %zu samples failed and are left out",
 					figure_name[f], c->name, c->failed[f], c->done[f]);
 		if (c->lost > 0.001)
-			bk_note("packets.udp.%s: up to %.2f %% of a sample's datagrams did not "
-				"arrive; they are not counted",
-				c->name, 100 * c->lost);
+			bench_note("packets.udp.%s: up to %.2f %% of a sample's datagrams did not "
+				   "arrive; they are not counted",
+				   c->name, 100 * c->lost);
 	}
 }
 
-static void run(const struct bk_args *a, double begun)
+static void run(double end)
 {
-	double each = fit(a->seconds - (bk_now() - begun)), longest = 0;
+	double each = fit(end - bk_now()), longest = 0;
 	size_t round = 0;
 
-	bk_note("packets: both ends of a flow are one thread on one processor; %u rounds of %.2f s "
-		"a figure",
-		ROUNDS, each);
-	while (round < ROUNDS) {
+	bench_note("packets: both ends of a flow are one thread on one processor; %.2f s a figure "
+		   "and round",
+		   each);
+	while (round < ROUNDS_MAX) {
 		double t0 = bk_now();
 
-		if (t0 - begun + longest > a->seconds)
+		if (round && t0 + longest > end)
 			break;
 		one_round(++round, each);
 		if (bk_now() - t0 > longest)
 			longest = bk_now() - t0;
 	}
 	if (round < ENOUGH)
-		bk_note("packets: only %zu rounds fitted into %.0f s", round, a->seconds);
+		bench_note("packets: only %zu rounds fitted into the time", round);
 }
 
 int main(int argc, char **argv)
 {
-	double begun = bk_now();
-	struct bk_args args;
+	struct bench_args args;
 
-	bk_start(argc, argv, "bench_packets", &args);
+	bench_args_read(&args, argc, argv);
+	bk_need_root();
 	bk_pin();
 	for (size_t i = 0; i < CONFIGS; i++)
 		make(&configs[i]);
 	if (!configs[0].ready)
-		bk_die("the pair without any table does not work: nothing to compare with");
-	run(&args, begun);
+		bench_die("the pair without any table does not work: nothing to compare with");
+	run(args.started_ms / 1e3 + args.seconds);
 	tell_failures();
 	return 0;
 }

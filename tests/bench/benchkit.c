@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* benchkit.c - arguments, clock, dice, output and namespaces; see benchkit.h. */
+/* benchkit.c - dice, namespaces, other programs; see benchkit.h. */
 #include "tests/bench/benchkit.h"
 
 #include <errno.h>
@@ -14,67 +14,14 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
 
-static const char *me = "bench";
-
-void bk_die(const char *fmt, ...)
+void bk_need_root(void)
 {
-	va_list ap;
-
-	fprintf(stderr, "%s: ", me);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static void usage(const char *program, const char *why)
-{
-	fprintf(stderr, "%s: %s\nusage: %s --build DIR --seconds N\n", program, why, program);
-	exit(2);
-}
-
-static double seconds_of(const char *program, const char *text)
-{
-	char *end;
-	double v = strtod(text, &end);
-
-	if (end == text || *end || !(v > 0 && v <= 86400))
-		usage(program, "--seconds is no number above 0");
-	return v;
-}
-
-void bk_start(int argc, char **argv, const char *program, struct bk_args *out)
-{
-	me = program;
-	memset(out, 0, sizeof(*out));
-	for (int i = 1; i < argc; i += 2) {
-		if (i + 1 == argc)
-			usage(program, "a flag needs a value");
-		if (!strcmp(argv[i], "--build"))
-			out->build = argv[i + 1];
-		else if (!strcmp(argv[i], "--seconds"))
-			out->seconds = seconds_of(program, argv[i + 1]);
-		else
-			usage(program, "unknown flag");
-	}
-	if (!out->build || !(out->seconds > 0))
-		usage(program, "--build and --seconds are needed");
 	if (geteuid() != 0)
-		bk_die("network namespaces need root");
-}
-
-double bk_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+		bench_die("network namespaces need root");
 }
 
 /* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled"). */
@@ -100,40 +47,6 @@ void bk_shuffle(size_t *v, size_t n)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-static void print_line(struct rs_strbuf *b)
-{
-	rs_strbuf_putc(b, '\n');
-	fwrite(rs_strbuf_str(b), 1, b->len, stdout);
-	fflush(stdout);
-}
-
-void bk_sample(const char *series, size_t round, double value, const char *unit)
-{
-	rs_auto_strbuf b = { 0 };
-
-	rs_strbuf_puts(&b, "{\"series\":");
-	rs_strbuf_put_json(&b, series);
-	rs_strbuf_printf(&b, ",\"round\":%zu,\"value\":%.9g,\"unit\":", round, value);
-	rs_strbuf_put_json(&b, unit);
-	rs_strbuf_putc(&b, '}');
-	print_line(&b);
-}
-
-void bk_note(const char *fmt, ...)
-{
-	rs_auto_strbuf b = { 0 };
-	rs_autofree char *text = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	text = rs_vasprintf(fmt, ap);
-	va_end(ap);
-	rs_strbuf_puts(&b, "{\"note\":");
-	rs_strbuf_put_json(&b, text);
-	rs_strbuf_putc(&b, '}');
-	print_line(&b);
-}
-
 void bk_skip(const char *series, const char *fmt, ...)
 {
 	rs_auto_strbuf b = { 0 };
@@ -148,7 +61,8 @@ void bk_skip(const char *series, const char *fmt, ...)
 	rs_strbuf_puts(&b, ",\"why\":");
 	rs_strbuf_put_json(&b, text);
 	rs_strbuf_putc(&b, '}');
-	print_line(&b);
+	puts(b.s);
+	fflush(stdout);
 }
 
 /* ---- namespaces ------------------------------------------------------------------------------ */
@@ -159,7 +73,7 @@ static void loopback_up(void)
 	rs_autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r) < 0)
-		bk_die("loopback up: %s", strerror(errno));
+		bench_die("loopback up: %s", strerror(errno));
 }
 
 int bk_ns_new(void)
@@ -167,10 +81,10 @@ int bk_ns_new(void)
 	int fd;
 
 	if (unshare(CLONE_NEWNET) < 0)
-		bk_die("a new network namespace: %s", strerror(errno));
+		bench_die("a new network namespace: %s", strerror(errno));
 	fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		bk_die("/proc/self/ns/net: %s", strerror(errno));
+		bench_die("/proc/self/ns/net: %s", strerror(errno));
 	loopback_up();
 	return fd;
 }
@@ -178,7 +92,7 @@ int bk_ns_new(void)
 void bk_ns_enter(int ns)
 {
 	if (setns(ns, CLONE_NEWNET) < 0)
-		bk_die("enter a network namespace: %s", strerror(errno));
+		bench_die("enter a network namespace: %s", strerror(errno));
 }
 
 void bk_sysctl(const char *path, const char *value)
@@ -188,7 +102,7 @@ void bk_sysctl(const char *path, const char *value)
 	size_t n = strlen(value);
 
 	if (fd < 0 || write(fd, value, n) != (ssize_t)n)
-		bk_die("%s: %s", full, strerror(errno));
+		bench_die("%s: %s", full, strerror(errno));
 }
 
 /* ---- other programs -------------------------------------------------------------------------- */
@@ -198,7 +112,7 @@ int bk_memfile(const char *text, size_t len)
 	int fd = memfd_create("bench", MFD_CLOEXEC);
 
 	if (fd < 0 || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) != 0)
-		bk_die("a file in memory: %s", strerror(errno));
+		bench_die("a file in memory: %s", strerror(errno));
 	return fd;
 }
 
@@ -210,7 +124,7 @@ int bk_feed(char *const *argv, const char *text, size_t len)
 
 	pid = fork();
 	if (pid < 0)
-		bk_die("fork: %s", strerror(errno));
+		bench_die("fork: %s", strerror(errno));
 	if (pid == 0) {
 		dup2(in, 0);
 		dup2(2, 1); /* what it says is no line of ours */

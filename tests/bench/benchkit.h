@@ -1,35 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * benchkit.h - what the network programs of `make bench` share: arguments, clock, dice, the lines that they print, and
- * network namespaces.
+ * benchkit.h - what the programs of `make bench` that make links and send packets share beside bench_say.h: dice,
+ * network namespaces, other programs.
  *
- * A program is started as `PROGRAM --build DIR --seconds N` and prints JSON Lines: samples, notes, and what it had to
- * leave out. Namespaces are held by descriptors alone, so that nothing stays behind, however the program ends.
+ * Namespaces are held by descriptors alone, so that nothing stays behind, however a program ends. Whatever fails here
+ * ends the program.
  */
 #ifndef RIPSTOP_TESTS_BENCH_BENCHKIT_H
 #define RIPSTOP_TESTS_BENCH_BENCHKIT_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-struct bk_args {
-	const char *build;
-	double seconds; /* that the program may take */
-};
+#include "tests/bench/bench_say.h"
 
-/* Ends the program (code 2) when it is called wrongly, (code 1) when it is not root. */
-void bk_start(int argc, char **argv, const char *program, struct bk_args *out);
-/* "PROGRAM: ..." on stderr, and code 1. */
-void bk_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+void bk_need_root(void);
 
-double bk_now(void); /* seconds of a clock that never jumps */
+static inline double bk_now(void) /* seconds of a clock that never jumps */
+{
+	return bench_now_ms() / 1e3;
+}
+
 /* Below n, from a generator that gives the same numbers in every run. */
 size_t bk_random(size_t n);
 void bk_shuffle(size_t *v, size_t n);
 
-void bk_sample(const char *series, size_t round, double value, const char *unit);
-void bk_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A series or a group of them that is left out. */
 void bk_skip(const char *series, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A new network namespace with its loopback up; the caller is in it afterwards. */

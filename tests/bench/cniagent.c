@@ -62,7 +62,7 @@ static void write_world(size_t policies, size_t pods)
 	pairw_put_policies(w);
 	list = list_of(w);
 	if (mkdir(MANIFESTS, 0755) < 0 || json_object_to_file(MANIFESTS "/world.json", list) < 0)
-		bk_die(MANIFESTS ": %s", strerror(errno));
+		bench_die(MANIFESTS ": %s", strerror(errno));
 	json_object_put(list);
 	worldw_free(w);
 }
@@ -134,7 +134,7 @@ char *cniagent_start(size_t policies, size_t pods)
 	write_world(policies, pods);
 	agent = fork();
 	if (agent < 0)
-		bk_die("fork: %s", strerror(errno));
+		bench_die("fork: %s", strerror(errno));
 	if (agent == 0)
 		become_agent(parent);
 	atexit(end_agent);

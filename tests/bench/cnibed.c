@@ -40,7 +40,7 @@ static void private_run(void)
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") < 0 ||
 	    mkdir("/run/netns", 0755) < 0)
-		bk_die("a /run of its own: %s", strerror(errno));
+		bench_die("a /run of its own: %s", strerror(errno));
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -54,12 +54,12 @@ static void make_pod(size_t i)
 	snprintf(pods[i].path, sizeof(pods[i].path), "/run/netns/pod%zu", i);
 	fd = open(pods[i].path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || mount("/proc/self/ns/net", pods[i].path, NULL, MS_BIND, NULL) < 0)
-		bk_die("%s: %s", pods[i].path, strerror(errno));
+		bench_die("%s: %s", pods[i].path, strerror(errno));
 	close(fd);
 	close(ns);
 	pods[i].sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (pods[i].sock < 0)
-		bk_die("socket: %s", strerror(errno));
+		bench_die("socket: %s", strerror(errno));
 }
 
 void cb_open(const char *build)
@@ -94,7 +94,7 @@ static size_t count_links(const struct cb_contestant *c)
 	size_t n = 0;
 
 	if (rs_link_list(c->nl, &v, &n, &err) < 0)
-		bk_die("the node's links: %s", rs_err_str(&err));
+		bench_die("the node's links: %s", rs_err_str(&err));
 	free(v);
 	return n;
 }
@@ -254,7 +254,7 @@ bool cb_talk(const struct cb_contestant *c, unsigned int port)
 	bool got;
 
 	if (client < 0 || server < 0 || ioctl(pods[1].sock, SIOCGIFADDR, &r) < 0)
-		bk_die("the pods of %s: %s", c->name, strerror(errno));
+		bench_die("the pods of %s: %s", c->name, strerror(errno));
 	p.server.family = RS_AF_IP4;
 	memcpy(p.server.b, r.ifr_addr.sa_data + 2, 4);
 	got = fl_udp_passes(&p);
@@ -297,7 +297,7 @@ char *cb_contestant_make(struct cb_contestant *c)
 	c->node_ns = bk_ns_new();
 	bk_sysctl("net/ipv4/ip_forward", "1");
 	if (rs_nl_open(&c->nl, &err) < 0)
-		bk_die("%s", rs_err_str(&err));
+		bench_die("%s", rs_err_str(&err));
 	why = c->kind == CB_RIPSTOP ? cniagent_start(CB_WORLD_POLICIES, CB_WORLD_PODS) : NULL;
 	if (!why)
 		why = try_it(c);

@@ -19,7 +19,7 @@ static void append(char **list, char *word)
 	while (list[n])
 		n++;
 	if (n + 1 >= CC_WORDS)
-		bk_die("too many words for a call");
+		bench_die("too many words for a call");
 	list[n] = word;
 }
 
@@ -59,14 +59,14 @@ void cc_start(struct cc_call *c)
 	rc = posix_spawn(&c->pid, c->argv[0], &act, NULL, c->argv, c->env);
 	posix_spawn_file_actions_destroy(&act);
 	if (rc)
-		bk_die("start %s: %s", c->argv[0], strerror(rc));
+		bench_die("start %s: %s", c->argv[0], strerror(rc));
 }
 
 bool cc_wait(struct cc_call *c)
 {
 	while (waitpid(c->pid, &c->status, 0) < 0)
 		if (errno != EINTR)
-			bk_die("wait for %s: %s", c->argv[0], strerror(errno));
+			bench_die("wait for %s: %s", c->argv[0], strerror(errno));
 	return c->status == 0;
 }
 

@@ -34,7 +34,7 @@ static int new_socket(int type)
 	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		bk_die("socket: %s", strerror(errno));
+		bench_die("socket: %s", strerror(errno));
 	return fd;
 }
 
@@ -49,7 +49,7 @@ static int listen_at(const struct fl_path *p, int type)
 	if (type == SOCK_DGRAM)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	if (bind(fd, (void *)&a, sizeof(a)) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
-		bk_die("bind port %u: %s", p->port, strerror(errno));
+		bench_die("bind port %u: %s", p->port, strerror(errno));
 	return fd;
 }
 

@@ -21,7 +21,7 @@
 static void must(int rc, const struct rs_err *err)
 {
 	if (rc < 0)
-		bk_die("the pods' links: %s", rs_err_str(err));
+		bench_die("the pods' links: %s", rs_err_str(err));
 }
 
 static void dress_pod(const struct podpair_end *e, const uint8_t gateway_mac[6])
