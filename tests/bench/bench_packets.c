@@ -132,7 +132,6 @@ static int commit_ours(const struct config *c, const struct worldw *w, struct rs
 
 static int load_rival(const struct config *c, const struct worldw *w)
 {
-	char *const argv[] = { "nft", "-f", "-", NULL };
 	rs_auto_strbuf text = { 0 };
 	struct rival_size size;
 
@@ -140,7 +139,7 @@ static int load_rival(const struct config *c, const struct worldw *w)
 	bench_note("packets %s: %zu policies and %zu pods came to %zu rules of policies with %zu "
 		   "addresses on this node",
 		   c->name, c->policies, c->pods, size.rules, size.addresses);
-	return bk_feed(argv, text.s, text.len);
+	return bk_nft(text.s, text.len);
 }
 
 /* In a process of its own, whose memory goes with it. */

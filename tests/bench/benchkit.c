@@ -116,7 +116,7 @@ int bk_memfile(const char *text, size_t len)
 	return fd;
 }
 
-int bk_feed(char *const *argv, const char *text, size_t len)
+int bk_nft(const char *text, size_t len)
 {
 	rs_autoclose int in = bk_memfile(text, len);
 	int status;
@@ -128,7 +128,7 @@ int bk_feed(char *const *argv, const char *text, size_t len)
 	if (pid == 0) {
 		dup2(in, 0);
 		dup2(2, 1); /* what it says is no line of ours */
-		execvp(argv[0], argv);
+		execlp("nft", "nft", "-f", "-", NULL);
 		_exit(127);
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

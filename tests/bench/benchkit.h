@@ -35,8 +35,8 @@ void bk_sysctl(const char *path, const char *value);
 
 /* A file in memory that holds this text, at its beginning: somebody's stdin. */
 int bk_memfile(const char *text, size_t len);
-/* Run a program with this text on its stdin; its exit status (127: it is not there). */
-int bk_feed(char *const *argv, const char *text, size_t len);
+/* Let nft(8) take this ruleset; its exit status (127: it is not there). */
+int bk_nft(const char *text, size_t len);
 
 /* From now on on one processor: packets between namespaces are then its work alone. */
 void bk_pin(void);

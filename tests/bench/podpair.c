@@ -154,12 +154,11 @@ static void put_service(struct rs_strbuf *b, unsigned int i)
 
 int podpair_kube_proxy(const struct podpair *p)
 {
-	char *const argv[] = { "nft", "-f", "-", NULL };
 	rs_auto_strbuf b = { 0 };
 
 	rs_strbuf_puts(&b, hooks);
 	for (unsigned int i = 1; i <= SERVICES; i++)
 		put_service(&b, i);
 	bk_ns_enter(p->node_ns);
-	return bk_feed(argv, b.s, b.len);
+	return bk_nft(b.s, b.len);
 }
