@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 
 #define SMALL 18
 #define BATCH 64
+#define PATIENCE 3 /* times the least, until a measurement on a busy machine is over */
 #define CHUNK (256u * 1024u)
 #define WAIT_MS 1000
 #define QUIET_MS 300
@@ -80,6 +82,57 @@ static ssize_t take(int fd, void *buf, size_t n)
 	if (got < 0 && errno == EAGAIN && ready(fd, POLLIN, WAIT_MS))
 		got = recv(fd, buf, n, 0);
 	return got;
+}
+
+/* ---- time -------------------------------------------------------------------------------------- */
+
+/*
+ * Time in which this thread had its processor. A slice counts when nobody else was given the processor within it: on an
+ * idle machine all do, and on another one the figure is still that of packets.
+ */
+struct meter {
+	double least, begun, last, counted;
+	long taken; /* times that the processor was taken away */
+	bool whole; /* the last slice counts */
+};
+
+static long times_taken(void)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_THREAD, &r);
+	return r.ru_nivcsw;
+}
+
+static void meter_begin(struct meter *m, double least)
+{
+	*m = (struct meter){ .least = least, .taken = times_taken() };
+	m->begun = m->last = bk_now();
+}
+
+/* End a slice; how long it was. */
+static double meter_slice(struct meter *m)
+{
+	double now = bk_now(), took = now - m->last;
+	long taken = times_taken();
+
+	m->whole = taken == m->taken;
+	if (m->whole)
+		m->counted += took;
+	m->taken = taken;
+	m->last = bk_now();
+	return took;
+}
+
+static bool meter_goes_on(const struct meter *m)
+{
+	return m->counted < m->least && m->last - m->begun < PATIENCE * m->least;
+}
+
+/* Of what was done in the slices that count; negative when they are too few. */
+static double meter_rate(const struct meter *m, double done)
+{
+	return done > 0 && m->counted * PATIENCE >= m->least ? done / m->counted : -1;
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
@@ -164,8 +217,8 @@ static size_t take_all(int fd, struct burst *in)
 double fl_udp_rate(const struct fl_path *p, double seconds, double *lost)
 {
 	static struct burst out, in;
-	size_t sent = 0, got = 0;
-	double t0, t;
+	size_t sent = 0, got = 0, counted = 0;
+	struct meter m;
 	struct udp u;
 
 	*lost = 0;
@@ -173,20 +226,22 @@ double fl_udp_rate(const struct fl_path *p, double seconds, double *lost)
 		return -1;
 	burst_fill(&out);
 	burst_fill(&in);
-	t0 = bk_now();
-	do {
+	meter_begin(&m, seconds);
+	while (meter_goes_on(&m)) {
 		int n = sendmmsg(u.client, out.m, BATCH, 0);
+		size_t came = take_all(u.server, &in);
 
+		meter_slice(&m);
 		sent += n > 0 ? (size_t)n : 0;
-		got += take_all(u.server, &in);
-		t = bk_now();
-	} while (t - t0 < seconds);
+		got += came;
+		counted += m.whole ? came : 0;
+	}
 	if (got && got < sent) {
 		usleep(LATE_US);
 		*lost = (double)(sent - got - take_all(u.server, &in)) / (double)sent;
 	}
 	udp_close(&u);
-	return got ? (double)got / (t - t0) : -1;
+	return meter_rate(&m, (double)counted);
 }
 
 /* ---- latency --------------------------------------------------------------------------------- */
@@ -211,22 +266,21 @@ static bool round_trip(const struct udp *u)
 bool fl_latency(const struct fl_path *p, double seconds, double *p50, double *p99)
 {
 	static float us[MOST];
-	double t0, before, after;
+	struct meter m;
 	struct udp u;
 	size_t n = 0;
 
 	if (!udp_open(p, &u))
 		return false;
-	t0 = after = bk_now();
-	while (after - t0 < seconds && n < MOST) {
-		before = after;
-		if (!round_trip(&u))
-			break;
-		after = bk_now();
-		us[n++] = (float)((after - before) * 1e6);
+	meter_begin(&m, seconds);
+	while (meter_goes_on(&m) && n < MOST && round_trip(&u)) {
+		double took = meter_slice(&m);
+
+		if (m.whole)
+			us[n++] = (float)(took * 1e6);
 	}
 	udp_close(&u);
-	if (!n)
+	if (meter_rate(&m, (double)n) < 0)
 		return false;
 	qsort(us, n, sizeof(us[0]), by_value);
 	*p50 = (double)us[n / 2];
@@ -235,6 +289,8 @@ bool fl_latency(const struct fl_path *p, double seconds, double *p50, double *p9
 }
 
 /* ---- connections ----------------------------------------------------------------------------- */
+
+#define FEW 4u /* connections of a slice */
 
 static int take_connection(int listener)
 {
@@ -274,18 +330,19 @@ static bool transaction(const struct fl_path *p, int listener)
 double fl_connect_rate(const struct fl_path *p, double seconds)
 {
 	rs_autoclose int listener = listen_at(p, SOCK_STREAM);
-	double t0, t;
+	struct meter m;
 	size_t n = 0;
 
 	bk_ns_enter(p->client_ns);
-	t0 = bk_now();
-	do {
-		if (!transaction(p, listener))
-			return -1;
-		n++;
-		t = bk_now();
-	} while (t - t0 < seconds);
-	return (double)n / (t - t0);
+	meter_begin(&m, seconds);
+	while (meter_goes_on(&m)) {
+		for (unsigned int i = 0; i < FEW; i++)
+			if (!transaction(p, listener))
+				return -1;
+		meter_slice(&m);
+		n += m.whole ? FEW : 0;
+	}
+	return meter_rate(&m, (double)n);
 }
 
 /* ---- one stream ------------------------------------------------------------------------------ */
@@ -300,23 +357,23 @@ static size_t drain(int fd, char *buf)
 	return got;
 }
 
-/* Bytes that came through within the time, and the time. */
 static double stream(int client, int server, double seconds)
 {
 	static char out[CHUNK], in[CHUNK];
-	double t0 = bk_now(), t;
-	size_t got = 0;
+	size_t counted = 0;
+	struct meter m;
 
-	do {
+	meter_begin(&m, seconds);
+	while (meter_goes_on(&m)) {
 		ssize_t sent = send(client, out, CHUNK, MSG_NOSIGNAL);
 		size_t n = drain(server, in);
 
-		got += n;
 		if (sent <= 0 && !n && !ready(server, POLLIN, WAIT_MS))
 			return -1;
-		t = bk_now();
-	} while (t - t0 < seconds);
-	return got ? (double)got * 8 / 1e9 / (t - t0) : -1;
+		meter_slice(&m);
+		counted += m.whole ? n : 0;
+	}
+	return meter_rate(&m, (double)counted * 8 / 1e9);
 }
 
 double fl_bulk_rate(const struct fl_path *p, double seconds)
