@@ -17,9 +17,9 @@
 #include "tests/bench/benchkit.h"
 #include "tests/bench/cnibed.h"
 
-#define ALONE_ROUNDS 31u
-#define QUIET_US 1100000 /* an agent's commits know of no others for a second */
-#define ALONE_SHARE 0.3	 /* of the time, at most */
+#define ALONE_ROUNDS 25u
+#define QUIET_US 1100000
+#define ALONE_SHARE 0.3 /* of the time, at most */
 #define MANY 64u
 #define AT_ONCE_ROUNDS 25u
 #define DRAIN_COSTS 3 /* times what a round of 64 does */
@@ -50,7 +50,7 @@ static struct entry entries[] = {
 	  .parts = ALONE | AT_ONCE | DRAIN },
 	{ .c = { .name = "bridge", .kind = CB_BRIDGE, .dir = DEBIAN_DIR, .program = "bridge" },
 	  .parts = ALONE },
-	{ .c = { .name = "ptp-new", .kind = CB_PTP, .program = "ptp" }, .parts = ALONE },
+	{ .c = { .name = "ptp-new", .kind = CB_PTP, .program = "ptp" }, .parts = ALONE | AT_ONCE },
 	{ .c = { .name = "bridge-new", .kind = CB_BRIDGE, .program = "bridge" }, .parts = ALONE },
 };
 
@@ -78,10 +78,10 @@ static void skip(const struct entry *e, const char *why)
 }
 
 /* One call, or several at once. False: it failed, which is told and is no sample. */
-static bool timed(struct entry *e, bool add, size_t n, size_t round, const char *what)
+static bool timed(struct entry *e, bool add, size_t first, size_t n, size_t round, const char *what)
 {
 	rs_autofree char *why = NULL;
-	double ms = cb_run(&e->c, add, n, &why);
+	double ms = cb_run(&e->c, add, first, n, &why);
 	char series[64];
 
 	e->done++;
@@ -98,33 +98,46 @@ static bool timed(struct entry *e, bool add, size_t n, size_t round, const char 
 	return true;
 }
 
-/* One pod, twice: on a node where nothing has happened for a while, and right behind that. Only the plugin with an
- * agent could tell the two apart. */
+/* The others make no difference between these cases: just one pod, twice. */
+static void alone_plainly(struct entry *e, size_t round)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (timed(e, true, 0, 1, round, "add"))
+			timed(e, false, 0, 1, round, "del");
+}
+
+/* Quiet before each: commits of an agent know of no others for a second. */
+static bool quietly(struct entry *e, bool add, size_t first, size_t round, const char *what)
+{
+	usleep(QUIET_US);
+	return timed(e, add, first, 1, round, what);
+}
+
+/* The node's first pod under its policies; a second one beside it; and both again without a pause. */
 static void alone(struct entry *e, size_t round)
 {
-	bool agent = e->c.kind == CB_RIPSTOP;
-
-	if (agent)
-		usleep(QUIET_US);
-	if (!timed(e, true, 1, round, "add"))
+	if (e->c.kind != CB_RIPSTOP) {
+		alone_plainly(e, round);
 		return;
-	if (agent)
-		usleep(QUIET_US);
-	timed(e, false, 1, round, "del");
-	if (timed(e, true, 1, round, agent ? "add-soon" : "add"))
-		timed(e, false, 1, round, agent ? "del-soon" : "del");
+	}
+	if (!quietly(e, true, 0, round, "add"))
+		return;
+	if (quietly(e, true, 1, round, "add-next") && quietly(e, false, 1, round, "del-next") &&
+	    timed(e, true, 1, 1, round, "add-soon"))
+		timed(e, false, 1, 1, round, "del-soon");
+	quietly(e, false, 0, round, "del");
 }
 
 static void at_once(struct entry *e, size_t round)
 {
-	if (timed(e, true, MANY, round, "add64"))
-		timed(e, false, MANY, round, "del64");
+	if (timed(e, true, 0, MANY, round, "add64"))
+		timed(e, false, 0, MANY, round, "del64");
 }
 
 static void drain(struct entry *e, size_t round)
 {
-	if (timed(e, true, CB_PODS, round, NULL))
-		timed(e, false, CB_PODS, round, "drain200");
+	if (timed(e, true, 0, CB_PODS, round, NULL))
+		timed(e, false, 0, CB_PODS, round, "drain200");
 }
 
 static void one_round(unsigned int part, size_t round, void (*fn)(struct entry *, size_t))

@@ -179,7 +179,8 @@ static void prepare(struct cb_contestant *c, bool add, size_t pod, struct cc_cal
 }
 
 /* In order; each is looked at when it has returned, while others may still run. */
-static char *collect(const struct cb_contestant *c, bool add, size_t n, struct cc_call *calls)
+static char *collect(const struct cb_contestant *c, bool add, size_t first, size_t n,
+		     struct cc_call *calls)
 {
 	char *why = NULL;
 
@@ -188,7 +189,7 @@ static char *collect(const struct cb_contestant *c, bool add, size_t n, struct c
 
 		if (!cc_wait(&calls[i]))
 			what = "failed";
-		else if (add ? !pod_is_up(i) : !pod_is_empty(i))
+		else if (add ? !pod_is_up(first + i) : !pod_is_empty(first + i))
 			what = add ? "returned, and the pod has no interface that is up"
 				   : "returned, and the link was still there";
 		if (what && !why) {
@@ -203,21 +204,22 @@ static char *collect(const struct cb_contestant *c, bool add, size_t n, struct c
 }
 
 /* Untimed: no pod keeps what belongs to a call that failed. */
-static void give_up(struct cb_contestant *c, bool add, size_t n, struct cc_call *calls)
+static void give_up(struct cb_contestant *c, bool add, size_t first, size_t n)
 {
-	if (add) {
-		for (size_t i = 0; i < n; i++) {
-			prepare(c, false, i, &calls[i]);
-			cc_start(&calls[i]);
-			cc_wait(&calls[i]);
-			cc_clear(&calls[i]);
+	for (size_t i = first; i < first + n; i++) {
+		struct cc_call call = { 0 };
+
+		if (add) {
+			prepare(c, false, i, &call);
+			cc_start(&call);
+			cc_wait(&call);
+			cc_clear(&call);
 		}
-	}
-	for (size_t i = 0; i < n; i++)
 		scrub(i);
+	}
 }
 
-double cb_run(struct cb_contestant *c, bool add, size_t n, char **why)
+double cb_run(struct cb_contestant *c, bool add, size_t first, size_t n, char **why)
 {
 	static struct cc_call calls[CB_PODS];
 	double t0, ms;
@@ -226,22 +228,22 @@ double cb_run(struct cb_contestant *c, bool add, size_t n, char **why)
 		cniagent_let_rest(n, c->emptied);
 	bk_ns_enter(c->node_ns);
 	for (size_t i = 0; i < n; i++)
-		prepare(c, add, i, &calls[i]);
+		prepare(c, add, first + i, &calls[i]);
 	t0 = bk_now();
 	for (size_t i = 0; i < n; i++)
 		cc_start(&calls[i]);
-	*why = collect(c, add, n, calls);
+	*why = collect(c, add, first, n, calls);
 	ms = (bk_now() - t0) * 1e3;
 	if (!add)
 		c->emptied = bk_now();
 	for (size_t i = 0; i < n; i++)
 		cc_clear(&calls[i]);
-	if (!*why && !add && count_links(c) != c->links)
+	if (!*why && !add && count_links(c) != c->links + first)
 		*why = rs_asprintf("DEL by %s returned, and the node has a link more than before",
 				   c->name);
 	if (!*why)
 		return ms;
-	give_up(c, add, n, calls);
+	give_up(c, add, first, n);
 	return -1;
 }
 
@@ -269,7 +271,7 @@ static char *try_it(struct cb_contestant *c)
 {
 	char *why = NULL;
 
-	if (cb_run(c, true, 2, &why) < 0)
+	if (cb_run(c, true, 0, 2, &why) < 0)
 		return why;
 	if (c->kind == CB_RIPSTOP) {
 		if (!cb_talk(c, PAIRW_PORT))
@@ -278,11 +280,11 @@ static char *try_it(struct cb_contestant *c)
 			why = rs_strdup("traffic that policy forbids gets through");
 	}
 	if (why) {
-		give_up(c, true, 2, (struct cc_call[2]){ 0 });
+		give_up(c, true, 0, 2);
 		return why;
 	}
 	c->links = count_links(c) - 2;
-	cb_run(c, false, 2, &why);
+	cb_run(c, false, 0, 2, &why);
 	return why;
 }
 

@@ -45,10 +45,10 @@ void cb_open(const char *build);
  * NULL, or why it cannot take part; caller frees. */
 char *cb_contestant_make(struct cb_contestant *c);
 
-/* ADD or DEL of pods 0 to n - 1, all at once. Milliseconds from the first start to the last end; negative when one
- * failed, *why then says how (caller frees) and the pods are empty. A DEL whose link is there when it has returned has
- * failed. */
-double cb_run(struct cb_contestant *c, bool add, size_t n, char **why);
+/* ADD or DEL of n pods from `first` on, all at once; the pods before `first` are there. Milliseconds from the first
+ * start to the last end; negative when one failed, *why then says how (caller frees) and these pods are empty. A DEL whose
+ * link is there when it has returned has failed. */
+double cb_run(struct cb_contestant *c, bool add, size_t first, size_t n, char **why);
 
 /* Whether the contestant's pods 0 and 1 talk to each other on that port. */
 bool cb_talk(const struct cb_contestant *c, unsigned int port);
