@@ -152,22 +152,17 @@ static void one_round(unsigned int part, size_t round, void (*fn)(struct entry *
 			fn(&entries[order[i]], round);
 }
 
-/* Rounds of a part, at least one, while another one and `reserve` times as much fit before the end. How many. */
+/* Rounds of a part, at least one, while another one as they were so far, and `reserve` times as much, fit before the
+ * end. How many. */
 static size_t rounds(unsigned int part, size_t most, double end, double reserve,
 		     void (*fn)(struct entry *, size_t))
 {
-	double longest = 0;
+	double begun = bk_now(), now = begun;
 	size_t n = 0;
 
-	while (n < most) {
-		double t0 = bk_now(), took;
-
-		if (n && t0 + longest * (1 + reserve) > end)
-			break;
+	while (n < most && (!n || now + (now - begun) / (double)n * (1 + reserve) <= end)) {
 		one_round(part, ++n, fn);
-		took = bk_now() - t0;
-		if (took > longest)
-			longest = took;
+		now = bk_now();
 	}
 	return n;
 }

@@ -23,7 +23,7 @@
 #include "tests/bench/rivals.h"
 
 #define ROUNDS_MAX 51u
-#define ROUNDS_MIN 25u	 /* for which samples are made shorter */
+#define ROUNDS_MIN 30u	 /* for which samples are made shorter */
 #define ENOUGH 21u	 /* of which a ratio may be told */
 #define FIGURE_MAX_S 0.3 /* of traffic for one figure */
 #define FIGURE_MIN_S 0.06
@@ -337,20 +337,16 @@ static void tell_failures(void)
 
 static void run(double end)
 {
-	double each = fit(end - bk_now()), longest = 0;
+	double begun = bk_now(), now = begun, each = fit(end - now);
 	size_t round = 0;
 
-	bench_note("packets: both ends of a flow are one thread on one processor; %.2f s a figure "
-		   "and round",
-		   each);
-	while (round < ROUNDS_MAX) {
-		double t0 = bk_now();
-
-		if (round && t0 + longest > end)
-			break;
+	bench_note(
+		"packets: both ends of a flow are one thread on one processor; %.2f s a figure and "
+		"round",
+		each);
+	while (round < ROUNDS_MAX && (!round || now + (now - begun) / (double)round <= end)) {
 		one_round(++round, each);
-		if (bk_now() - t0 > longest)
-			longest = bk_now() - t0;
+		now = bk_now();
 	}
 	if (round < ENOUGH)
 		bench_note("packets: only %zu rounds fitted into the time", round);
