@@ -113,7 +113,7 @@ RIPSTOP_OBJS := $(filter-out $(KUBECTL_OBJS),$(call objs,cli))
 KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call kernel/kernelwalk capture/%),$(RIPSTOP_OBJS))
 
 $(BUILD)/ripstop: $(RIPSTOP_OBJS)
-$(BUILD)/ripstop: EXT_kernel := $(EXT_ruleset) $(EXT_dataplane)
+$(BUILD)/ripstop: EXT_kernel := $(EXT_ruleset)
 $(BUILD)/kubectl-ripstop: $(KUBECTL_OBJS)
 $(BUILD)/ripstop $(BUILD)/kubectl-ripstop: $(call libs,$(DEPS_cli))
 	@$(if $(V),,echo "  LD    $@")

@@ -2,6 +2,7 @@
 /* batch.c - builds a netlink batch in memory, sends it whole and reads all the answers. */
 #include "dataplane/nft/batch.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/netfilter.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <libnftnl/common.h>
 
 #include "base/base.h"
 
@@ -28,6 +28,29 @@ static char *space(struct rs_nft_batch *b, size_t need)
 	return b->buf + b->len;
 }
 
+static struct nlmsghdr *header(char *at, uint16_t type, uint16_t flags, uint32_t seq,
+			       uint8_t family, uint16_t resource)
+{
+	struct nlmsghdr *h = mnl_nlmsg_put_header(at);
+	struct nfgenmsg *g;
+
+	h->nlmsg_type = type;
+	h->nlmsg_flags = NLM_F_REQUEST | flags;
+	h->nlmsg_seq = seq;
+	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+	g->nfgen_family = family;
+	g->version = NFNETLINK_V0;
+	g->res_id = htons(resource);
+	return h;
+}
+
+/* The begin of a batch, or its end. */
+static void add_bound(struct rs_nft_batch *b, char *at, uint16_t type)
+{
+	b->len += NLMSG_ALIGN(
+		header(at, type, 0, b->seq++, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len);
+}
+
 void rs_nft_batch_begin(struct rs_nft_batch *b)
 {
 	char *p;
@@ -35,7 +58,7 @@ void rs_nft_batch_begin(struct rs_nft_batch *b)
 	memset(b, 0, sizeof(*b));
 	p = space(b, SLACK);
 	b->first_seq = b->seq = (uint32_t)rs_mono_ms();
-	b->len += NLMSG_ALIGN(nftnl_batch_begin(p, b->seq++)->nlmsg_len);
+	add_bound(b, p, NFNL_MSG_BATCH_BEGIN);
 }
 
 void rs_nft_batch_free(struct rs_nft_batch *b)
@@ -50,7 +73,8 @@ struct nlmsghdr *rs_nft_batch_msg(struct rs_nft_batch *b, uint16_t type, uint16_
 	char *p = space(b, room + SLACK);
 
 	b->last = b->len;
-	return nftnl_nlmsg_build_hdr(p, type, NFPROTO_INET, flags, b->seq++);
+	return header(p, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, b->seq++,
+		      NFPROTO_INET, 0);
 }
 
 void rs_nft_batch_put(struct rs_nft_batch *b, struct nlmsghdr *h)
@@ -206,7 +230,7 @@ int rs_nft_batch_send(struct rs_nft_batch *b, struct mnl_socket *nl, double *ms,
 	if (!b->messages)
 		return rs_err_set(err, EINVAL, "an empty batch");
 	last->nlmsg_flags |= NLM_F_ACK;
-	b->len += NLMSG_ALIGN(nftnl_batch_end(space(b, SLACK), b->seq++)->nlmsg_len);
+	add_bound(b, space(b, SLACK), NFNL_MSG_BATCH_END);
 	last = (void *)(b->buf + b->last);
 	rc = make_room(nl, b->len, err);
 	if (rc)

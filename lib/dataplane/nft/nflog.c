@@ -101,6 +101,7 @@ int rs_nflog_each(struct rs_nflog *l, size_t max, rs_nflog_fn *fn, void *arg, st
 		int left = (int)got;
 
 		/* ENOBUFS: some did not fit. The numbers and the counters tell how many. */
+		l->overruns += got < 0 && errno == ENOBUFS;
 		if (got < 0 && (errno == EINTR || errno == ENOBUFS))
 			continue;
 		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

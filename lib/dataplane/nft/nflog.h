@@ -18,7 +18,8 @@ struct rs_nflog {
 	size_t size;
 	uint32_t next; /* number that the next record should have */
 	uint64_t received;
-	uint64_t gaps;
+	uint64_t gaps;	   /* numbers that were missed */
+	uint64_t overruns; /* times that something did not fit, seen before the next number */
 };
 
 struct rs_nflog_msg;

@@ -25,7 +25,7 @@ struct rs_capture {
 	struct mnl_socket *nl; /* whose table it is */
 	struct rs_nflog log;
 	struct rs_tap_pairs *pairs;
-	uint64_t gaps;
+	uint64_t gaps, overruns; /* as last seen */
 	uint32_t copies[TAP_POINTS];
 };
 
@@ -157,6 +157,14 @@ static void take(const struct rs_nflog_msg *m, void *arg)
 	rs_tap_pairs_add(c->pairs, point, &p, rs_mono_ms());
 }
 
+/* The socket is empty: what has no copy from behind by now may have lost it. */
+static void heed_overruns(struct rs_capture *c)
+{
+	if (c->log.overruns != c->overruns)
+		rs_tap_pairs_lost(c->pairs);
+	c->overruns = c->log.overruns;
+}
+
 static bool hand_on(struct rs_capture *c, int64_t now_ms, rs_capture_fn *fn, void *arg)
 {
 	const struct rs_capture_packet *p;
@@ -176,6 +184,7 @@ int rs_capture_read(struct rs_capture *c, rs_capture_fn *fn, void *arg, struct r
 	/* While more waits, the copy from behind a place may be among it. */
 	if (rc == MESSAGES_AT_ONCE)
 		return hand_on(c, 0, fn, arg) || rs_capture_spent(c);
+	heed_overruns(c);
 	return hand_on(c, rs_mono_ms(), fn, arg) || rs_capture_spent(c);
 }
 
@@ -205,6 +214,7 @@ static void drain(struct rs_capture *c)
 {
 	while (rs_nflog_each(&c->log, MESSAGES_AT_ONCE, take, c, NULL) == MESSAGES_AT_ONCE)
 		;
+	heed_overruns(c);
 }
 
 /* What came before now is decided, for its copies from behind have the time to come; what came

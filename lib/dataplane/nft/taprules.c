@@ -15,12 +15,10 @@
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <string.h>
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
 
 #include "base/base.h"
-#include "dataplane/nft/encode.h"
 #include "dataplane/nft/nftmatch.h"
+#include "dataplane/nft/tapnl.h"
 
 #define FLAG_OWNER 0x2u /* without persist: it goes with our socket */
 #define COMMENT "a capture of ripstop's: it copies packets and goes with its program"
@@ -47,15 +45,26 @@ struct tap {
 	const char *table;
 	const struct rs_capture_want *want;
 	enum tap_point point;
+	uint16_t group;
+	uint64_t until_ns;
 };
 
-static struct nftnl_expr *make(const char *name)
+/* more: what comes behind the expressions of r; may be NULL. */
+static void put_rule(struct tap *t, const struct rs_nft_rule *r,
+		     void (*more)(struct nlmsghdr *h, const struct tap *t))
 {
-	struct nftnl_expr *e = nftnl_expr_alloc(name);
+	struct nlmsghdr *h =
+		rs_nft_batch_msg(t->b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, 4096);
+	struct nlattr *list;
 
-	if (!e)
-		rs_oom();
-	return e;
+	mnl_attr_put_strz(h, NFTA_RULE_TABLE, t->table);
+	mnl_attr_put_strz(h, NFTA_RULE_CHAIN, r->chain);
+	list = mnl_attr_nest_start(h, NFTA_RULE_EXPRESSIONS);
+	rs_tapnl_exprs(h, r);
+	if (more)
+		more(h, t);
+	mnl_attr_nest_end(h, list);
+	rs_nft_batch_put(t->b, h);
 }
 
 /* ---- which packets --------------------------------------------------------------------------- */
@@ -101,7 +110,7 @@ static void put_match(struct tap *t, bool from_pod, const uint8_t *proto, bool d
 	if (t->want->has_port)
 		match_port(&r, t, dst);
 	rs_v_goto(&r, points[t->point].copies);
-	rs_nft_put_built(t->b, rs_nft_rule_encode(&r, t->table));
+	put_rule(t, &r, NULL);
 }
 
 static void put_matches(struct tap *t)
@@ -118,76 +127,83 @@ static void put_matches(struct tap *t)
 /* ---- the copy -------------------------------------------------------------------------------- */
 
 /* The clock is a number of the host's order, and only the net's order compares by size. */
-static void add_until(struct nftnl_rule *rule, uint64_t until_ns)
+static void put_until(struct nlmsghdr *h, uint64_t until_ns)
 {
-	struct nftnl_expr *e = make("meta");
 	uint64_t until = htobe64(until_ns);
+	struct rs_tapnl_expr e;
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, NFT_META_TIME_NS);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
-	nftnl_rule_add_expr(rule, e);
-	e = make("byteorder");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_LEN, sizeof(until));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SIZE, sizeof(until));
-	nftnl_rule_add_expr(rule, e);
-	e = make("cmp");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, NFT_CMP_LT);
-	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, &until, sizeof(until));
-	nftnl_rule_add_expr(rule, e);
+	rs_tapnl_begin(h, "meta", &e);
+	mnl_attr_put_u32(h, NFTA_META_KEY, htonl(NFT_META_TIME_NS));
+	mnl_attr_put_u32(h, NFTA_META_DREG, htonl(NFT_REG_1));
+	rs_tapnl_end(h, &e);
+	rs_tapnl_begin(h, "byteorder", &e);
+	mnl_attr_put_u32(h, NFTA_BYTEORDER_SREG, htonl(NFT_REG_1));
+	mnl_attr_put_u32(h, NFTA_BYTEORDER_DREG, htonl(NFT_REG_1));
+	mnl_attr_put_u32(h, NFTA_BYTEORDER_OP, htonl(NFT_BYTEORDER_HTON));
+	mnl_attr_put_u32(h, NFTA_BYTEORDER_LEN, htonl(sizeof(until)));
+	mnl_attr_put_u32(h, NFTA_BYTEORDER_SIZE, htonl(sizeof(until)));
+	rs_tapnl_end(h, &e);
+	rs_tapnl_begin(h, "cmp", &e);
+	mnl_attr_put_u32(h, NFTA_CMP_SREG, htonl(NFT_REG_1));
+	mnl_attr_put_u32(h, NFTA_CMP_OP, htonl(NFT_CMP_LT));
+	rs_tapnl_value(h, NFTA_CMP_DATA, &until, sizeof(until));
+	rs_tapnl_end(h, &e);
 }
 
 /* One an hour, after so many at once. */
-static void add_limit(struct nftnl_rule *rule, uint32_t copies)
+static void put_limit(struct nlmsghdr *h, uint32_t copies)
 {
-	struct nftnl_expr *e = make("limit");
+	struct rs_tapnl_expr e;
 
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, 1);
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, HOUR);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, copies);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
-	nftnl_rule_add_expr(rule, e);
+	rs_tapnl_begin(h, "limit", &e);
+	mnl_attr_put_u64(h, NFTA_LIMIT_RATE, htobe64(1));
+	mnl_attr_put_u64(h, NFTA_LIMIT_UNIT, htobe64(HOUR));
+	mnl_attr_put_u32(h, NFTA_LIMIT_BURST, htonl(copies));
+	mnl_attr_put_u32(h, NFTA_LIMIT_TYPE, htonl(NFT_LIMIT_PKTS));
+	rs_tapnl_end(h, &e);
 }
 
-static void add_log(struct nftnl_rule *rule, const struct tap *t, uint16_t group)
+static void put_log(struct nlmsghdr *h, const struct tap *t)
 {
-	struct nftnl_expr *e = make("log");
+	struct rs_tapnl_expr e;
 	char prefix[16];
 
 	snprintf(prefix, sizeof(prefix), TAP_PREFIX "%d", (int)t->point);
-	nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, group);
-	nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, prefix);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LOG_SNAPLEN, t->want->snaplen);
-	nftnl_rule_add_expr(rule, e);
+	rs_tapnl_begin(h, "log", &e);
+	mnl_attr_put_u16(h, NFTA_LOG_GROUP, htons(t->group));
+	mnl_attr_put_strz(h, NFTA_LOG_PREFIX, prefix);
+	mnl_attr_put_u32(h, NFTA_LOG_SNAPLEN, htonl(t->want->snaplen));
+	rs_tapnl_end(h, &e);
 }
 
-static void put_copy(struct tap *t, uint16_t group, uint64_t until_ns)
+static void copy(struct nlmsghdr *h, const struct tap *t)
+{
+	put_until(h, t->until_ns);
+	put_limit(h, t->want->copies);
+	put_log(h, t);
+}
+
+static void put_copy(struct tap *t)
 {
 	struct rs_nft_rule r = { .chain = points[t->point].copies };
-	struct nftnl_rule *rule = rs_nft_rule_encode(&r, t->table);
 
-	add_until(rule, until_ns);
-	add_limit(rule, t->want->copies);
-	add_log(rule, t, group);
-	rs_nft_put_built(t->b, rule);
+	put_rule(t, &r, copy);
 }
 
 /* From behind to before: a packet that the table meets half made has no copy from before only. */
 void rs_tap_put_table(struct rs_nft_batch *b, const char *table, const struct rs_capture_want *want,
 		      uint16_t group, uint64_t until_ns)
 {
-	struct tap t = { .b = b, .table = table, .want = want };
+	struct tap t = {
+		.b = b, .table = table, .want = want, .group = group, .until_ns = until_ns
+	};
 
-	rs_nft_put_table(b, table, FLAG_OWNER, COMMENT);
+	rs_tapnl_table(b, table, FLAG_OWNER, COMMENT);
 	for (int p = TAP_POINTS - 1; p >= 0; p--) {
 		t.point = (enum tap_point)p;
-		rs_nft_put_chain(b, table, points[p].copies, NULL, 0, 0);
-		rs_nft_put_chain(b, table, points[p].chain, "filter", points[p].hook,
-				 points[p].prio);
+		rs_tapnl_chain(b, table, points[p].copies, false, 0, 0);
+		rs_tapnl_chain(b, table, points[p].chain, true, points[p].hook, points[p].prio);
 		put_matches(&t);
-		put_copy(&t, group, until_ns);
+		put_copy(&t);
 	}
 }
