@@ -39,7 +39,7 @@ FUZZ_FLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitiz
 FUZZ_ROOMS := source policy object ctl ipam endpoint netlink base
 FUZZ_LIB := $(foreach r,$(FUZZ_ROOMS),$(call srcs,lib/$(r))) $(filter-out plugin/plugin.c,$(call srcs,plugin))
 # Of the dataplane what reads bytes of others; the rest needs a kernel.
-FUZZ_LIB += lib/dataplane/nft/nflogmsg.c
+FUZZ_LIB += lib/dataplane/nft/nflogmsg.c lib/dataplane/nft/tappair.c
 FUZZ_OBJS := $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_LIB))
 
 build/fuzz/obj/%.o: %.c

@@ -359,6 +359,8 @@ class SelfTest(Runner):
 
 
 def main():
+    # Where it is ignored (a shell's job in the background), what is started would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     ap = argparse.ArgumentParser()
     ap.add_argument("--build", default="build/rel")
     ap.add_argument("--only", default="", help="parts, by the names of the functions, with commas")
