@@ -3,7 +3,6 @@
  * say. */
 #include "cli/cli.h"
 
-#include <netinet/in.h>
 #include <string.h>
 #include <time.h>
 
@@ -73,17 +72,12 @@ static void note_mended(struct json_object *o)
 
 static bool read_tuple(struct json_object *o, struct cli_tuple *t)
 {
-	const char *proto = rs_json_text(o, "protocol", "");
 	struct json_object *port = rs_json_get(o, "port");
 
 	if (rs_addr_parse(rs_json_text(rs_json_get(o, "source"), "ip", ""), &t->src, NULL) < 0 ||
 	    rs_addr_parse(rs_json_text(rs_json_get(o, "destination"), "ip", ""), &t->dst, NULL) < 0)
 		return false;
-	t->proto = !strcmp(proto, "tcp")	? IPPROTO_TCP
-		   : !strcmp(proto, "udp")	? IPPROTO_UDP
-		   : !strcmp(proto, "sctp")	? IPPROTO_SCTP
-		   : t->src.family == RS_AF_IP4 ? IPPROTO_ICMP
-						: IPPROTO_ICMPV6;
+	t->proto = cli_protocol(rs_json_text(o, "protocol", ""), t->src.family);
 	t->sport = -1;
 	t->dport = port ? json_object_get_int(port) : -1;
 	return true;

@@ -3,6 +3,18 @@
 #include "cli/recordfit.h"
 
 #include <netinet/in.h>
+#include <string.h>
+
+uint8_t cli_protocol(const char *name, int family)
+{
+	if (!strcmp(name, "tcp"))
+		return IPPROTO_TCP;
+	if (!strcmp(name, "udp"))
+		return IPPROTO_UDP;
+	if (!strcmp(name, "sctp"))
+		return IPPROTO_SCTP;
+	return family == RS_AF_IP4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+}
 
 static bool same_addr(struct json_object *record, const char *key, const struct rs_addr *a)
 {

@@ -16,6 +16,8 @@
 
 #include <ripstop/ruleset.h>
 
+#include "cli/recordfit.h"
+
 #define TABLE "ripstop"
 #define SYN 0x02
 #define ACK 0x10
@@ -96,17 +98,6 @@ static int read_end(struct json_object *o, struct end *e, struct rs_err *err)
 	return rc == 0 && link ? read_link(link, e, err) : rc;
 }
 
-static uint8_t protocol(const char *name, int family)
-{
-	if (!strcmp(name, "tcp"))
-		return IPPROTO_TCP;
-	if (!strcmp(name, "udp"))
-		return IPPROTO_UDP;
-	if (!strcmp(name, "sctp"))
-		return IPPROTO_SCTP;
-	return family == RS_AF_IP4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-}
-
 static int read_flow(struct json_object *o, struct flow *f, struct rs_err *err)
 {
 	struct json_object *up = rs_json_get(rs_json_get(o, "local"), "uplink");
@@ -121,7 +112,7 @@ static int read_flow(struct json_object *o, struct flow *f, struct rs_err *err)
 	if (rc == 0)
 		rc = rs_json_opt_int(o, "port", 0, UINT16_MAX, &port, err);
 	f->port = (uint16_t)port;
-	f->proto = protocol(rs_json_text(o, "protocol", ""), f->src.addr.family);
+	f->proto = cli_protocol(rs_json_text(o, "protocol", ""), f->src.addr.family);
 	return rc;
 }
 
