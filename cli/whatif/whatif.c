@@ -47,6 +47,7 @@ struct half {
 struct fold {
 	uint32_t set[SIDES];
 	uint32_t outside;
+	uint32_t aside; /* its pairs with others that are aside are not asked for */
 };
 
 struct whatif {
@@ -54,6 +55,7 @@ struct whatif {
 	struct portbook *book;
 	struct half half[SIDES];
 	int sides;
+	const char *only; /* a namespace that one end of each pair lies in; NULL: any */
 	struct rs_intern folds; /* struct fold */
 	struct fold *all_folds;
 	struct rs_u32s members; /* of each fold: how many compared subjects */
@@ -189,6 +191,11 @@ static void make_half(struct half *h)
 	h->ports = rs_new0(struct ports, h->sets.by_id.n + 1);
 }
 
+bool whatif_listed(const struct whatif *w, const struct subject *s)
+{
+	return !w->only || (s->ns && !strcmp(s->ns, w->only));
+}
+
 bool whatif_compared(const struct whatif *w, const struct subject *s)
 {
 	return w->sides == 1 || s->outside || (s->ends[BEFORE].n && s->ends[AFTER].n);
@@ -201,7 +208,8 @@ static void make_folds(struct whatif *w)
 
 	for (i = 0; i < w->subjects.n; i++) {
 		struct subject *s = &w->subjects.v[i];
-		struct fold f = { .outside = s->outside };
+		struct fold f = { .outside = s->outside,
+				  .aside = s->outside || !whatif_listed(w, s) };
 		bool fresh;
 
 		if (!whatif_compared(w, s))
@@ -386,12 +394,12 @@ static void make_row(struct whatif *w, uint32_t client)
 	for (i = 0; i < w->members.n; i++) {
 		struct fold s = w->all_folds[i];
 
-		w->change[i] = c.outside && s.outside
+		w->change[i] = c.aside && s.aside
 				       ? CLOSED
 				       : compare(&w->half[BEFORE].ports[s.set[BEFORE]],
 						 &last->ports[s.set[w->sides - 1]]);
 	}
-	w->self = c.outside ? CLOSED : compare(&w->half[BEFORE].self, &last->self);
+	w->self = c.aside ? CLOSED : compare(&w->half[BEFORE].self, &last->self);
 }
 
 static void count(const struct cli_run *r, struct whatif *w)
@@ -422,13 +430,14 @@ void whatif_count(const struct whatif *w, uint64_t counts[CHANGES])
 	memcpy(counts, w->counts, sizeof(w->counts));
 }
 
-int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], struct whatif **out,
-	       struct rs_err *err)
+int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], const char *only,
+	       struct whatif **out, struct rs_err *err)
 {
 	struct whatif *w = *out = rs_new(struct whatif);
 	int side, rc;
 
 	w->book = portbook_new();
+	w->only = only;
 	for (side = 0; side < SIDES && worlds[side]; side++) {
 		w->half[side].world = worlds[side];
 		rc = cli_world_ir(worlds[side], &w->half[side].ir, err);
