@@ -135,6 +135,16 @@ static int drop_link(const struct cni_release *r, const struct rs_endpoint *e, b
 	return found ? rs_link_del(nl, link.ifindex, err) : 0;
 }
 
+/* Its record names what it holds, once it has addresses at all; else it is looked for. */
+static int release_lease(const struct cni_release *r, const struct rs_endpoint *e,
+			 struct rs_err *err)
+{
+	if (e && e->n_ips && !e->ipam_external)
+		return rs_ipam_release_addrs(r->ipam, r->container_id, r->ifname, e->ips, e->n_ips,
+					     err);
+	return rs_ipam_release(r->ipam, r->container_id, r->ifname, err);
+}
+
 int cni_release(const struct cni_release *r, struct rs_err *err)
 {
 	rs_cleanup(cni_cleanup_endpoint) struct rs_endpoint *e = NULL;
@@ -159,7 +169,5 @@ int cni_release(const struct cni_release *r, struct rs_err *err)
 	 */
 	if (rc == 0 && is_unheard(r, e) && !ask_agent(r, true))
 		return entomb(r, err);
-	if (rc == 0 && r->ipam)
-		rc = rs_ipam_release(r->ipam, r->container_id, r->ifname, err);
-	return rc;
+	return rc == 0 && r->ipam ? release_lease(r, e, err) : rc;
 }
