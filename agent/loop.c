@@ -11,6 +11,7 @@
 #include "agent/dropwatch.h"
 #include "agent/events.h"
 #include "agent/httpd.h"
+#include "agent/reaper.h"
 #include "agent/server.h"
 
 #define TICK_S 1
@@ -20,7 +21,7 @@
 struct rs_loop {
 	struct rs_agent *agent;
 	struct event *source, *source_timer, *watch, *run, *tick;
-	struct event *term, *intr, *hup, *cni, *drops, *events;
+	struct event *term, *intr, *hup, *cni, *drops, *events, *reaper;
 	unsigned int ticks;
 	bool routes_due; /* the ranges may have changed */
 };
@@ -152,6 +153,15 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	rs_events_run(l->agent->events);
 }
 
+static void on_reaped(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	rs_reaper_round(l->agent->reaper);
+}
+
 /* They may come later: another program had their group. */
 static void watch_drops(struct rs_loop *l)
 {
@@ -175,6 +185,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	l->ticks++;
 	rs_server_sweep(a->server, now);
 	rs_httpd_sweep(a->httpd);
+	rs_reaper_sweep(a->reaper, now);
 	rs_lock_sweep(a->node_fd);
 	if (l->ticks % GC_EVERY == 0) {
 		rs_gc_run(a, now);
@@ -301,6 +312,7 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	fd = rs_events_fd(a->events);
 	if (fd >= 0)
 		l->events = new_event(l, fd, EV_READ | EV_PERSIST, on_events);
+	l->reaper = new_event(l, rs_reaper_fd(a->reaper), EV_READ | EV_PERSIST, on_reaped);
 	watch_drops(l);
 	watch_source(l);
 	return 0;
@@ -319,9 +331,9 @@ void rs_loop_stop(struct rs_agent *a)
 	struct rs_loop *l = a->loop;
 
 	if (l) {
-		struct event *all[] = { l->source, l->source_timer, l->watch, l->run,
-					l->tick,   l->term,	    l->intr,  l->hup,
-					l->cni,	   l->drops,	    l->events };
+		struct event *all[] = { l->source, l->source_timer, l->watch,  l->run,
+					l->tick,   l->term,	    l->intr,   l->hup,
+					l->cni,	   l->drops,	    l->events, l->reaper };
 
 		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 			if (all[i])

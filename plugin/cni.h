@@ -222,8 +222,9 @@ int cni_sysctl_pod_link(int netns_fd, const struct rs_endpoint *e, struct rs_err
 
 /* *nobody: at no try was there anybody at the socket; no agent has heard of the pod. */
 int cni_agent_attach(struct cni_call *c, bool *nobody, struct rs_err *err);
+/* *link: there is one, down, which the agent may delete with others; false when it has. */
 int cni_agent_detach(const struct cni_config *conf, const char *container_id, const char *ifname,
-		     int timeout_ms, bool *nobody, struct rs_err *err);
+		     int timeout_ms, bool *link, bool *nobody, struct rs_err *err);
 /* -ENOTCONN when there is nobody to ask. */
 int cni_agent_check(struct cni_call *c, struct rs_err *err);
 void cni_agent_report(struct cni_call *c, const struct rs_err *why);
@@ -242,7 +243,7 @@ struct cni_release {
 };
 
 /*
- * Link down, agent, link away, record, lease; goes on after a fault and reports the first one. When
+ * Link down, agent (which deletes links that leave together as one), link away, record, lease; goes on after a fault and reports the first one. When
  * the agent does not answer, the record becomes a tombstone and the lease stays, which is no fault.
  * What no agent ever heard of needs no tombstone while there is none: its record goes at once.
  */

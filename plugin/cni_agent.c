@@ -46,11 +46,18 @@ int cni_agent_attach(struct cni_call *c, bool *nobody, struct rs_err *err)
 }
 
 int cni_agent_detach(const struct cni_config *conf, const char *container_id, const char *ifname,
-		     int timeout_ms, bool *nobody, struct rs_err *err)
+		     int timeout_ms, bool *link, bool *nobody, struct rs_err *err)
 {
 	rs_autojson struct json_object *o = request("detach", container_id, ifname);
+	rs_autojson struct json_object *result = NULL;
+	int rc;
 
-	return rs_ctl_call_told(conf->socket, o, timeout_ms, false, NULL, nobody, err);
+	if (*link)
+		json_object_object_add(o, "takeLink", json_object_new_boolean(true));
+	rc = rs_ctl_call_told(conf->socket, o, timeout_ms, false, &result, nobody, err);
+	if (rc == 0 && json_object_get_boolean(rs_json_get(result, "linkGone")))
+		*link = false;
+	return rc;
 }
 
 static bool nobody_there(const struct cni_call *c, int rc)

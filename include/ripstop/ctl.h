@@ -16,8 +16,11 @@
  * Operations:
  *	attach	{containerID, ifname, deadlineMs}	the record exists: program it; answered
  *						after the commit; result {generation, dataplane}
- *	detach	{containerID, ifname}		remove its elements (unknown key is fine); result
- *						{generation}; the record is the plugin's to remove
+ *	detach	{containerID, ifname, takeLink?}	remove its elements (unknown key is fine); result
+ *						{generation}; the record is the plugin's to remove.
+ *						takeLink: the host link is down and may be deleted
+ *						with those of others; where the result says
+ *						linkGone it is, else it is the plugin's
  *	check	{containerID, ifname}		its elements are in the kernel as they should be
  *	report	{verb, containerID, ifname, pod, cni, message, ms}	one line for the agent's log
  *	status | pods {namespace?, all?} | policies {namespace?, name?} | rules {pod}

@@ -82,6 +82,10 @@ int rs_link_set_no_addrgen(struct rs_nl *nl, uint32_t ifindex, struct rs_err *er
 /* Deleting what is gone is no error. */
 int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
 
+/* All links of a group at once: the kernel's waiting, which is most of a deletion, is done once. None
+ * there is no error; group 0, in which every link begins, is -EINVAL. */
+int rs_link_del_group(struct rs_nl *nl, uint32_t group, struct rs_err *err);
+
 /* len: prefix length; flags set for us: nodad, permanent. */
 int rs_addr_add_link(struct rs_nl *nl, uint32_t ifindex, const struct rs_addr *a, unsigned int len,
 		     struct rs_err *err);

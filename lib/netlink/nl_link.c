@@ -272,3 +272,19 @@ int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err)
 		return rs_nl_fail(err, rc, "delete the link with index %u", ifindex);
 	return 0;
 }
+
+int rs_link_del_group(struct rs_nl *nl, uint32_t group, struct rs_err *err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	struct nl_msg *msg;
+	int rc = 0;
+
+	if (!group)
+		return rs_err_set(err, EINVAL, "links of group 0 are not deleted");
+	msg = rs_nl_msg(RTM_DELLINK, 0, &ifi, sizeof(ifi));
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_GROUP, group));
+	rc = rs_nl_talk(nl, msg, NULL, NULL);
+	if (rc < 0 && rc != -ENODEV)
+		return rs_nl_fail(err, rc, "delete the links of group %u", group);
+	return 0;
+}
