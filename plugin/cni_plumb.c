@@ -78,8 +78,8 @@ static int remove_stale(struct cni_plumb *p, struct rs_endpoint_store *store,
 	return rs_link_del(p->host, old.ifindex, err);
 }
 
-static int create(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
-		  uint32_t group, struct rs_err *err)
+int cni_plumb_create(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
+		     uint32_t group, struct rs_err *err)
 {
 	struct rs_veth v = {
 		.host_name = e->host_ifname,
@@ -185,13 +185,11 @@ static int host_neighbours(struct cni_plumb *p, const struct rs_endpoint *e, str
 	return rc;
 }
 
-int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
-		      uint32_t group, const struct cni_routes *routes, struct rs_err *err)
+int cni_plumb_dress(struct cni_plumb *p, const struct rs_endpoint *e,
+		    const struct cni_routes *routes, struct rs_err *err)
 {
-	int rc = create(p, store, e, group, err);
+	int rc = cni_sysctl_host_link(e, err);
 
-	if (rc == 0)
-		rc = cni_sysctl_host_link(e, err);
 	if (rc == 0)
 		rc = dress_pod(p, e, routes, err);
 	if (rc == 0)

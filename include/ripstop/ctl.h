@@ -96,4 +96,11 @@ int rs_ctl_call_retry(const char *socket_path, struct json_object *request, int 
 int rs_ctl_call_told(const char *socket_path, struct json_object *request, int timeout_ms,
 		     bool retry, struct json_object **result, bool *nobody, struct rs_err *err);
 
+/* As with retry, and the caller has work of its own that needs no answer: meanwhile() is called once,
+ * when the request is on its way or nobody was there to take it. When it fails, that ends the
+ * call, and its error is the call's. A request that gets no answer may not have called it. */
+typedef int rs_ctl_meanwhile_fn(void *arg, struct rs_err *err);
+int rs_ctl_call_while(const char *socket_path, struct json_object *request, int timeout_ms,
+		      rs_ctl_meanwhile_fn *meanwhile, void *arg, bool *nobody, struct rs_err *err);
+
 #endif
