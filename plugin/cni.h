@@ -218,7 +218,7 @@ int cni_plumb_dress(struct cni_plumb *p, const struct rs_endpoint *e,
 int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err);
 
 int cni_sysctl_forwarding(struct rs_nl *host, const struct rs_endpoint *e, struct rs_err *err);
-int cni_sysctl_host_link(const struct rs_endpoint *e, struct rs_err *err);
+int cni_sysctl_host_link(struct rs_nl *host, const struct rs_endpoint *e, struct rs_err *err);
 int cni_sysctl_pod_link(int netns_fd, const struct rs_endpoint *e, struct rs_err *err);
 
 /* ---- the agent (cni_agent.c) ----------------------------------------------------------------- */
