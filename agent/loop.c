@@ -20,10 +20,11 @@
 
 struct rs_loop {
 	struct rs_agent *agent;
-	struct event *source, *source_timer, *watch, *run, *tick;
+	struct event *source, *source_timer, *watch, *run, *after, *tick;
 	struct event *term, *intr, *hup, *cni, *drops, *events, *reaper;
 	unsigned int ticks;
 	bool routes_due; /* the ranges may have changed */
+	bool board_due;	 /* so may conditions */
 };
 
 static void arm(struct event *ev, int64_t ms)
@@ -62,10 +63,22 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 		l->routes_due = false;
 		rs_routes_sync(a, false);
 	}
-	if (before != rs_reconcile_generation(a->rec) || a->conditions.n)
-		rs_board_update(a);
-	rs_nodefile_update(a, rs_mono_ms());
+	l->board_due |= before != rs_reconcile_generation(a->rec) || a->conditions.n;
+	/* Once the answers are on their way. */
+	arm(l->after, 0);
 	rs_loop_kick(a);
+}
+
+static void on_after(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	if (l->board_due)
+		rs_board_update(l->agent);
+	l->board_due = false;
+	rs_nodefile_update(l->agent, rs_mono_ms());
 }
 
 static void arm_source(struct rs_loop *l)
@@ -297,6 +310,7 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	l->routes_due = true;
 	signal(SIGPIPE, SIG_IGN);
 	l->run = new_event(l, -1, 0, on_run);
+	l->after = new_event(l, -1, 0, on_after);
 	l->source_timer = new_event(l, -1, 0, on_source);
 	l->tick = new_event(l, -1, EV_PERSIST, on_tick);
 	event_add(l->tick, &second);

@@ -259,6 +259,7 @@ void rs_reaper_round(struct rs_reaper *r)
 	if (r->why.num)
 		rs_log(RS_LOG_WARN, "links of pods that leave", "error", rs_err_str(&r->why), NULL);
 	rs_err_clear(&r->why);
+	rs_log(RS_LOG_DEBUG, "links of pods that left", "links", RS_LOG_U64(r->round.w.n), NULL);
 	r->busy = false;
 	answer_all(&r->round);
 	start_round(r);

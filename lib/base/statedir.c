@@ -29,22 +29,30 @@ static int io_failed(const struct rs_statedir *d, struct rs_err *err)
 	return rc;
 }
 
+static int open_folder(const char *path)
+{
+	return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int rs_statedir_open(const char *state_dir, const char *sub, struct rs_statedir *out,
 		     struct rs_err *err)
 {
 	rs_autofree char *path = rs_asprintf("%s/%s", state_dir, sub);
-	rs_autoclose int fd = -1;
+	rs_autoclose int fd = open_folder(path);
 	struct stat st;
-	int rc = rs_mkdir_p(path, 0700, err);
+	int rc = 0;
 
 	out->fd = -1;
 	out->path = NULL;
 	out->lock_ms = 0;
+	if (fd < 0) {
+		rc = rs_mkdir_p(path, 0700, err);
+		fd = rc < 0 ? -1 : open_folder(path);
+	}
 	if (rc < 0) {
 		rs_err_cni(err, RS_CNI_IO);
 		return rc;
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		rc = rs_err_sys(err, errno, "open folder %s", path);
 		rs_err_cni(err, RS_CNI_IO);
