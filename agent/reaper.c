@@ -62,22 +62,43 @@ static bool is_pods(const struct rs_reaper *r, const struct rs_link *l, const ch
 	       (l->group == r->group || l->group == (r->group ^ 1));
 }
 
-/* What is to be deleted, and what is gone already. */
-static int look(struct rs_reaper *r, size_t *n_take)
+static void judge(const struct rs_reaper *r, struct wish *w, const struct rs_link *l)
+{
+	w->gone = !l;
+	w->take = l && is_pods(r, l, w->name);
+}
+
+static int look_at_one(struct rs_reaper *r, struct wish *w)
+{
+	struct rs_link link;
+	int rc = rs_link_get_index(r->nl, w->ifindex, &link, &r->why);
+
+	if (rc < 0 && rc != -ENODEV)
+		return rc;
+	rs_err_clear(&r->why);
+	judge(r, w, rc == 0 ? &link : NULL);
+	return 0;
+}
+
+static int look_at_all(struct rs_reaper *r)
 {
 	rs_autofree struct rs_link *v = NULL;
 	size_t n = 0;
 	int rc = rs_link_list(r->nl, &v, &n, &r->why);
 
-	*n_take = 0;
-	for (size_t i = 0; rc == 0 && i < r->round.w.n; i++) {
-		struct wish *w = &r->round.w.v[i];
-		const struct rs_link *l = find(v, n, w->ifindex);
+	for (size_t i = 0; rc == 0 && i < r->round.w.n; i++)
+		judge(r, &r->round.w.v[i], find(v, n, r->round.w.v[i].ifindex));
+	return rc;
+}
 
-		w->gone = !l;
-		w->take = l && is_pods(r, l, w->name);
-		*n_take += w->take;
-	}
+/* What is to be deleted, and what is gone already. */
+static int look(struct rs_reaper *r, size_t *n_take)
+{
+	int rc = r->round.w.n == 1 ? look_at_one(r, r->round.w.v) : look_at_all(r);
+
+	*n_take = 0;
+	for (size_t i = 0; rc == 0 && i < r->round.w.n; i++)
+		*n_take += r->round.w.v[i].take;
 	return rc;
 }
 
