@@ -16,6 +16,7 @@
 #include "agent/events.h"
 #include "agent/httpd.h"
 #include "agent/install.h"
+#include "agent/reaper.h"
 #include "agent/server.h"
 
 static int open_dataplane(struct rs_agent *a, struct rs_err *err)
@@ -112,6 +113,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
 	if (rc == 0)
 		rc = rs_dropwatch_new(a, &a->drops, err);
 	if (rc == 0)
+		rc = rs_reaper_new(a->opt.link_group, &a->reaper, err);
+	if (rc == 0)
 		rc = rs_loop_start(a, err);
 	if (rc == 0)
 		rc = rs_server_start(a, err);
@@ -144,6 +147,7 @@ static void close_all(struct rs_agent *a)
 	rs_reconcile_free(a->rec);
 	rs_server_stop(a->server);
 	rs_httpd_stop(a->httpd);
+	rs_reaper_free(a->reaper);
 	rs_loop_stop(a);
 	rs_events_free(a->events);
 	if (a->src)
@@ -155,6 +159,7 @@ static void close_all(struct rs_agent *a)
 	rs_host_close(a->host_real);
 	rs_conditions_free(&a->conditions);
 	rs_conditions_free(&a->routes);
+	rs_conditions_free(&a->leases);
 	free(a->dp_conditions);
 	rs_repair_free(&a->repairs);
 	free(a->node_json);

@@ -40,6 +40,8 @@ static void gather(struct rs_agent *a, struct rs_conditions *c)
 	add_lines(c, "Dataplane", a->dp_conditions);
 	for (size_t i = 0; i < a->routes.n; i++)
 		rs_conditions_copy(c, &a->routes.v[i]);
+	for (size_t i = 0; i < a->leases.n; i++)
+		rs_conditions_copy(c, &a->leases.v[i]);
 	rs_masquerade_conditions(a, c);
 	rs_cnifiles_conditions(a->cnifiles, c);
 	rs_dropwatch_conditions(a->drops, c);

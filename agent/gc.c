@@ -10,6 +10,7 @@ void rs_gc_run(struct rs_agent *a, int64_t now_ms)
 	int left = rs_registry_scan(a->reg, false, now_ms, LINK_GONE_MS, &err);
 
 	rs_registry_save_labels(a->reg);
+	rs_leasefiles_look(a);
 	if (left < 0)
 		rs_log(RS_LOG_ERROR, "records not read", "error", rs_err_str(&err), NULL);
 	if (rs_registry_check_links(a->reg, now_ms, LINK_GONE_MS) || left > 0 ||

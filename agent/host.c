@@ -44,7 +44,10 @@ static int real_release(void *arg, const struct rs_endpoint *e, struct rs_err *e
 
 	if (rc < 0)
 		return rc;
-	rc = rs_ipam_release(ipam, e->container_id, e->ifname, err);
+	/* A tombstone in the place of a lost record names no address. */
+	rc = e->n_ips ? rs_ipam_release_addrs(ipam, e->container_id, e->ifname, e->ips, e->n_ips,
+					      err)
+		      : rs_ipam_release(ipam, e->container_id, e->ifname, err);
 	rs_ipam_close(ipam);
 	return rc;
 }

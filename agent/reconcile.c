@@ -332,11 +332,11 @@ static void run_synced(struct rs_reconcile *rc, int64_t now_ms)
 		rs_err_set(&kept, err.num, "%s", rs_err_str(&err));
 		rs_err_cni(&err, RS_CNI_TRY_AGAIN);
 		failed(rc, now_ms, &kept);
-		rs_waiters_finish(rc, now_ms, &err);
+		rs_waiters_refused(rc, now_ms, &err);
 		return;
 	}
 	rs_registry_bury(rc->cfg.reg);
-	rs_waiters_finish(rc, now_ms, NULL);
+	rs_waiters_served(rc, now_ms);
 }
 
 void rs_reconcile_run(struct rs_reconcile *rc, int64_t now_ms)

@@ -30,6 +30,13 @@ $(BUILD)/tests/unit/agent/test_origin: $(BUILD)/obj/tests/unit/agent/test_origin
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,policy object base) -Wl,--end-group $(EXT_policy) -lcmocka
+# Against the kernel.
+$(BUILD)/tests/unit/agent/test_reaper: $(BUILD)/obj/tests/unit/agent/test_reaper.o \
+		$(patsubst %,$(BUILD)/obj/agent/%.o,reaper log) $(call libs,netlink base)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,netlink base) -Wl,--end-group $(EXT_netlink) -lcmocka
 .PHONY: unit-agent
 unit-agent: $(filter $(BUILD)/tests/unit/agent/%,$(UNIT_BINS))
 	@set -e; for t in $^; do echo "== $$t"; $$t; done

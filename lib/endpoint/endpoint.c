@@ -141,7 +141,7 @@ int rs_endpoint_create(struct rs_endpoint_store *s, const struct rs_endpoint *e,
 	if (lock < 0)
 		return lock;
 	rs_statedir_sweep(&s->dir);
-	rc = rs_statedir_write(&s->dir, name, text, RS_FILE_CREATE, err);
+	rc = rs_statedir_write_boot(&s->dir, name, text, RS_FILE_CREATE, err);
 	if (rc == -EEXIST) {
 		rs_err_set(
 			err, EEXIST,
@@ -166,7 +166,7 @@ static int replace_locked(struct rs_endpoint_store *s, const struct rs_endpoint 
 				  e->container_id, e->ifname);
 	rc = text_of(e, &text, err);
 	if (rc == 0)
-		rc = rs_statedir_write(&s->dir, name, text, RS_FILE_REPLACE, err);
+		rc = rs_statedir_write_boot(&s->dir, name, text, RS_FILE_REPLACE, err);
 	return rc;
 }
 

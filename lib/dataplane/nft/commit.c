@@ -165,12 +165,25 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 
 /* ---- a difference ---------------------------------------------------------------------------- */
 
-static bool may_refuse(const struct rs_nft *n, const struct rs_ir *next)
+/* A pod of this node came, left or is in another group: nothing can be proven then, and both IRs
+ * need not be compared to know it. */
+static bool moves_locals(const struct rs_nft_diff *d)
+{
+	static const int sets[] = { SET_IN4, SET_IN6, SET_OUT4, SET_OUT6 };
+
+	for (size_t i = 0; i < RS_ARRAY_SIZE(sets); i++)
+		if (d->set[sets[i]].add.n || d->set[sets[i]].del.n)
+			return true;
+	return false;
+}
+
+static bool may_refuse(const struct rs_nft *n, const struct rs_nft_diff *d,
+		       const struct rs_ir *next)
 {
 	struct rs_ir *now = NULL;
 	bool may;
 
-	if (n->drifted || rs_nft_plan_to_ir(n->model, &now, NULL) < 0)
+	if (n->drifted || moves_locals(d) || rs_nft_plan_to_ir(n->model, &now, NULL) < 0)
 		return true;
 	may = rs_ir_may_refuse(now, next);
 	rs_ir_free(now);
@@ -233,7 +246,7 @@ static int apply(struct rs_nft *n, const struct rs_nft_plan *to, const struct rs
 
 	rs_nft_diff_make(n->model, to, &d);
 	if (d.edits)
-		rc = rs_nft_send_diff(n, n->model, to, &d, may_refuse(n, next), done, err);
+		rc = rs_nft_send_diff(n, n->model, to, &d, may_refuse(n, &d, next), done, err);
 	rs_nft_diff_free(&d);
 	return rc;
 }
