@@ -78,7 +78,9 @@ static char *word(const struct walk *w, char *s)
 /* Pods of a StatefulSet carry their own name as a label. */
 static char *label_value(const struct walk *w, const struct rs_meta *m, char *s)
 {
-	return m->name && !strcmp(s, m->name) ? m->name : word(w, s);
+	bool own = w->turn != MEASURE && m->name && !strcmp(s, m->name);
+
+	return own ? m->name : word(w, s);
 }
 
 _Static_assert(_Alignof(struct rs_addr) == 1 && _Alignof(struct rs_cidr) == 1,

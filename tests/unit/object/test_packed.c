@@ -125,7 +125,7 @@ static void reasons_and_places_are_kept(void **state)
 	assert_true(r->peers[4].pod_selector.invalid);
 	assert_non_null(strstr(r->peers[4].pod_selector.why, "\"Odd\" is not an operator"));
 	assert_non_null(strstr(r->ports[3].why, "\"GRE\" is not a protocol"));
-	assert_int_equal(r->ports[2].pos.line, 8);
+	assert_int_equal(r->ports[2].pos.line, 9);
 	assert_string_equal(r->ports[2].pos.file, "f");
 	rs_store_free(s);
 }

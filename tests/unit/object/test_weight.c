@@ -171,7 +171,7 @@ static void what_one_more_costs(void **state)
 	printf("     one of %d pods: %zu bytes; one of %d policies: %zu\n", MANY, pod, MANY,
 	       policy);
 	assert_true(pod <= 450);
-	assert_true(policy <= 1100);
+	assert_true(policy <= 900);
 }
 
 /* Words that many share are no less released with the last of them. */
@@ -184,9 +184,12 @@ static void all_of_it_is_given_back(void **state)
 	weight(pods); /* what the first ones of a process allocate for good */
 	weight(rules);
 	before = heap_now();
-	weight(pods);
-	weight(rules);
-	assert_int_equal(heap_now(), before);
+	for (int i = 0; i < 4; i++) {
+		weight(pods);
+		weight(rules);
+	}
+	/* The allocator keeps some small pieces for itself; a word of each would be more. */
+	assert_true(heap_now() < before + 16 * MANY);
 }
 
 /* 10,000 peers with excepts: as large as etcd lets an object be. */
