@@ -6,6 +6,7 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -211,12 +212,26 @@ static int act(struct rs_agent *a, struct rs_err *err)
 	return a->opt.command == RS_AGENT_UNINSTALL ? rs_uninstall(a, err) : run(a, err);
 }
 
+/*
+ * The lists of a compile are large and short-lived: mapped for themselves they go back to the
+ * system with free(3), whatever was allocated since. Left alone malloc(3) raises these bounds to
+ * the largest that was freed. A second heap for the few threads would hold nothing.
+ */
+static void tune_heap(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	struct rs_agent a = { .lock_fd = -1, .node_fd = -1 };
 	rs_auto_err err = { 0 };
-	int rc = rs_options_read(&a.opt, argc, argv, environ, &err);
+	int rc;
 
+	tune_heap();
+	rc = rs_options_read(&a.opt, argc, argv, environ, &err);
 	if (rc < 0) {
 		complain(&err);
 		rs_options_clear(&a.opt);

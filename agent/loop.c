@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct rs_loop {
 	unsigned int ticks;
 	bool routes_due; /* the ranges may have changed */
 	bool board_due;	 /* so may conditions */
+	uint64_t trimmed; /* the generation when memory was given back last */
 };
 
 static void arm(struct event *ev, int64_t ms)
@@ -187,6 +189,17 @@ static void watch_drops(struct rs_loop *l)
 		rs_oom();
 }
 
+/* What a compile, or the audit, has left behind in the heap goes back to the system. */
+static void give_back(struct rs_loop *l)
+{
+	uint64_t now = rs_reconcile_generation(l->agent->rec);
+
+	if (l->ticks % AUDIT_EVERY != 0 && (l->ticks % GC_EVERY != 0 || l->trimmed == now))
+		return;
+	l->trimmed = now;
+	malloc_trim(0);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
@@ -213,6 +226,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (a->cnifiles)
 		sync_cnifiles(a);
 	rs_nodefile_update(a, now);
+	give_back(l);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)

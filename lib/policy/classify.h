@@ -25,6 +25,22 @@ struct rs_known {
 
 struct rs_reuse;
 
+/*
+ * Answers that a compile gets again and again, by the place where a word lies: in a store equal
+ * words lie in one place, and while a compile runs nobody moves them.
+ */
+struct rs_memo {
+	struct {
+		const char *key;
+		bool asked_for;
+	} keys[64];
+	struct {
+		const char *name;
+		uint8_t proto;
+		uint32_t id;
+	} ports[16];
+};
+
 /* Everything that is asked of a pod's labels, indexed so that few atoms are tried for each pod. */
 struct rs_classifier {
 	struct rs_cc *c;
@@ -37,6 +53,7 @@ struct rs_classifier {
 	struct rs_u32s found;
 	struct rs_u64s named;
 	struct rs_strbuf key;
+	struct rs_memo memo;
 	/* the namespace at hand */
 	const char *ns;
 	uint32_t ns_id;
