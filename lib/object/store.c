@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* store.c - objects by kind, namespace and name, with sorted views that are made when asked for. */
 #include "object/changes.h"
+#include "object/objview.h"
 #include "object/store.h"
 
 #include <ripstop/workload.h>
@@ -23,12 +24,6 @@ struct entry {
 	struct rs_meta *object; /* every kind begins with its metadata */
 };
 
-struct view {
-	const void **v;
-	size_t n;
-	bool fresh;
-};
-
 struct file {
 	UT_hash_handle hh;
 	char name[];
@@ -45,7 +40,7 @@ struct rs_store {
 	struct entry *objects[RS_KINDS];
 	uint64_t serial;
 	struct rs_changes changes; /* from the first time that all kinds are synced */
-	struct view views[RS_KINDS];
+	struct rs_objview views[RS_KINDS];
 	bool synced[RS_KINDS];
 	uint64_t revision;
 	struct file *files;
@@ -136,10 +131,10 @@ static void entry_free(enum rs_kind kind, struct entry *e)
 static void entry_gone(struct rs_store *s, enum rs_kind kind, struct entry *e)
 {
 	HASH_DEL(s->objects[kind], e);
+	rs_objview_gone(&s->views[kind], e->object);
 	rs_changes_add(&s->changes, kind, rs_steal_ptr(&e->object), NULL, false);
 	free(e->key);
 	free(e);
-	s->views[kind].fresh = false;
 	s->revision++;
 }
 
@@ -171,7 +166,7 @@ void rs_store_free(struct rs_store *s)
 			HASH_DEL(s->objects[kind], e);
 			entry_free((enum rs_kind)kind, e);
 		}
-		free(s->views[kind].v);
+		rs_objview_free(&s->views[kind]);
 	}
 	rs_changes_free(&s->changes);
 	free_names(s);
@@ -217,8 +212,8 @@ bool rs_store_put(struct rs_store *s, enum rs_kind kind, void *o)
 	}
 	/* Also an equal object takes the old one's place: its position may have moved. */
 	e->object = meta;
+	rs_objview_put(&s->views[kind], was, meta);
 	rs_changes_add(&s->changes, kind, was, meta, !differs);
-	s->views[kind].fresh = false;
 	s->revision += differs;
 	return differs;
 }
@@ -340,30 +335,19 @@ const struct rs_node *rs_store_node(const struct rs_store *s, const char *name)
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
-{
-	const struct rs_meta *x = *(const struct rs_meta *const *)a;
-	const struct rs_meta *y = *(const struct rs_meta *const *)b;
-	int d = strcmp(x->ns ? x->ns : "", y->ns ? y->ns : "");
-
-	return d ? d : strcmp(x->name, y->name);
-}
-
 /* The view is a cache: making it changes nothing that a caller can see of a const store. */
 static const void *const *view(const struct rs_store *s, enum rs_kind kind, size_t *n)
 {
-	struct view *view = &((struct rs_store *)(uintptr_t)s)->views[kind];
+	struct rs_objview *view = &((struct rs_store *)(uintptr_t)s)->views[kind];
 	const struct entry *e;
 
 	if (!view->fresh) {
-		view->v = rs_reallocarray(view->v, HASH_COUNT(s->objects[kind]) + 1,
-					  sizeof(*view->v));
-		view->n = 0;
+		rs_objview_begin(view, HASH_COUNT(s->objects[kind]));
 		for (e = s->objects[kind]; e; e = e->hh.next)
 			view->v[view->n++] = e->object;
-		qsort(view->v, view->n, sizeof(*view->v), by_name);
-		view->fresh = true;
+		rs_objview_sort(view);
 	}
+	view->edits = 0;
 	*n = view->n;
 	return view->v;
 }

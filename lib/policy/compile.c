@@ -7,6 +7,7 @@
 #include "policy/irtools.h"
 #include "policy/moves.h"
 #include "policy/number.h"
+#include "policy/reclass.h"
 
 struct rs_compiler {
 	struct rs_numbering *last;
@@ -15,6 +16,8 @@ struct rs_compiler {
 	struct rs_kept *kept;		/* of the compile that made `last`; NULL: compile */
 	struct rs_kept *pending_kept;
 	struct rs_kept *before; /* of the newest compile, when it is none of these */
+	bool before_last;	/* ...and that is the one that made `last` */
+	uint64_t quick;
 };
 
 struct rs_compiler *rs_compiler_new(const struct rs_ir *seed)
@@ -43,6 +46,7 @@ static void set_before(struct rs_compiler *c, struct rs_kept **k)
 	if (!*k)
 		return;
 	rs_kept_free(c->before);
+	c->before_last = k == &c->kept;
 	c->before = rs_steal_ptr(k);
 }
 
@@ -126,6 +130,11 @@ void rs_cc_free(struct rs_cc *c)
 	free(c);
 }
 
+uint64_t rs_compiler_quick(const struct rs_compiler *c)
+{
+	return c->quick;
+}
+
 /* Without its final numbers an IR cannot be compared, so the generation is set last. */
 static void set_generation(struct rs_ir *ir, const struct rs_ir *last)
 {
@@ -146,7 +155,11 @@ static int compile(struct rs_compiler *comp, struct rs_cc *c, struct rs_ir **out
 	rc = rs_cc_ranges(c, err);
 	if (rc < 0)
 		return rc;
-	rs_cc_classes(c);
+	if (comp->before && comp->before_last &&
+	    rs_cc_reclass(c, comp->before, comp->last->last))
+		comp->quick++;
+	else
+		rs_cc_classes(c);
 	rs_cc_groups(c);
 	rs_cc_cells(c);
 	rc = rs_number_draft(comp->last, &c->d, &no, &next, err);
@@ -217,6 +230,7 @@ void rs_compiler_committed(struct rs_compiler *comp, const struct rs_ir *ir)
 	} else {
 		/* Not what was compiled last: its meanings are found again by their members. */
 		rs_kept_drop(&comp->kept);
+		comp->before_last = false;
 		next = rs_numbering_new(ir);
 		rs_numbering_floor(next, comp->last);
 	}

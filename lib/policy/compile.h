@@ -8,6 +8,7 @@
  *	ranges.c  address intervals by the ipBlocks that hold them: range classes
  *	facets.c  peers by the atoms they satisfy
  *	classes.c addresses by their claimants' facets to exact classes
+ *		  (or, from those of the compile before, reclass.c)
  *	groups.c  subjects by the policies that isolate them and their named ports
  *	cells.c   what each (group, class) may, where it differs from the lookup without it
  *	number.c  symbolic numbers to kernel numbers

@@ -349,7 +349,7 @@ struct rs_ir *rs_ir_copy_relations(const struct rs_ir *from)
 #undef COPY
 	ir->generation = from->generation;
 	for (i = 0; i < ir->n_addrs; i++)
-		ir->addrs[i].comment = NULL;
+		ir->addrs[i].comment = rs_ir_strdup(ir, from->addrs[i].comment);
 	for (i = 0; i < ir->n_locals; i++)
 		ir->locals[i].comment = NULL;
 	for (i = 0; i < ir->n_guards; i++)

@@ -22,7 +22,7 @@ static inline bool rs_ir_same_local(const struct rs_ir_local *a, const struct rs
 }
 
 bool rs_ir_same_node_ranges(const struct rs_ir *a, const struct rs_ir *b);
-/* The relations and numbers without the people's parts. */
+/* The relations and numbers; of the people's parts only who has an address. */
 struct rs_ir *rs_ir_copy_relations(const struct rs_ir *from);
 
 #endif

@@ -11,115 +11,10 @@
 /* More of them at once are compiled: that is not slower, and gathers better. */
 #define MAX_MOVES 4096u
 
-struct rs_kept {
-	struct rs_cc *c;
-	uint32_t *class_no;
-	uint64_t serial, sequence; /* of the store, moves included */
-	uint64_t compiled;	   /* its sequence at the compile */
-	struct rs_hash world;	   /* of everything else that was compiled */
-	bool open;		   /* moves were asked for and are not committed */
-};
+/* Each leaves something in the IR until the next compile. */
+#define MAX_MOVED (64u * 1024)
 
 /* ---- whether it still holds ------------------------------------------------------------------ */
-
-static void put_addr(struct rs_strbuf *b, const struct rs_addr *a)
-{
-	rs_strbuf_add(b, a, sizeof(*a));
-}
-
-static void put_local(struct rs_strbuf *b, const struct rs_local_pod *p)
-{
-	size_t i;
-
-	rs_key_str(b, p->ns);
-	rs_key_str(b, p->name);
-	rs_key_str(b, p->ifname);
-	rs_key_u32(b, p->ifindex);
-	rs_key_u32(b, p->closed);
-	rs_strbuf_add(b, p->mac, sizeof(p->mac));
-	put_addr(b, &p->ll);
-	rs_key_u32(b, (uint32_t)p->labels->n);
-	for (i = 0; i < p->labels->n; i++) {
-		rs_key_str(b, p->labels->v[i].key);
-		rs_key_str(b, p->labels->v[i].value);
-	}
-	rs_key_u32(b, (uint32_t)p->n_ips);
-	for (i = 0; i < p->n_ips; i++)
-		put_addr(b, &p->ips[i]);
-	rs_key_u32(b, (uint32_t)p->n_ports);
-	for (i = 0; i < p->n_ports; i++) {
-		rs_key_str(b, p->ports[i].name);
-		rs_key_u32(b, (uint32_t)p->ports[i].proto << 16 | p->ports[i].port);
-	}
-}
-
-static void put_cidrs(struct rs_strbuf *b, const struct rs_cidr *v, size_t n)
-{
-	size_t i;
-
-	rs_key_u32(b, (uint32_t)n);
-	for (i = 0; i < n; i++) {
-		put_addr(b, &v[i].addr);
-		rs_key_u32(b, v[i].len);
-	}
-}
-
-/* Of a world without its store. */
-static struct rs_hash world_hash(const struct rs_world *w)
-{
-	rs_auto_strbuf b = { 0 };
-	size_t i;
-
-	rs_key_u32(&b, w->complete);
-	rs_key_u32(&b, w->max_cells_per_group);
-	put_cidrs(&b, w->pod_ranges, w->n_pod_ranges);
-	put_cidrs(&b, w->node_ranges, w->n_node_ranges);
-	for (i = 0; i < w->n_locals; i++)
-		put_local(&b, &w->locals[i]);
-	return rs_hash_bytes(rs_strbuf_str(&b), b.len);
-}
-
-struct rs_kept *rs_kept_new(struct rs_cc *c, uint32_t *class_no)
-{
-	struct rs_kept *k = rs_new(struct rs_kept);
-	size_t i;
-
-	k->c = c;
-	k->class_no = class_no;
-	k->serial = rs_store_serial(c->w->store);
-	k->sequence = k->compiled = rs_store_sequence(c->w->store);
-	k->world = world_hash(c->w);
-	c->w = NULL;
-	c->old = NULL;
-	c->conditions = NULL;
-	for (i = 0; i < c->d.addrs.n; i++)
-		free(c->d.addrs.v[i].comment);
-	rs_vec_free(&c->d.addrs);
-	rs_vec_free(&c->d.cells);
-	return k;
-}
-
-void rs_kept_free(struct rs_kept *k)
-{
-	if (!k)
-		return;
-	rs_cc_free(k->c);
-	free(k->class_no);
-	free(k);
-}
-
-const struct rs_cc *rs_kept_cc(const struct rs_kept *k, const struct rs_store *s, uint64_t *since)
-{
-	if (!k || rs_store_serial(s) != k->serial)
-		return NULL;
-	*since = k->compiled;
-	return k->c;
-}
-
-void rs_kept_settle(struct rs_kept *k)
-{
-	k->open = false;
-}
 
 /* As inuse.c has it: a policy that selects none of this node's pods is not looked at. */
 static bool in_use(const struct rs_world *w, const struct rs_policy *p)
@@ -149,11 +44,9 @@ static bool harmless(const struct rs_world *w, const struct rs_store_change *ch)
 
 static bool holds(const struct rs_kept *k, const struct rs_world *w, size_t *n)
 {
-	struct rs_hash now;
 	size_t i;
 
-	if (k->open || rs_store_serial(w->store) != k->serial ||
-	    !rs_store_changes(w->store, k->sequence, n))
+	if (k->moved > MAX_MOVED || !rs_kept_follows(k, w, n) || *n > MAX_MOVES)
 		return false;
 	for (i = 0; i < *n; i++) {
 		const struct rs_store_change ch = rs_store_change(w->store, k->sequence, i);
@@ -161,8 +54,12 @@ static bool holds(const struct rs_kept *k, const struct rs_world *w, size_t *n)
 		if (!harmless(w, &ch))
 			return false;
 	}
-	now = world_hash(w);
-	return !rs_hash_cmp(&now, &k->world);
+	return rs_kept_same_locals(k, w);
+}
+
+void rs_kept_settle(struct rs_kept *k)
+{
+	k->open = false;
 }
 
 /* ---- one change ------------------------------------------------------------------------------ */
@@ -383,13 +280,16 @@ bool rs_kept_moves(struct rs_kept *k, const struct rs_world *w, struct rs_ir_mov
 {
 	struct placing p = { .k = k, .w = w };
 	size_t n;
-	bool ok = holds(k, w, &n);
+	bool ok;
 
+	if (!holds(k, w, &n))
+		return false;
 	k->open = true;
-	ok = ok && n <= MAX_MOVES && leave(&p, n) && arrive(&p, n) && recount(&p);
+	ok = leave(&p, n) && arrive(&p, n) && recount(&p);
 	if (ok) {
 		tell(&p, out);
 		k->sequence = rs_store_sequence(w->store);
+		k->moved += out->n;
 	}
 	placing_free(&p);
 	return ok;
