@@ -472,32 +472,43 @@ static void put_all(struct again *a)
 
 /* ---- what the next one needs ----------------------------------------------------------------- */
 
-static int cmp_pointer(const void *x, const void *y)
-{
-	uintptr_t a = *(const uintptr_t *)x, b = *(const uintptr_t *)y;
+/* Stored pods that may have another facet although they are the same object: a table with open
+ * addressing, of a power of two. */
+struct pointers {
+	uintptr_t *v;
+	size_t mask;
+};
 
-	return (a > b) - (a < b);
+static size_t pointer_place(const struct pointers *t, uintptr_t p)
+{
+	size_t i = (size_t)((uint64_t)p * UINT64_C(0x9e3779b97f4a7c15) >> 32) & t->mask;
+
+	while (t->v[i] && t->v[i] != p)
+		i = (i + 1) & t->mask;
+	return i;
 }
 
-/* Stored pods that may have another facet although they are the same object. */
-static uintptr_t *looked_pods(const struct again *a, size_t *n)
+static struct pointers looked_pods(const struct again *a)
 {
-	uintptr_t *v = rs_new0(uintptr_t, a->v.n);
+	struct pointers t = { .mask = 16 };
 	size_t i;
 
-	*n = 0;
-	for (i = 0; i < a->v.n; i++)
-		if (a->v.v[i].pod)
-			v[(*n)++] = (uintptr_t)a->v.v[i].pod;
-	if (*n > 1)
-		qsort(v, *n, sizeof(*v), cmp_pointer);
-	return v;
+	while (t.mask < 4 * a->v.n)
+		t.mask *= 2;
+	t.v = rs_new0(uintptr_t, t.mask--);
+	for (i = 0; i < a->v.n; i++) {
+		uintptr_t p = (uintptr_t)a->v.v[i].pod;
+
+		if (p)
+			t.v[pointer_place(&t, p)] = p;
+	}
+	return t;
 }
 
 /* What each stored pod was is known as long as the store knows what changed since. */
 static void carry_known(struct again *a, struct rs_classifier *to, struct rs_classifier *from)
 {
-	rs_autofree uintptr_t *skip = NULL;
+	struct pointers skip;
 	size_t n, i;
 
 	if (!rs_store_changes(a->store, from->known_since, &n))
@@ -506,18 +517,18 @@ static void carry_known(struct again *a, struct rs_classifier *to, struct rs_cla
 	to->known_locals = from->known_locals;
 	to->known = from->known;
 	memset(&from->known, 0, sizeof(from->known));
-	skip = looked_pods(a, &n);
+	skip = looked_pods(a);
 	for (i = 0; i < to->known.n; i++) {
 		struct rs_known *k = &to->known.v[i];
-		uintptr_t at = (uintptr_t)k->pod;
 
 		if (k->facet == RS_NONE)
 			continue;
-		if (n && bsearch(&at, skip, n, sizeof(at), cmp_pointer))
+		if (skip.v[pointer_place(&skip, (uintptr_t)k->pod)])
 			k->facet = RS_NONE;
 		else
 			k->facet = rs_renaming_facet(&a->names, k->facet);
 	}
+	free(skip.v);
 }
 
 static void carry_on(struct again *a)

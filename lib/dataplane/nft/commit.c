@@ -102,7 +102,7 @@ static int pick_rebuild_stamp(struct rs_nft *n, uint16_t *stamp)
 static int send_move(struct rs_nft *n, struct rs_nft_batch *b, bool moves,
 		     struct rs_dp_commit *done, struct rs_err *err)
 {
-	int rc = rs_nft_batch_send(b, n->nl, &done->ms, err);
+	int rc = rs_nft_send(n, b, &done->ms, err);
 
 	if (moves)
 		rs_nft_grace_begin(&n->grace);
@@ -132,6 +132,7 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 		   struct rs_err *err)
 {
 	struct rs_nft_skeleton sk;
+	uint32_t before, after;
 	rs_auto_batch b;
 	uint16_t stamp;
 	int rc;
@@ -147,11 +148,14 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 	rs_nft_put_plan(&b, RS_NFT_TABLE, to);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(n->cfg.ct_mark_mask, stamp),
 			 to->generation, false);
+	(void)rs_nft_generation(n->nl, &before); /* 0 where it cannot be known */
 	rc = send_move(n, &b, true, done, err);
 	n->rules = sk.n + to->profiles.n + to->ports.n;
 	rs_nft_skeleton_free(&sk);
 	if (rc)
 		return rc;
+	(void)rs_nft_generation(n->nl, &after);
+	rs_nft_ledger_begin(&n->ledger, before && after == before + 1 ? after : 0);
 	done->rebuilt = done->bumped = true;
 	snprintf(done->why, sizeof(done->why), "%s",
 		 n->why_not  ? n->why_not
@@ -264,10 +268,10 @@ void rs_nft_hear_news(struct rs_nft *n)
 {
 	struct rs_nft_news news;
 
-	if (rs_nft_watch_drain(n->watch, &news, NULL) < 0)
+	if (rs_nft_watch_drain(n->watch, n->ledger.base, &news, NULL) < 0)
 		news.ours = news.others = true;
 	free(news.who);
-	n->others_changed |= news.others;
+	rs_nft_take_news(n, &news);
 	if (news.ours && n->known) {
 		n->known = false;
 		n->drifted = true;
