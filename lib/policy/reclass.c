@@ -7,24 +7,12 @@
 #include "base/base.h"
 #include "object/store.h"
 #include "policy/classify.h"
-#include "policy/renaming.h"
-
-/* More pods than this, and all are looked at: it gathers better. */
-#define MAX_LOOKED 4096u
-
-/* A pod that is looked at: what it was when k was made, and what it is. */
-struct looked {
-	const char *ns, *name;
-	const struct rs_kept_local *was_local; /* it counts alone, like the next but one */
-	const struct rs_pod *was;
-	const struct rs_local_pod *local;
-	const struct rs_pod *pod;
-};
+#include "policy/looking.h"
 
 /* An address that one of them had or has; nobody: it has gone. */
 struct touch {
 	struct rs_addr addr;
-	const struct looked *holder;
+	const struct rs_looked *holder;
 };
 
 /* A class of the compile before in the words of this one. */
@@ -40,9 +28,7 @@ struct again {
 	const struct rs_store *store;
 	const struct rs_ir *last;
 	struct rs_renaming names;
-	struct rs_intern was_here, is_here; /* names of this node's pods: index */
-	struct rs_intern looked_at;	    /* names of v */
-	struct rs_vec(struct looked) v;
+	struct rs_looking pods;
 	struct rs_intern touched; /* addresses of touches */
 	struct rs_vec(struct touch) touches;
 	struct rs_vec(struct rs_addr) ips;
@@ -52,181 +38,7 @@ struct again {
 	size_t range_at;
 };
 
-/* ---- which pods ------------------------------------------------------------------------------ */
-
-static void name_key(struct rs_strbuf *b, const char *ns, const char *name)
-{
-	rs_strbuf_reset(b);
-	rs_key_str(b, ns);
-	rs_key_str(b, name);
-}
-
-/* False: two have one name. */
-static bool put_name(struct rs_intern *t, struct rs_strbuf *b, const char *ns, const char *name)
-{
-	bool fresh;
-
-	name_key(b, ns, name);
-	rs_intern_put(t, b->s, b->len, &fresh);
-	return fresh;
-}
-
-static bool index_locals(struct again *a)
-{
-	const struct rs_world *w = a->c->w;
-	rs_auto_strbuf b = { 0 };
-	bool ok = true;
-	size_t i;
-
-	for (i = 0; ok && i < a->k->n_locals; i++)
-		ok = put_name(&a->was_here, &b, a->k->locals[i].ns, a->k->locals[i].name);
-	for (i = 0; ok && i < w->n_locals; i++)
-		ok = put_name(&a->is_here, &b, w->locals[i].ns, w->locals[i].name);
-	return ok;
-}
-
-/* pod: as it is in the store. was: before the changes, if it is among them. */
-static void look_at(struct again *a, const char *ns, const char *name, const struct rs_pod *pod,
-		    const struct rs_pod *was)
-{
-	rs_auto_strbuf key = { 0 };
-	struct looked *l;
-	uint32_t was_id, is_id;
-	bool fresh;
-
-	name_key(&key, ns, name);
-	rs_intern_put(&a->looked_at, key.s, key.len, &fresh);
-	if (!fresh)
-		return;
-	was_id = rs_intern_find(&a->was_here, key.s, key.len);
-	is_id = rs_intern_find(&a->is_here, key.s, key.len);
-	l = rs_vec_push(&a->v);
-	*l = (struct looked){
-		.ns = ns,
-		.name = name,
-		.was_local = was_id == RS_NONE ? NULL : &a->k->locals[was_id],
-		.was = was,
-		.local = is_id == RS_NONE ? NULL : &a->c->w->locals[is_id],
-		.pod = pod,
-	};
-}
-
-static void look_at_unchanged(struct again *a, const char *ns, const char *name)
-{
-	const struct rs_pod *pod = rs_store_pod(a->store, ns, name);
-
-	look_at(a, ns, name, pod, pod);
-}
-
-/* False: something changed on which more than itself depends. */
-static bool look_at_changes(struct again *a, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		struct rs_store_change ch = rs_store_change(a->store, a->k->sequence, i);
-
-		if (ch.kind == RS_KIND_POD)
-			look_at(a, ch.ns, ch.name, rs_store_pod(a->store, ch.ns, ch.name),
-				(const struct rs_pod *)(const void *)ch.was);
-		else if (ch.kind != RS_KIND_POLICY && !ch.same)
-			return false;
-	}
-	return true;
-}
-
-static void look_at_locals(struct again *a)
-{
-	const struct rs_world *w = a->c->w;
-	struct rs_intern same = { 0 };
-	rs_autofree bool *stays = rs_new0(bool, a->k->n_locals);
-	size_t i;
-
-	for (i = 0; i < a->k->n_locals; i++)
-		rs_intern_put(&same, &a->k->locals[i].hash, sizeof(struct rs_hash), NULL);
-	for (i = 0; i < w->n_locals; i++) {
-		struct rs_hash hash = rs_kept_local_hash(&w->locals[i]);
-		uint32_t id = rs_intern_find(&same, &hash, sizeof(hash));
-
-		if (id == RS_NONE)
-			look_at_unchanged(a, w->locals[i].ns, w->locals[i].name);
-		else
-			stays[id] = true;
-	}
-	for (i = 0; i < a->k->n_locals; i++)
-		if (!stays[i])
-			look_at_unchanged(a, a->k->locals[i].ns, a->k->locals[i].name);
-	rs_intern_free(&same);
-}
-
-/* ---- which namespaces ------------------------------------------------------------------------ */
-
-static void matching_namespaces(struct again *a, uint32_t dim, struct rs_intern *spaces)
-{
-	const struct rs_namespace *const *v;
-	size_t n, i;
-
-	v = rs_store_namespaces(a->store, &n);
-	for (i = 0; i < n; i++)
-		if (rs_selector_matches(a->c->ns_dim_sel.v[dim], &v[i]->meta.labels))
-			rs_intern_put(spaces, v[i]->meta.name, strlen(v[i]->meta.name), NULL);
-}
-
-/* Those that a new atom may reach. One that no object speaks of is reached by its name alone. */
-static void reached_namespaces(struct again *a, struct rs_intern *spaces)
-{
-	rs_autofree bool *done = rs_new0(bool, a->c->ns_dim_sel.n);
-	size_t i, len;
-
-	for (i = 0; i < a->names.fresh.n; i++) {
-		const struct rs_atom *atom = &a->c->atoms.v[a->names.fresh.v[i]];
-		const void *name;
-
-		if (atom->ns_dim == RS_NONE) {
-			name = rs_intern_key(&a->c->ns_names, atom->ns, &len);
-			rs_intern_put(spaces, name, len, NULL);
-		} else if (!done[atom->ns_dim]) {
-			done[atom->ns_dim] = true;
-			matching_namespaces(a, atom->ns_dim, spaces);
-		}
-	}
-}
-
-static void look_at_namespace(struct again *a, const char *ns)
-{
-	const struct rs_world *w = a->c->w;
-	const struct rs_pod *const *pods;
-	size_t n, lo = 0, hi, i;
-
-	pods = rs_store_pods(a->store, &n);
-	hi = n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (strcmp(pods[mid]->meta.ns, ns) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < n && !strcmp(pods[lo]->meta.ns, ns) && a->v.n <= MAX_LOOKED; lo++)
-		look_at(a, pods[lo]->meta.ns, pods[lo]->meta.name, pods[lo], pods[lo]);
-	for (i = 0; i < w->n_locals; i++)
-		if (!strcmp(w->locals[i].ns, ns))
-			look_at_unchanged(a, w->locals[i].ns, w->locals[i].name);
-}
-
-static void look_at_reached(struct again *a)
-{
-	struct rs_intern spaces = { 0 };
-	uint32_t i;
-
-	reached_namespaces(a, &spaces);
-	for (i = 0; i < spaces.by_id.n && a->v.n <= MAX_LOOKED; i++)
-		look_at_namespace(a, rs_intern_key(&spaces, i, NULL));
-	rs_intern_free(&spaces);
-}
-
-/* ---- their addresses ------------------------------------------------------------------------- */
+/* ---- the addresses of pods that are looked at ------------------------------------------------------------------------- */
 
 /* Into a->ips. False: one does not count. */
 static bool claims_of(struct again *a, const struct rs_pod *pod)
@@ -253,7 +65,7 @@ static bool claims_here(struct again *a, const struct rs_addr *ips, size_t n)
 	return true;
 }
 
-static void touch(struct again *a, const struct rs_addr *addr, const struct looked *holder)
+static void touch(struct again *a, const struct rs_addr *addr, const struct rs_looked *holder)
 {
 	bool fresh;
 	uint32_t id = rs_intern_put(&a->touched, addr, sizeof(*addr), &fresh);
@@ -264,12 +76,12 @@ static void touch(struct again *a, const struct rs_addr *addr, const struct look
 }
 
 /* It is here for a selector that is new: its addresses are what they were. */
-static bool unchanged(const struct looked *l)
+static bool unchanged(const struct rs_looked *l)
 {
 	return l->pod == l->was && !l->was_local && !l->local;
 }
 
-static bool stay(struct again *a, const struct looked *l)
+static bool stay(struct again *a, const struct rs_looked *l)
 {
 	size_t i;
 
@@ -283,7 +95,7 @@ static bool stay(struct again *a, const struct looked *l)
 	return true;
 }
 
-static bool leave(struct again *a, const struct looked *l)
+static bool leave(struct again *a, const struct rs_looked *l)
 {
 	struct rs_claimset *claimed = &a->k->c->classifier->claimed;
 	size_t i;
@@ -300,7 +112,7 @@ static bool leave(struct again *a, const struct looked *l)
 	return true;
 }
 
-static bool arrive(struct again *a, const struct looked *l)
+static bool arrive(struct again *a, const struct rs_looked *l)
 {
 	struct rs_claimset *claimed = &a->k->c->classifier->claimed;
 	size_t i;
@@ -320,11 +132,12 @@ static bool reclaim(struct again *a)
 	size_t i;
 
 	a->k->open = true;
-	for (i = 0; i < a->v.n; i++)
-		if (unchanged(&a->v.v[i]) ? !stay(a, &a->v.v[i]) : !leave(a, &a->v.v[i]))
+	for (i = 0; i < a->pods.v.n; i++)
+		if (unchanged(&a->pods.v.v[i]) ? !stay(a, &a->pods.v.v[i])
+					       : !leave(a, &a->pods.v.v[i]))
 			return false;
-	for (i = 0; i < a->v.n; i++)
-		if (!unchanged(&a->v.v[i]) && !arrive(a, &a->v.v[i]))
+	for (i = 0; i < a->pods.v.n; i++)
+		if (!unchanged(&a->pods.v.v[i]) && !arrive(a, &a->pods.v.v[i]))
 			return false;
 	return true;
 }
@@ -415,7 +228,7 @@ static void put_old(struct again *a, const struct rs_ir_addr *was)
 	put_addr(a, &was->addr, t->cls, rs_strdup(was->comment));
 }
 
-static uint32_t facet_of(struct again *a, const struct looked *l)
+static uint32_t facet_of(struct again *a, const struct rs_looked *l)
 {
 	struct rs_view v = { .ns = l->ns, .name = l->name };
 
@@ -493,11 +306,11 @@ static struct pointers looked_pods(const struct again *a)
 	struct pointers t = { .mask = 16 };
 	size_t i;
 
-	while (t.mask < 4 * a->v.n)
+	while (t.mask < 4 * a->pods.v.n)
 		t.mask *= 2;
 	t.v = rs_new0(uintptr_t, t.mask--);
-	for (i = 0; i < a->v.n; i++) {
-		uintptr_t p = (uintptr_t)a->v.v[i].pod;
+	for (i = 0; i < a->pods.v.n; i++) {
+		uintptr_t p = (uintptr_t)a->pods.v.v[i].pod;
 
 		if (p)
 			t.v[pointer_place(&t, p)] = p;
@@ -561,10 +374,7 @@ static void again_free(struct again *a)
 		rs_vec_free(&a->turned[i].facets);
 	free(a->turned);
 	rs_renaming_clear(&a->names);
-	rs_intern_free(&a->was_here);
-	rs_intern_free(&a->is_here);
-	rs_intern_free(&a->looked_at);
-	rs_vec_free(&a->v);
+	rs_looking_clear(&a->pods);
 	rs_intern_free(&a->touched);
 	rs_vec_free(&a->touches);
 	rs_vec_free(&a->ips);
@@ -572,24 +382,14 @@ static void again_free(struct again *a)
 	rs_vec_free(&a->class_of);
 }
 
-/* Pods of the store that are looked at for a change come first: those know what they were. */
-static bool choose(struct again *a)
-{
-	size_t n;
-
-	if (!rs_kept_follows(a->k, a->c->w, &n) || !index_locals(a) ||
-	    !rs_renaming_make(&a->names, a->c, a->k->c) || !look_at_changes(a, n))
-		return false;
-	look_at_locals(a);
-	look_at_reached(a);
-	return a->v.n <= MAX_LOOKED && index_classes(a);
-}
-
 bool rs_cc_reclass(struct rs_cc *c, struct rs_kept *k, const struct rs_ir *last)
 {
 	struct again a = { .c = c, .k = k, .store = c->w->store, .last = last };
-	bool ok = choose(&a) && reclaim(&a);
+	bool ok;
 
+	a.pods = (struct rs_looking){ .c = c, .k = k, .names = &a.names };
+	ok = rs_renaming_make(&a.names, c, k->c) && rs_looking_choose(&a.pods) &&
+	     index_classes(&a) && reclaim(&a);
 	if (ok)
 		build(&a);
 	again_free(&a);

@@ -3,10 +3,9 @@
  * reclass.h - the exact classes of a compile from those of the one before, where few pods can have
  * become others: what policies, pods of this node and some pods elsewhere change costs what it is.
  *
- * Looked at are pods that changed, that came to this node or left it, and all of a namespace that a
- * selector may reach which was not in use before. Every other pod satisfies what it satisfied, less
- * what is not in use any more (renaming.h); so whole classes are put into the words of this compile,
- * and an address among them has the class that its claimants would give it. The result is the one of
+ * Some pods are looked at (looking.h). Every other satisfies what it satisfied, less what is not in
+ * use any more (renaming.h); so whole classes are put into the words of this compile, and an address
+ * among them has the class that its claimants would give it. The result is the one of
  * rs_cc_classes(), classes in the same order; only facets may have other numbers, and nothing that
  * leaves a compile depends on those.
  *
