@@ -6,8 +6,10 @@
 
 #include "base/base.h"
 
-/* More of them and nobody looks meanwhile: sorting once is quicker than moving each time. */
-#define MAX_EDITS 256u
+/* More than that and nobody looks meanwhile: sorting once is quicker. */
+#define MAX_EDITS 16384u
+#define COST_REPLACED 1u
+#define COST_MOVED 8u /* everything behind it moves */
 
 static int cmp(const struct rs_meta *x, const struct rs_meta *y)
 {
@@ -58,9 +60,10 @@ static size_t lower(const struct rs_objview *view, const struct rs_meta *m)
 	return lo;
 }
 
-static bool worth_it(struct rs_objview *view)
+static bool worth_it(struct rs_objview *view, unsigned int cost)
 {
-	if (view->fresh && ++view->edits > MAX_EDITS)
+	view->edits += view->fresh ? cost : 0;
+	if (view->edits > MAX_EDITS)
 		view->fresh = false;
 	return view->fresh;
 }
@@ -77,7 +80,7 @@ void rs_objview_put(struct rs_objview *view, const struct rs_meta *was, const st
 {
 	size_t at;
 
-	if (!worth_it(view))
+	if (!worth_it(view, was ? COST_REPLACED : COST_MOVED))
 		return;
 	if (was) {
 		if (find(view, was, &at))
@@ -95,7 +98,7 @@ void rs_objview_gone(struct rs_objview *view, const struct rs_meta *was)
 {
 	size_t at;
 
-	if (!worth_it(view) || !find(view, was, &at))
+	if (!worth_it(view, COST_MOVED) || !find(view, was, &at))
 		return;
 	view->n--;
 	memmove(&view->v[at], &view->v[at + 1], (view->n - at) * sizeof(*view->v));

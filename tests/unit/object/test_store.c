@@ -323,7 +323,7 @@ static void views_follow_any_number_of_changes(void **state)
 
 	(void)state;
 	for (unsigned int round = 0; round < 400; round++) {
-		unsigned int n = round % 50 == 49 ? 600 : 1 + round % 7;
+		unsigned int n = round % 50 == 49 ? 6000 : 1 + round % 7;
 
 		for (unsigned int i = 0; i < n; i++) {
 			char ns[8], name[8];
