@@ -12,7 +12,7 @@ struct rs_objview { /* zero initialisation is one that has to be made */
 	const void **v;
 	size_t n, cap;
 	bool fresh;
-	unsigned int edits; /* since somebody asked */
+	unsigned int edits; /* what changes since somebody asked have cost */
 };
 
 /* Room for n objects, which the caller puts into v in any order; then sort. */

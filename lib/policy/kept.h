@@ -28,7 +28,7 @@ struct rs_kept {
 	struct rs_kept_local *locals; /* in the world's order */
 	size_t n_locals;
 	size_t moved; /* addresses, since the compile */
-	bool open;    /* its claims are ahead of what is committed, or half changed */
+	bool open;    /* its claims are not those of what is committed */
 };
 
 /* Takes c (whose world and conditions are not looked at again) and the draft's class numbers. */

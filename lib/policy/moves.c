@@ -33,7 +33,7 @@ static bool harmless(const struct rs_world *w, const struct rs_store_change *ch)
 {
 	switch (ch->kind) {
 	case RS_KIND_POD:
-		return true;
+		return !rs_world_local(w, ch->ns, ch->name);
 	case RS_KIND_POLICY:
 		return !in_use(w, (const struct rs_policy *)(const void *)ch->was) &&
 		       !in_use(w, rs_store_policy(w->store, ch->ns, ch->name));
@@ -73,13 +73,44 @@ struct touch {
 
 struct touches rs_vec(struct touch);
 
+/* A claim that came or went, to be taken back. */
+struct reclaimed {
+	struct rs_addr addr;
+	bool came;
+};
+
 struct placing {
 	struct rs_kept *k;
 	const struct rs_world *w;
+	struct rs_vec(struct reclaimed) claims;
 	struct rs_intern seen; /* addresses of v */
 	struct touches v;
 	struct rs_intern done; /* pods that were looked at */
 };
+
+/* How many claims there are then. */
+static unsigned int claim(struct placing *p, const struct rs_addr *a, bool comes)
+{
+	struct rs_claimset *claimed = &p->k->c->classifier->claimed;
+
+	*rs_vec_push(&p->claims) = (struct reclaimed){ *a, comes };
+	return comes ? rs_claimset_add(claimed, a) : rs_claimset_remove(claimed, a);
+}
+
+/* A compile can still start from what is committed. */
+static void take_back(struct placing *p)
+{
+	struct rs_claimset *claimed = &p->k->c->classifier->claimed;
+
+	while (p->claims.n) {
+		const struct reclaimed *r = &p->claims.v[--p->claims.n];
+
+		if (r->came)
+			rs_claimset_remove(claimed, &r->addr);
+		else
+			rs_claimset_add(claimed, &r->addr);
+	}
+}
 
 static struct touch *touch(struct placing *p, const struct rs_addr *a)
 {
@@ -133,12 +164,11 @@ static bool take_away(struct placing *p, const struct rs_pod *pod)
 	if (!place(p, pod, ips, &n, &facet))
 		return false;
 	for (i = 0; i < n; i++) {
-		struct rs_classifier *x = p->k->c->classifier;
 		struct touch *t;
 
-		if (rs_claimset_count(&x->claimed, &ips[i]) != 1)
+		if (rs_claimset_count(&p->k->c->classifier->claimed, &ips[i]) != 1)
 			return false;
-		rs_claimset_remove(&x->claimed, &ips[i]);
+		claim(p, &ips[i], false);
 		t = touch(p, &ips[i]);
 		if (!class_of(p, &ips[i], facet, &t->from))
 			return false;
@@ -158,8 +188,7 @@ static bool put_there(struct placing *p, const struct rs_pod *pod)
 	for (i = 0; i < n; i++) {
 		struct touch *t = touch(p, &ips[i]);
 
-		if (rs_claimset_add(&p->k->c->classifier->claimed, &ips[i]) != 1 ||
-		    !class_of(p, &ips[i], facet, &t->to))
+		if (claim(p, &ips[i], true) != 1 || !class_of(p, &ips[i], facet, &t->to))
 			return false;
 		free(t->comment);
 		t->comment = rs_asprintf("%s/%s", pod->meta.ns, pod->meta.name);
@@ -190,8 +219,6 @@ static bool leave(struct placing *p, size_t n)
 
 		if (!first_of(p, &ch))
 			continue;
-		if (rs_world_local(p->w, ch.ns, ch.name))
-			return false;
 		if (ch.was && !take_away(p, (const struct rs_pod *)(const void *)ch.was))
 			return false;
 	}
@@ -272,6 +299,7 @@ static void placing_free(struct placing *p)
 	for (i = 0; i < p->v.n; i++)
 		free(p->v.v[i].comment);
 	rs_vec_free(&p->v);
+	rs_vec_free(&p->claims);
 	rs_intern_free(&p->seen);
 	rs_intern_free(&p->done);
 }
@@ -284,12 +312,14 @@ bool rs_kept_moves(struct rs_kept *k, const struct rs_world *w, struct rs_ir_mov
 
 	if (!holds(k, w, &n))
 		return false;
-	k->open = true;
 	ok = leave(&p, n) && arrive(&p, n) && recount(&p);
 	if (ok) {
 		tell(&p, out);
 		k->sequence = rs_store_sequence(w->store);
 		k->moved += out->n;
+		k->open = true;
+	} else {
+		take_back(&p);
 	}
 	placing_free(&p);
 	return ok;

@@ -16,7 +16,7 @@
 #include "policy/kept.h"
 
 /* The moves up to now. After false, or at a second call without rs_kept_settle(), k is worth
- * nothing for moves. */
+ * nothing for moves; after false a compile may start from it. */
 bool rs_kept_moves(struct rs_kept *k, const struct rs_world *w, struct rs_ir_moves *out);
 void rs_kept_settle(struct rs_kept *k); /* they are committed */
 
