@@ -485,7 +485,7 @@ static void quick(struct tw *t, bool yes, const char *what)
 		fail_msg("%s: %s", what, yes ? "looked at all pods" : "did not look at all pods");
 }
 
-static void not_by_moves(struct tw *t, const char *what, bool moves)
+static void by_moves(struct tw *t, const char *what, bool moves)
 {
 	struct rs_ir_moves m;
 
@@ -536,23 +536,23 @@ static void what_is_quick_and_what_is_not(void **state)
 	quick(t, false, "the name of a port");
 	tw_yaml(t, POLICY("shop", "b", "podSelector: {}, ingress: [{}]"));
 	quick(t, true, "and away with it");
-	not_by_moves(t, "nothing has changed", true);
+	by_moves(t, "nothing has changed", true);
 	rs_store_del(t->store, RS_KIND_POD, "shop", "api");
-	not_by_moves(t, "a pod of this node loses its object", false);
+	by_moves(t, "a pod of this node loses its object", false);
 	quick(t, true, "which changes little");
 	tw_yaml(t, POLICY("shop", "b",
 			  "podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: "
 			  "solo}}}]}]"));
 	quick(t, true, "a peer that nobody is");
 	tw_yaml(t, POD("shop", "solo", "app: solo", "10.0.0.7"));
-	not_by_moves(t, "a class that is new", false);
+	by_moves(t, "a class that is new", false);
 	quick(t, true, "its first pod");
 	rs_store_del(t->store, RS_KIND_POD, "shop", "solo");
-	not_by_moves(t, "the last of its class goes", false);
+	by_moves(t, "the last of its class goes", false);
 	quick(t, true, "and the class with it");
 	tw_yaml(t,
 		POD("shop", "api3", "app: api", "10.0.0.8") POD("far", "y", "app: y", "10.0.0.4"));
-	not_by_moves(t, "one of two that come claims another's address", false);
+	by_moves(t, "one of two that come claims another's address", false);
 	quick(t, false, "which all have to be looked at for");
 	rs_store_del(t->store, RS_KIND_POD, "far", "y");
 	quick(t, false, "and again when it goes");
