@@ -33,7 +33,7 @@ static void make_room(struct rs_objview *view, size_t n)
 
 void rs_objview_begin(struct rs_objview *view, size_t n)
 {
-	make_room(view, n);
+	make_room(view, n + 1); /* never NULL */
 	view->n = 0;
 }
 

@@ -550,11 +550,11 @@ static void what_is_quick_and_what_is_not(void **state)
 	rs_store_del(t->store, RS_KIND_POD, "shop", "solo");
 	by_moves(t, "the last of its class goes", false);
 	quick(t, true, "and the class with it");
-	tw_yaml(t,
-		POD("shop", "api3", "app: api", "10.0.0.8") POD("far", "y", "app: y", "10.0.0.4"));
+	tw_yaml(t, POD("shop", "api3", "app: api", "10.0.0.8")
+			   POD("far", "twin", "app: x", "10.0.0.4"));
 	by_moves(t, "one of two that come claims another's address", false);
 	quick(t, false, "which all have to be looked at for");
-	rs_store_del(t->store, RS_KIND_POD, "far", "y");
+	rs_store_del(t->store, RS_KIND_POD, "far", "twin");
 	quick(t, false, "and again when it goes");
 	tw_range(t, "10.1.0.0/16");
 	quick(t, false, "pod ranges");
