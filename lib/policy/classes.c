@@ -276,7 +276,7 @@ static void classify_address(struct rs_classifier *x, size_t from, size_t to,
 	a = rs_vec_push(&x->c->d.addrs);
 	a->addr = x->claims.v[from].addr;
 	a->cls = rs_classifier_put_class(x->c, rs_draft_range_of(&x->c->d, &a->addr), facets);
-	a->comment = claim_names(x, from, end);
+	a->comment = *rs_vec_push(&x->c->d.names) = claim_names(x, from, end);
 	x->c->d.classes.v[a->cls].n_addrs++;
 }
 

@@ -95,14 +95,23 @@ static void free_tables(struct rs_cc *c)
 	rs_intern_free(&c->why_keys);
 }
 
+void rs_draft_free_addrs(struct rs_draft *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->names.n; i++)
+		free(d->names.v[i]);
+	rs_vec_free(&d->names);
+	rs_vec_free(&d->addrs);
+}
+
 static void free_draft(struct rs_draft *d)
 {
 	size_t i;
 
 	for (i = 0; i < d->classes.n; i++)
 		rs_vec_free(&d->classes.v[i].members);
-	for (i = 0; i < d->addrs.n; i++)
-		free(d->addrs.v[i].comment);
+	rs_draft_free_addrs(d);
 	for (i = 0; i < d->groups.n; i++) {
 		rs_vec_free(&d->groups.v[i].policies);
 		rs_vec_free(&d->groups.v[i].named);
@@ -111,7 +120,6 @@ static void free_draft(struct rs_draft *d)
 		rs_vec_free(&d->contents.v[i]);
 	rs_vec_free(&d->classes);
 	rs_vec_free(&d->ranges);
-	rs_vec_free(&d->addrs);
 	rs_vec_free(&d->locals);
 	rs_vec_free(&d->groups);
 	rs_vec_free(&d->cells);
@@ -155,8 +163,7 @@ static int compile(struct rs_compiler *comp, struct rs_cc *c, struct rs_ir **out
 	rc = rs_cc_ranges(c, err);
 	if (rc < 0)
 		return rc;
-	if (comp->before && comp->before_last &&
-	    rs_cc_reclass(c, comp->before, comp->last->last))
+	if (comp->before && comp->before_last && rs_cc_reclass(c, comp->before, comp->last->last))
 		comp->quick++;
 	else
 		rs_cc_classes(c);
@@ -222,7 +229,7 @@ void rs_compiler_committed(struct rs_compiler *comp, const struct rs_ir *ir)
 
 	if (comp->pending && comp->pending_ir == ir) {
 		next = rs_steal_ptr(&comp->pending);
-		next->last = rs_ir_copy_relations(ir);
+		next->last = rs_ir_share(ir);
 		rs_kept_drop(&comp->kept);
 		comp->kept = rs_steal_ptr(&comp->pending_kept);
 	} else if (comp->last->last && rs_ir_equal(comp->last->last, ir)) {

@@ -120,7 +120,6 @@ static void keep_locals(struct rs_kept *k, const struct rs_world *w)
 struct rs_kept *rs_kept_new(struct rs_cc *c, uint32_t *class_no)
 {
 	struct rs_kept *k = rs_new(struct rs_kept);
-	size_t i;
 
 	k->c = c;
 	k->class_no = class_no;
@@ -131,9 +130,7 @@ struct rs_kept *rs_kept_new(struct rs_cc *c, uint32_t *class_no)
 	c->w = NULL;
 	c->old = NULL;
 	c->conditions = NULL;
-	for (i = 0; i < c->d.addrs.n; i++)
-		free(c->d.addrs.v[i].comment);
-	rs_vec_free(&c->d.addrs);
+	rs_draft_free_addrs(&c->d);
 	rs_vec_free(&c->d.cells);
 	return k;
 }

@@ -315,7 +315,7 @@ bool rs_kept_moves(struct rs_kept *k, const struct rs_world *w, struct rs_ir_mov
 	ok = leave(&p, n) && arrive(&p, n) && recount(&p);
 	if (ok) {
 		tell(&p, out);
-		k->sequence = rs_store_sequence(w->store);
+		out->sequence = k->sequence = rs_store_sequence(w->store);
 		k->moved += out->n;
 		k->open = true;
 	} else {

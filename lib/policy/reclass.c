@@ -22,6 +22,12 @@ struct turned {
 	uint32_t range, cls; /* where an address of it was put last; range RS_NONE: none yet */
 };
 
+/* Exact classes of k by their numbers in force: open addressing, of a power of two. */
+struct numbers {
+	uint32_t *no, *cls;
+	size_t mask;
+};
+
 struct again {
 	struct rs_cc *c;
 	struct rs_kept *k;
@@ -32,9 +38,9 @@ struct again {
 	struct rs_intern touched; /* addresses of touches */
 	struct rs_vec(struct touch) touches;
 	struct rs_vec(struct rs_addr) ips;
-	struct rs_intern numbers; /* of exact classes, as they are in force */
-	struct rs_u32s class_of;  /* of k, by number's id */
-	struct turned *turned;	  /* by class of k */
+	struct numbers numbers;
+	uint32_t *class_at;    /* of k, by address of last */
+	struct turned *turned; /* by class of k */
 	size_t range_at;
 };
 
@@ -144,32 +150,58 @@ static bool reclaim(struct again *a)
 
 /* ---- classes that are in force --------------------------------------------------------------- */
 
-static bool index_classes(struct again *a)
+static size_t number_place(const struct numbers *t, uint32_t no)
+{
+	size_t i = (size_t)(no * UINT32_C(0x9e3779b1) >> 8) & t->mask;
+
+	while (t->no[i] && t->no[i] != no)
+		i = (i + 1) & t->mask;
+	return i;
+}
+
+/* False: two have one number. */
+static bool put_numbers(struct again *a)
 {
 	const struct rs_draft *d = &a->k->c->d;
+	struct numbers *t = &a->numbers;
 	size_t i;
 
+	for (t->mask = 16; t->mask < 2 * d->classes.n; t->mask *= 2)
+		;
+	t->no = rs_new0(uint32_t, t->mask);
+	t->cls = rs_new0(uint32_t, t->mask--);
 	for (i = 0; i < d->classes.n; i++) {
-		bool fresh;
+		size_t at = number_place(t, a->k->class_no[i]);
 
 		if (d->classes.v[i].range)
 			continue;
-		rs_intern_put(&a->numbers, &a->k->class_no[i], sizeof(uint32_t), &fresh);
-		if (!fresh)
+		if (t->no[at] || !a->k->class_no[i])
 			return false;
-		*rs_vec_push(&a->class_of) = (uint32_t)i;
+		t->no[at] = a->k->class_no[i];
+		t->cls[at] = (uint32_t)i;
 	}
-	for (i = 0; i < a->last->n_addrs; i++)
-		if (rs_intern_find(&a->numbers, &a->last->addrs[i].cls, sizeof(uint32_t)) ==
-		    RS_NONE)
-			return false;
 	return true;
 }
 
-static struct turned *turn(struct again *a, uint32_t number)
+static bool index_classes(struct again *a)
 {
-	uint32_t id = rs_intern_find(&a->numbers, &number, sizeof(number));
-	uint32_t cls = a->class_of.v[id];
+	size_t i;
+
+	if (!put_numbers(a))
+		return false;
+	a->class_at = rs_new0(uint32_t, a->last->n_addrs);
+	for (i = 0; i < a->last->n_addrs; i++) {
+		size_t at = number_place(&a->numbers, a->last->addrs[i].cls);
+
+		if (!a->numbers.no[at])
+			return false;
+		a->class_at[i] = a->numbers.cls[at];
+	}
+	return true;
+}
+
+static struct turned *turn(struct again *a, uint32_t cls)
+{
 	const struct rs_u32s *members = &a->k->c->d.classes.v[cls].members;
 	struct turned *t = &a->turned[cls];
 	size_t i;
@@ -206,16 +238,17 @@ static uint32_t range_of(struct again *a, const struct rs_addr *addr)
 	return 0;
 }
 
-static void put_addr(struct again *a, const struct rs_addr *addr, uint32_t cls, char *comment)
+static void put_addr(struct again *a, const struct rs_addr *addr, uint32_t cls, const char *comment)
 {
 	*rs_vec_push(&a->c->d.addrs) =
 		(struct rs_draft_addr){ .addr = *addr, .cls = cls, .comment = comment };
 	a->c->d.classes.v[cls].n_addrs++;
 }
 
-static void put_old(struct again *a, const struct rs_ir_addr *was)
+static void put_old(struct again *a, size_t i)
 {
-	struct turned *t = turn(a, was->cls);
+	const struct rs_ir_addr *was = &a->last->addrs[i];
+	struct turned *t = turn(a, a->class_at[i]);
 	uint32_t range;
 
 	if (!t->facets.n)
@@ -225,7 +258,7 @@ static void put_old(struct again *a, const struct rs_ir_addr *was)
 		t->range = range;
 		t->cls = rs_classifier_put_class(a->c, range, &t->facets);
 	}
-	put_addr(a, &was->addr, t->cls, rs_strdup(was->comment));
+	put_addr(a, &was->addr, t->cls, was->comment);
 }
 
 static uint32_t facet_of(struct again *a, const struct rs_looked *l)
@@ -245,15 +278,18 @@ static uint32_t facet_of(struct again *a, const struct rs_looked *l)
 
 static void put_touched(struct again *a, const struct touch *t)
 {
+	uint32_t facet = t->holder ? facet_of(a, t->holder) : 0, cls;
 	struct rs_u32s facets = { 0 };
-	uint32_t facet = t->holder ? facet_of(a, t->holder) : 0;
+	char *name;
 
 	if (!facet)
 		return;
 	*rs_vec_push(&facets) = facet;
-	put_addr(a, &t->addr, rs_classifier_put_class(a->c, range_of(a, &t->addr), &facets),
-		 rs_asprintf("%s/%s", t->holder->ns, t->holder->name));
+	cls = rs_classifier_put_class(a->c, range_of(a, &t->addr), &facets);
 	rs_vec_free(&facets);
+	name = rs_asprintf("%s/%s", t->holder->ns, t->holder->name);
+	*rs_vec_push(&a->c->d.names) = name;
+	put_addr(a, &t->addr, cls, name);
 }
 
 static int cmp_touch(const void *x, const void *y)
@@ -275,7 +311,7 @@ static void put_all(struct again *a)
 				: rs_addr_cmp(&a->last->addrs[i].addr, &a->touches.v[k].addr);
 
 		if (d < 0)
-			put_old(a, &a->last->addrs[i]);
+			put_old(a, i);
 		else
 			put_touched(a, &a->touches.v[k]);
 		i += d <= 0;
@@ -378,8 +414,9 @@ static void again_free(struct again *a)
 	rs_intern_free(&a->touched);
 	rs_vec_free(&a->touches);
 	rs_vec_free(&a->ips);
-	rs_intern_free(&a->numbers);
-	rs_vec_free(&a->class_of);
+	free(a->numbers.no);
+	free(a->numbers.cls);
+	free(a->class_at);
 }
 
 bool rs_cc_reclass(struct rs_cc *c, struct rs_kept *k, const struct rs_ir *last)

@@ -169,12 +169,40 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 
 /* ---- a difference ---------------------------------------------------------------------------- */
 
-static bool may_refuse(const struct rs_nft *n, const struct rs_ir *next)
+/* An address that leaves its class, a pod that comes, goes or has another group: rs_ir_may_refuse()
+ * proves nothing of those, and most steps have one. A comment alone is none. */
+static bool surely_unproven(const struct rs_nft *n, const struct rs_nft_plan *to,
+			    const struct rs_nft_diff *d)
+{
+	static const enum rs_nft_set_id leave[] = { SET_CLS4, SET_CLS6, SET_IN4,
+						    SET_IN6,  SET_OUT4, SET_OUT6 };
+	size_t at;
+
+	/* A pod of this node came or went. */
+	if (d->set[SET_SELF4].add.n + d->set[SET_SELF4].del.n + d->set[SET_SELF6].add.n +
+	    d->set[SET_SELF6].del.n)
+		return true;
+	for (size_t s = 0; s < RS_ARRAY_SIZE(leave); s++) {
+		enum rs_nft_set_id id = leave[s];
+
+		for (size_t i = 0; i < d->set[id].del.n; i++) {
+			uint32_t was = d->set[id].del.v[i];
+
+			if (!rs_nft_plan_find(to, id, rs_nft_key(n->model, id, was), &at) ||
+			    to->set[id].data[at] != n->model->set[id].data[was])
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool may_refuse(const struct rs_nft *n, const struct rs_nft_plan *to,
+		       const struct rs_nft_diff *d, const struct rs_ir *next)
 {
 	struct rs_ir *now = NULL;
 	bool may;
 
-	if (n->drifted || rs_nft_plan_to_ir(n->model, &now, NULL) < 0)
+	if (n->drifted || surely_unproven(n, to, d) || rs_nft_plan_to_ir(n->model, &now, NULL) < 0)
 		return true;
 	may = rs_ir_may_refuse(now, next);
 	rs_ir_free(now);
@@ -237,7 +265,7 @@ static int apply(struct rs_nft *n, const struct rs_nft_plan *to, const struct rs
 
 	rs_nft_diff_make(n->model, to, &d);
 	if (d.edits)
-		rc = rs_nft_send_diff(n, n->model, to, &d, may_refuse(n, next), done, err);
+		rc = rs_nft_send_diff(n, n->model, to, &d, may_refuse(n, to, &d, next), done, err);
 	rs_nft_diff_free(&d);
 	return rc;
 }
