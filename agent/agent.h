@@ -127,6 +127,8 @@ void rs_repair_watch(struct rs_agent *a, int64_t now_ms); /* the dataplane's wat
 /* Compare kernel and state, report, and mend unless that is switched off. Returns how many
  * differences, or negative. */
 int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err);
+/* Certain, and cheap to find out: an audit would find nothing. */
+bool rs_repair_untouched(const struct rs_agent *a);
 /* Compare only. The caller frees *d. */
 int rs_repair_look(struct rs_agent *a, struct rs_dp_drifts *d, struct rs_err *err);
 /* Commit anew what was found to differ. */

@@ -18,6 +18,7 @@
 #define TICK_S 1
 #define GC_EVERY 10
 #define AUDIT_EVERY 60
+#define READ_EVERY (60 * AUDIT_EVERY) /* whatever the kernel's count of changes says */
 
 struct rs_loop {
 	struct rs_agent *agent;
@@ -121,11 +122,11 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 	rs_repair_watch(l->agent, rs_mono_ms());
 }
 
-static void audit(struct rs_agent *a)
+static void audit(struct rs_agent *a, bool read)
 {
 	rs_auto_err err = { 0 };
 
-	if (rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
+	if ((read || !rs_repair_untouched(a)) && rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
 		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
 	rs_repair_conditions(a);
 	rs_routes_sync(a, true);
@@ -219,7 +220,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		watch_drops(l);
 	}
 	if (l->ticks % AUDIT_EVERY == 0)
-		audit(a);
+		audit(a, l->ticks % READ_EVERY == 0);
 	if (l->ticks % GC_EVERY == 0)
 		rs_board_update(a);
 	rs_events_tick(a->events, now);

@@ -130,7 +130,7 @@ const struct rs_node_ranges *rs_reconcile_node_ranges(struct rs_reconcile *rc)
 }
 
 /* Pod ranges are the configured cluster's, else the configured node's, else all Node objects'. */
-void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
+void rs_reconcile_ranges(struct rs_reconcile *rc, struct rs_world *w)
 {
 	const struct rs_reconcile_config *cfg = &rc->cfg;
 	const struct rs_store *store = cfg->src->ops->store(cfg->src);
@@ -141,7 +141,6 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 	rc->node_ranges = rc->pod_ranges = NULL;
 	w->store = store;
 	w->complete = cfg->src->ops->fresh != NULL;
-	w->locals = rs_registry_locals(cfg->reg, &w->n_locals);
 	w->node_ranges = cfg->node_ranges;
 	w->n_node_ranges = cfg->n_node_ranges;
 	if (!w->n_node_ranges)
@@ -152,6 +151,12 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 	if (!w->n_pod_ranges)
 		w->pod_ranges = rc->pod_ranges =
 			rs_node_ranges_cidrs(rs_reconcile_node_ranges(rc), false, &w->n_pod_ranges);
+}
+
+void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
+{
+	rs_reconcile_ranges(rc, w);
+	w->locals = rs_registry_locals(rc->cfg.reg, &w->n_locals);
 }
 
 /* ---- compile and commit ---------------------------------------------------------------------- */

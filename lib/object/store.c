@@ -2,6 +2,7 @@
 /* store.c - objects by kind, namespace and name, with sorted views that are made when asked for. */
 #include "object/changes.h"
 #include "object/objtable.h"
+#include "object/objview.h"
 #include "object/packed.h"
 #include "object/store.h"
 
@@ -17,12 +18,6 @@
 
 /* More than this many lines helps nobody, and their number comes from outside. */
 #define MAX_WARNINGS 200
-
-struct view {
-	const void **v;
-	size_t n;
-	bool fresh;
-};
 
 struct file {
 	UT_hash_handle hh;
@@ -40,7 +35,7 @@ struct rs_store {
 	struct rs_objtable objects[RS_KINDS];
 	uint64_t serial;
 	struct rs_changes changes; /* from the first time that all kinds are synced */
-	struct view views[RS_KINDS];
+	struct rs_objview views[RS_KINDS];
 	bool synced[RS_KINDS];
 	uint64_t revision;
 	struct file *files;
@@ -125,9 +120,9 @@ static void slot_gone(struct rs_store *s, enum rs_kind kind, struct rs_objslot *
 {
 	struct rs_meta *was = slot->object;
 
+	rs_objview_gone(&s->views[kind], was);
 	rs_objtable_remove(&s->objects[kind], slot);
 	rs_changes_add(&s->changes, kind, was, NULL, false);
-	s->views[kind].fresh = false;
 	s->revision++;
 }
 
@@ -159,7 +154,7 @@ void rs_store_free(struct rs_store *s)
 		for (i = 0; i < t->n; i++)
 			rs_object_free((enum rs_kind)kind, t->v[i].object);
 		rs_objtable_free(t);
-		free(s->views[kind].v);
+		rs_objview_free(&s->views[kind]);
 	}
 	rs_changes_free(&s->changes);
 	free_names(s);
@@ -193,8 +188,8 @@ static struct rs_objslot *put(struct rs_store *s, enum rs_kind kind, struct rs_m
 	} else {
 		slot = rs_objtable_add(&s->objects[kind], packed);
 	}
+	rs_objview_put(&s->views[kind], was, packed);
 	rs_changes_add(&s->changes, kind, was, packed, !*differs);
-	s->views[kind].fresh = false;
 	s->revision += *differs;
 	return slot;
 }
@@ -325,28 +320,19 @@ const struct rs_node *rs_store_node(const struct rs_store *s, const char *name)
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
-{
-	const struct rs_meta *x = *(const struct rs_meta *const *)a;
-	const struct rs_meta *y = *(const struct rs_meta *const *)b;
-	int d = strcmp(x->ns ? x->ns : "", y->ns ? y->ns : "");
-
-	return d ? d : strcmp(x->name, y->name);
-}
-
 /* The view is a cache: making it changes nothing that a caller can see of a const store. */
 static const void *const *view(const struct rs_store *s, enum rs_kind kind, size_t *n)
 {
-	struct view *view = &((struct rs_store *)(uintptr_t)s)->views[kind];
+	struct rs_objview *view = &((struct rs_store *)(uintptr_t)s)->views[kind];
 	const struct rs_objtable *t = &s->objects[kind];
 
 	if (!view->fresh) {
-		view->v = rs_reallocarray(view->v, t->n + 1, sizeof(*view->v));
+		rs_objview_begin(view, t->n);
 		for (view->n = 0; view->n < t->n; view->n++)
 			view->v[view->n] = t->v[view->n].object;
-		qsort(view->v, view->n, sizeof(*view->v), by_name);
-		view->fresh = true;
+		rs_objview_sort(view);
 	}
+	view->edits = 0;
 	*n = view->n;
 	return view->v;
 }

@@ -419,6 +419,22 @@ static void group_done(struct work *x)
 	x->answers.n = 0;
 }
 
+static int cmp_class(const void *a, const void *b)
+{
+	const struct rs_draft_cell *x = a, *y = b;
+
+	return x->cls < y->cls ? -1 : x->cls > y->cls;
+}
+
+/* Profiles are numbered in this order, which must not hang on the numbers of facets. */
+static void sort_cells(struct work *x, size_t first)
+{
+	size_t n = x->c->d.cells.n - first;
+
+	if (n > 1)
+		qsort(x->c->d.cells.v + first, n, sizeof(*x->c->d.cells.v), cmp_class);
+}
+
 static void isolated_group(struct work *x)
 {
 	size_t first = x->c->d.cells.n;
@@ -441,6 +457,7 @@ static void isolated_group(struct work *x)
 		x->g->content = RS_CONTENT_NONE;
 		x->g->n_why = 0;
 	}
+	sort_cells(x, first);
 	group_done(x);
 }
 

@@ -76,6 +76,7 @@ void rs_classifier_free(struct rs_classifier *x)
 	rs_reuse_free(x->reuse);
 	rs_claimset_free(&x->claimed);
 	free(x->first_outside);
+	rs_conditions_free(&x->told);
 	free(x);
 }
 

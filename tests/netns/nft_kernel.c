@@ -399,6 +399,7 @@ static const struct {
 	{ "owner", test_owner },
 	{ "stamps", test_stamps },
 	{ "stale", test_stale },
+	{ "ledger", test_ledger },
 	{ "ranges", test_ranges },
 	{ "many", test_many },
 };
