@@ -56,7 +56,7 @@ void rs_glance_keep(struct rs_glance *g, const char *name, const struct rs_glanc
 	if (!g->rests)
 		return;
 	f = rs_calloc(1, sizeof(*f) + strlen(name) + 1);
-	strcpy(f->name, name);
+	memcpy(f->name, name, strlen(name) + 1);
 	f->print = g->now;
 	f->seen = true;
 	f->note = (struct rs_glance_note){ rs_strdup(note->container_id), rs_strdup(note->ifname),

@@ -27,7 +27,7 @@ static int link_held(const struct rs_host_real *h, const char *name, struct rs_l
 	struct rs_link key = { 0 };
 
 	if (strlen(name) < sizeof(key.name)) {
-		strcpy(key.name, name);
+		memcpy(key.name, name, strlen(name) + 1);
 		found = bsearch(&key, h->held, h->n_held, sizeof(key), by_name);
 	}
 	if (!found)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* leasefiles.c - damaged lease files are a condition: each keeps its address from being given out. */
+/* leasefiles.c - damaged lease files are a condition: each keeps its address from going out. */
 #include "agent/agent.h"
 
 #include <sys/stat.h>

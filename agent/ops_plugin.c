@@ -111,8 +111,8 @@ static void done(void *arg, const struct rs_outcome *o)
 	answer(c);
 }
 
-/* The plugin has put the link down and would have it deleted with others. What the record says of it
- * counts; without one the plugin knows better. */
+/* The plugin has put the link down and would have it deleted with others. What the record says of
+ * it counts; without one the plugin knows better. */
 static void reap(struct call *c, int64_t now_ms)
 {
 	const struct rs_attached *e = rs_registry_find(c->a->reg, c->container_id, c->ifname);

@@ -2,9 +2,9 @@
 /*
  * reaper.h - deletes the links of pods whose DEL has come; those that come together in one request.
  *
- * Who deletes a link waits in the kernel until no packet holds it any more, some 30 ms, whether it is
- * one link or a hundred. So it is done on a thread of its own, while the loop takes the pods' rules
- * away, and what comes meanwhile is the next round. Of several links each is moved into the
+ * Who deletes a link waits in the kernel until no packet holds it any more, some 30 ms, whether it
+ * is one link or a hundred. So it is done on a thread of its own, while the loop takes the pods'
+ * rules away, and what comes meanwhile is the next round. Of several links each is moved into the
  * condemned group (the neighbour of the pods' own, which the guard matches too); the group is read
  * back, and only if it holds nothing else it is deleted as one. An agent that dies in between
  * leaves links that are down and that any DEL still finds.

@@ -321,8 +321,8 @@ void rs_waiters_served(struct rs_reconcile *rc, int64_t now_ms)
 	rc->batch_max = rc->batch_max < count_joins(rc, false) ? 2 * rc->batch_max : 0;
 }
 
-/* One pod that the kernel refuses must not fail those that came with it: half of them are tried, and
- * half of those, until it is alone. Leaves wait for a commit that it is no part of. */
+/* One pod that the kernel refuses must not fail those that came with it: half of them are tried,
+ * and half of those, until it is alone. Leaves wait for a commit that it is no part of. */
 void rs_waiters_refused(struct rs_reconcile *rc, int64_t now_ms, const struct rs_err *err)
 {
 	size_t n = count_joins(rc, true);

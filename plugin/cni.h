@@ -248,9 +248,10 @@ struct cni_release {
 };
 
 /*
- * Link down, agent (which deletes links that leave together as one), link away, record, lease; goes on after a fault and reports the first one. When
- * the agent does not answer, the record becomes a tombstone and the lease stays, which is no fault.
- * What no agent ever heard of needs no tombstone while there is none: its record goes at once.
+ * Link down, agent (which deletes links that leave together as one), link away, record, lease; goes
+ * on after a fault and reports the first one. When the agent does not answer, the record becomes a
+ * tombstone and the lease stays, which is no fault. What no agent ever heard of needs no tombstone
+ * while there is none: its record goes at once.
  */
 int cni_release(const struct cni_release *r, struct rs_err *err);
 /* The group of pod links' host ends: node.json's, else RS_LINK_GROUP. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cni_add.c - ADD: a transaction. All is checked first; then record, address, link (down), and while
- * the agent works the link is dressed; only then does it go up. Any failure gives everything back in reverse.
+ * cni_add.c - ADD: a transaction. All is checked first; then record, address, link (down), and
+ * while the agent works the link is dressed; only then does it go up. Any failure gives everything
+ * back in reverse.
  */
 #include <errno.h>
 #include <string.h>
@@ -238,7 +239,7 @@ static int build(struct add *a, struct rs_err *err)
 		rc = rs_endpoint_update(a->store, a->e, err);
 	if (rc < 0)
 		return rc;
-	/* Rules and link are made at the same time; neither lets a packet through before the gate. */
+	/* Rules and link are made at once; neither lets a packet through before the gate. */
 	a->asked_agent = true;
 	rc = cni_agent_attach(a->call, dress, a, &a->nobody, err);
 	return rc < 0 ? rc : cni_plumb_open_gate(&a->plumb, a->e, err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fileprint.h - what tells one state of a file from another without reading it. The time of the last
- * change (ctime) is among it, which nobody can set: a file that was written in place and given its
- * old size and date is another.
+ * fileprint.h - what tells one state of a file from another without reading it. The time of the
+ * last change (ctime) is among it, which nobody can set: a file that was written in place and given
+ * its old size and date is another.
  */
 #ifndef RIPSTOP_BASE_FILEPRINT_H
 #define RIPSTOP_BASE_FILEPRINT_H

@@ -259,8 +259,8 @@ static void note_damage(struct lease_table *t, struct rs_err *why)
 	rs_err_clear(why);
 }
 
-/* Whose a damaged file is nobody can tell, but its name says which address it is about. A rest needs
- * no text. */
+/* Whose a damaged file is nobody can tell, but its name says which address it is about. A rest
+ * needs no text. */
 static void take_damaged(const struct rs_statedir *d, const char *name, struct lease_table *t,
 			 struct rs_err *why)
 {

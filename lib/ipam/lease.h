@@ -65,8 +65,8 @@ int lease_read(const struct rs_statedir *d, const char *name, struct lease_file 
 const char *lease_name(const struct rs_addr *a, enum rs_lease_state state,
 		       char buf[LEASE_NAME_LEN]);
 
-/* The address and state that a name tells of; false when it tells of none. *canonical: it is the one
- * form of a name that we write. */
+/* The address and state that a name tells of; false when it tells of none. *canonical: it is the
+ * one form of a name that we write. */
 bool lease_name_parse(const char *name, struct rs_addr *a, enum rs_lease_state *state,
 		      bool *canonical);
 /* Since when a resting file rests; -EBADMSG when it is no regular file, -ENOENT when it is gone. */

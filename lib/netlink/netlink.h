@@ -33,9 +33,9 @@ int rs_nl_open_netns(int netns_fd, struct rs_nl **out, struct rs_err *err);
 void rs_nl_close(struct rs_nl *nl);
 
 /*
- * From gather to flush, what changes links, addresses, neighbours or routes only waits; then it goes
- * in one datagram, in its order, and is answered once. The kernel does not stop at the first that
- * fails, which is the one that the error names. forget() drops what waits.
+ * From gather to flush, what changes links, addresses, neighbours or routes only waits; then it
+ * goes in one datagram, in its order, and is answered once. The kernel does not stop at the first
+ * that fails, which is the one that the error names. forget() drops what waits.
  */
 void rs_nl_gather(struct rs_nl *nl);
 int rs_nl_flush(struct rs_nl *nl, struct rs_err *err);
@@ -99,8 +99,8 @@ int rs_link_set_ipv4(struct rs_nl *nl, uint32_t ifindex, const struct rs_link_se
 /* Deleting what is gone is no error. */
 int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
 
-/* All links of a group at once: the kernel's waiting, which is most of a deletion, is done once. None
- * there is no error; group 0, in which every link begins, is -EINVAL. */
+/* All links of a group at once: the kernel's waiting, which is most of a deletion, is done once.
+ * None there is no error; group 0, in which every link begins, is -EINVAL. */
 int rs_link_del_group(struct rs_nl *nl, uint32_t group, struct rs_err *err);
 
 /* len: prefix length; flags set for us: nodad, permanent. */

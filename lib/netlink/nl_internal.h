@@ -53,8 +53,8 @@ struct nl_msg *rs_nl_msg(int type, int flags, const void *hdr, size_t len);
  */
 int rs_nl_talk(struct rs_nl *nl, struct nl_msg *msg, rs_nl_fn fn, void *arg);
 
-/* A request that only changes something: sent now, or gathered. msg is freed; `fine` is an errno that
- * is no failure, or 0; the text names the object. */
+/* A request that only changes something: sent now, or gathered. msg is freed; `fine` is an errno
+ * that is no failure, or 0; the text names the object. */
 int rs_nl_change(struct rs_nl *nl, struct nl_msg *msg, int fine, struct rs_err *err,
 		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 

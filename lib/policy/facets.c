@@ -291,7 +291,7 @@ uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view
 {
 	rs_auto_strbuf key = { 0 };
 
-	x->ns = NULL; /* the name that it was may be gone, and all that was remembered by its place */
+	x->ns = NULL; /* the word may be gone, and all that was remembered by its place */
 	memset(&x->memo, 0, sizeof(x->memo));
 	rs_classifier_enter(x, v);
 	named_ports(x, v);

@@ -91,9 +91,10 @@ uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *f
 	/* RS_NONE is no number, and neither is what stands for it in the index. */
 	if (t->by_id.n >= RS_NONE - 1 || len > UINT32_MAX)
 		rs_oom();
-	copy = room(t, len);
+	copy = room(t, len + 1);
 	if (len)
 		memcpy(copy, key, len);
+	copy[len] = '\0';
 	e = rs_vec_push(&t->by_id);
 	*e = (struct rs_intern_entry){ .key = copy, .len = (uint32_t)len, .hash = hash };
 	t->index[at] = (uint32_t)t->by_id.n;

@@ -44,6 +44,7 @@ struct rs_hash {
 uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *fresh);
 /* RS_NONE when it was never put. */
 uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len);
+/* Behind its bytes lies a NUL, which *len (may be NULL) does not count. */
 const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len);
 void rs_intern_free(struct rs_intern *t);
 

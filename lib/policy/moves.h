@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * moves.h - pods of other nodes that come, go or change after a compile cost what they are, not what
- * the world is.
+ * moves.h - pods of other nodes that come, go or change after a compile cost what they are, not
+ * what the world is.
  *
- * What was kept (kept.h) is enough as long as the store tells of no change but pods' and of policies
- * that select no pod of this node, this node's own pods and the ranges are the same, and every
- * address that is touched has one claimant at most. A pod whose facet or class is not known, a class
- * that loses its last address, an address outside its node's range: all these are left to a compile.
- * So the IR after a move is the one that rs_compile() would make, numbers included (no cell changes,
- * so number.h renumbers nothing).
+ * What was kept (kept.h) is enough as long as the store tells of no change but pods' and of
+ * policies that select no pod of this node, this node's own pods and the ranges are the same, and
+ * every address that is touched has one claimant at most. A pod whose facet or class is not known,
+ * a class that loses its last address, an address outside its node's range: all these are left to a
+ * compile. So the IR after a move is the one that rs_compile() would make, numbers included (no
+ * cell changes, so number.h renumbers nothing).
  */
 #ifndef RIPSTOP_POLICY_MOVES_H
 #define RIPSTOP_POLICY_MOVES_H

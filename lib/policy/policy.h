@@ -122,16 +122,16 @@ int rs_compile(struct rs_compiler *c, const struct rs_world *w, struct rs_ir **o
 /* The compiler holds that IR, too, from then on. */
 void rs_compiler_committed(struct rs_compiler *c, const struct rs_ir *ir);
 
-/* Of its compiles those that looked only at pods which may have become others (reclass.h), for tests
- * and benchmarks: what comes of them is the same. */
+/* Of its compiles those that looked only at pods which may have become others (reclass.h), for
+ * tests and benchmarks: what comes of them is the same. */
 uint64_t rs_compiler_quick(const struct rs_compiler *c);
 
 /*
  * The quick way, whose cost does not grow with the world: since the last IR that was compiled
  * and committed only pods of other nodes came, went or changed, in which no rule sees what it had
  * not seen before, and policies that select none of this node's pods. True: *out leads from that IR
- * to the one that rs_compile() would make (which may be the same: no moves). Commit it, apply it and
- * tell rs_compiler_moved(); or, as after false, compile.
+ * to the one that rs_compile() would make (which may be the same: no moves). Commit it, apply it
+ * and tell rs_compiler_moved(); or, as after false, compile.
  */
 bool rs_compile_moves(struct rs_compiler *c, const struct rs_world *w, struct rs_ir_moves *out);
 void rs_compiler_moved(struct rs_compiler *c, const struct rs_ir_moves *m);

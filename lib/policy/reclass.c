@@ -44,7 +44,7 @@ struct again {
 	size_t range_at;
 };
 
-/* ---- the addresses of pods that are looked at ------------------------------------------------------------------------- */
+/* ---- the addresses of pods that are looked at ------------------------------------------------ */
 
 /* Into a->ips. False: one does not count. */
 static bool claims_of(struct again *a, const struct rs_pod *pod)

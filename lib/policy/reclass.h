@@ -4,8 +4,8 @@
  * become others: what policies, pods of this node and some pods elsewhere change costs what it is.
  *
  * Some pods are looked at (looking.h). Every other satisfies what it satisfied, less what is not in
- * use any more (renaming.h); so whole classes are put into the words of this compile, and an address
- * among them has the class that its claimants would give it. The result is the one of
+ * use any more (renaming.h); so whole classes are put into the words of this compile, and an
+ * address among them has the class that its claimants would give it. The result is the one of
  * rs_cc_classes(), classes in the same order; only facets may have other numbers, and nothing that
  * leaves a compile depends on those.
  *

@@ -4,8 +4,8 @@
  *
  * The kernel numbers the transactions of a network namespace one by one, and nothing but a
  * transaction changes a table (packets make elements in two dynamic sets of ours, which nobody
- * compares). So where every number since a moment at which the kernel was known to hold the model is
- * accounted for, by a batch of ours or by news (watch.h) of a transaction that was about other
+ * compares). So where every number since a moment at which the kernel was known to hold the model
+ * is accounted for, by a batch of ours or by news (watch.h) of a transaction that was about other
  * tables alone, the kernel holds the model still. Anything doubtful ends the ledger, and the table
  * is read.
  */

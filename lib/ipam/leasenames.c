@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* glance.c - the folder of leases as an ADD needs it, without reading it through; see lease.h. */
+/* leasenames.c - the folder of leases as an ADD needs it, without reading it whole; see lease.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
