@@ -265,7 +265,7 @@ const char *rs_cnifiles_why_not_ready(const struct rs_cnifiles *c)
 void rs_cnifiles_conditions(const struct rs_cnifiles *c, struct rs_conditions *out)
 {
 	for (size_t i = 0; c && i < c->conditions.n; i++)
-		rs_conditions_add(out, c->conditions.v[i].type, "%s", c->conditions.v[i].text);
+		rs_conditions_copy(out, &c->conditions.v[i]);
 }
 
 void rs_cnifiles_order(const struct rs_cnifiles *c, bool *written, const char **first_other)
