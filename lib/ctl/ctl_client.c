@@ -15,7 +15,7 @@
 #include "base/jsonio.h"
 
 #define RETRY_MS 100
-#define READ_STEP 65536u
+#define READ_STEP 8192u
 
 struct call {
 	const char *path;
