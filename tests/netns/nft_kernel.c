@@ -296,8 +296,7 @@ static void test_stamps(void)
 	ok = commit(dp, &closed_b, &done) && stamp_of_table() != held;
 	/* What was sent again while there was no table has come through. */
 	bed_forget(&conn);
-	check(ok && !bed_talk(&conn),
-	      "a lost table comes back with a stamp that no flow holds");
+	check(ok && !bed_talk(&conn), "a lost table comes back with a stamp that no flow holds");
 	bed_close(&conn);
 	dp->ops->remove(dp, NULL);
 	dp->ops->close(dp);
