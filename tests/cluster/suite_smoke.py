@@ -203,24 +203,30 @@ def world(cluster, result, kind):
 def watched(cluster, result, kind):
     """What those see who look on through kubectl while a packet is dropped on another node."""
     path, file = os.path.join(cluster.build, "kubectl-ripstop"), os.path.join(cluster.dir, "dropped-%s.pcapng" % kind)
+    stream = os.path.join(cluster.dir, "followed-%s.jsonl" % kind)
     with result.case(kind + " kubectl ripstop monitor --follow and capture tell which policy drops a packet"):
         cluster.apply(scene.policy(NS, "deny", {"app": "web"}, ingress=[]))
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
         target = at(scene.addresses(cluster.get_one("pod", "web2", NS))[-1], PORT)
-        with cluster.popen([path, "monitor", "--follow", "--last", "0", "-n", NS, "-o", "jsonl"], **pipes) as follow, \
-                cluster.popen([path, "capture", NS + "/web2", "--dropped", "-c", "1", "-O", file], **pipes) as capture:
+        with open(stream, "w+", encoding="utf-8") as told, \
+                cluster.popen([path, "monitor", "--follow", "--last", "0", "-n", NS, "-o", "jsonl"], stdout=told, **pipes) as follow, \
+                cluster.popen([path, "capture", NS + "/web2", "--dropped", "-c", "1", "-O", file], stdout=subprocess.PIPE,
+                              **pipes) as capture:
             def caught():
                 scene.probe(cluster, NS, "friend", target, seconds=2)
-                return capture.poll() is not None
+                return capture.poll() is not None and os.path.getsize(stream)
             try:
-                wait_for("a dropped packet", 60, caught)
+                # Each of the two sees what comes after its own start.
+                wait_for("a dropped packet, both followed and caught", 60, caught)
             finally:
                 follow.send_signal(signal.SIGINT)
                 capture.terminate()
-                said, faults = follow.communicate(timeout=30)
+                _, faults = follow.communicate(timeout=30)
+            told.seek(0)
+            said = told.read()
         assert follow.returncode == 0 and capture.returncode == 0, "%d %d %s" % (follow.returncode, capture.returncode, faults)
         drops = [d for d in map(json.loads, said.splitlines()) if d["destination"].get("pod_name") == "web2"]
-        assert drops, "of %s nothing about web2" % said[-500:]
+        assert drops, "nothing about web2 in: %s" % said[-500:]
         assert drops[0]["source"]["pod_name"] == "friend", drops[0]
         assert [p["name"] for p in drops[0]["ingress_denied_by"]] == ["deny"], drops[0]
         with open(file, "rb") as f:
