@@ -4,12 +4,16 @@
 
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/file.h"
 
 /* Surely over, whatever the machine. */
 #define LONG_MS 1000
@@ -27,6 +31,81 @@ struct rs_nft_waiter {
 static bool wait_one(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+}
+
+/* ---- a turn on every processor --------------------------------------------------------------- */
+
+/* More of them, and the turns take as long as the grace period. */
+#define MAX_CPUS 64
+#define LIST_BYTES 4096
+
+static bool is_empty(const char *path)
+{
+	rs_autofree char *text = NULL;
+	size_t len;
+
+	if (rs_file_read(path, LIST_BYTES, &text, &len, NULL) < 0)
+		return true;
+	return !text[strspn(text, " \n")] || !strcmp(text, "(null)\n"); /* as some kernels say it */
+}
+
+/* "0-3,7". False: it cannot be read, or there are too many. */
+static bool online(cpu_set_t *out)
+{
+	rs_autofree char *text = NULL;
+	char *p;
+	size_t len;
+
+	if (rs_file_read("/sys/devices/system/cpu/online", LIST_BYTES, &text, &len, NULL) < 0)
+		return false;
+	CPU_ZERO(out);
+	for (p = text; *p && *p != '\n'; p += *p == ',') {
+		char *end;
+		unsigned long lo = strtoul(p, &end, 10), hi = lo;
+
+		if (end == p)
+			return false;
+		if (*end == '-')
+			hi = strtoul(end + 1, &end, 10);
+		if (hi < lo || hi >= CPU_SETSIZE)
+			return false;
+		for (; lo <= hi; lo++)
+			CPU_SET(lo, out);
+		p = end;
+	}
+	return CPU_COUNT(out) > 0 && CPU_COUNT(out) <= MAX_CPUS;
+}
+
+/*
+ * Packets that are judged are in softirq, where nothing else gets the processor: who has had it
+ * since has waited for them. Not so with PREEMPT_RT, and for what a program hands back (NFQUEUE);
+ * and processors that are kept free of everybody (nohz_full) are not for us.
+ */
+static bool may_visit(void)
+{
+	return is_empty("/proc/self/net/netfilter/nfnetlink_queue") &&
+	       is_empty("/sys/devices/system/cpu/nohz_full") &&
+	       access("/sys/kernel/realtime", F_OK) < 0;
+}
+
+/* False: some were not reached. */
+static bool visit_all(void)
+{
+	cpu_set_t before, all, one;
+	bool ok = true;
+	int i;
+
+	if (!may_visit() || !online(&all) || sched_getaffinity(0, sizeof(before), &before) < 0)
+		return false;
+	for (i = 0; ok && i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		ok = sched_setaffinity(0, sizeof(one), &one) == 0;
+	}
+	sched_setaffinity(0, sizeof(before), &before);
+	return ok;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -60,7 +139,7 @@ static void *run(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&w->lock);
-		ok = wait_one();
+		ok = visit_all() || wait_one();
 		pthread_mutex_lock(&w->lock);
 		if (ok)
 			w->done = asked;

@@ -7,9 +7,12 @@
  * meaning, or write the stamp of the newest rules onto the oldest verdict; and a stamp is chosen
  * only when no packet can write an older one behind the dump.
  *
- * membarrier(2) waits for one, some 10 to 30 ms. A thread of its own does that right after the
- * batch, so the next commit, which as a rule comes later, finds it done. The thread touches nothing
- * else. Without membarrier or a thread a second counts as one.
+ * A thread of its own waits for it right after the batch, so the next commit, which as a rule comes
+ * later, finds it done. It takes a turn on every processor, a fraction of a millisecond on an idle
+ * machine: no thread interrupts a forwarded packet, so it has gone when one has run there
+ * (what "toy" implementations of RCU do: P. McKenney, "What is RCU?", section 5B). Where that does
+ * not hold or a processor is out of reach, membarrier(2) waits, some 10 to 30 ms. Without membarrier
+ * or a thread a second counts as one.
  */
 #ifndef RIPSTOP_DATAPLANE_NFT_GRACE_H
 #define RIPSTOP_DATAPLANE_NFT_GRACE_H
