@@ -25,8 +25,8 @@ struct rs_loop {
 	struct event *source, *source_timer, *watch, *run, *after, *tick;
 	struct event *term, *intr, *hup, *cni, *drops, *events, *reaper;
 	unsigned int ticks;
-	bool routes_due; /* the ranges may have changed */
-	bool board_due;	 /* so may conditions */
+	bool routes_due;  /* the ranges may have changed */
+	bool board_due;	  /* so may conditions */
 	uint64_t trimmed; /* the generation when memory was given back last */
 };
 
@@ -360,9 +360,9 @@ void rs_loop_stop(struct rs_agent *a)
 	struct rs_loop *l = a->loop;
 
 	if (l) {
-		struct event *all[] = { l->source, l->source_timer, l->watch,  l->run,
-					l->tick,   l->term,	    l->intr,   l->hup,
-					l->cni,	   l->drops,	    l->events, l->reaper };
+		struct event *all[] = { l->source, l->source_timer, l->watch, l->run, l->after,
+					l->tick,   l->term,	    l->intr,  l->hup, l->cni,
+					l->drops,  l->events,	    l->reaper };
 
 		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 			if (all[i])

@@ -214,7 +214,7 @@ int cni_plumb_create(struct cni_plumb *p, struct rs_endpoint_store *store, struc
 /* Everything but the host end's going up: no packet passes yet. */
 int cni_plumb_dress(struct cni_plumb *p, const struct rs_endpoint *e,
 		    const struct cni_routes *routes, struct rs_err *err);
-/* After the agent's answer: the link goes up, the node learns the way. */
+/* After the agent's answer: the link goes up, the node learns the way, the pod can send. */
 int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err);
 
 int cni_sysctl_forwarding(struct rs_nl *host, const struct rs_endpoint *e, struct rs_err *err);

@@ -2,9 +2,12 @@
 /* cni_plumb.c - the pod's link: made down, dressed on both ends, opened last. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plugin/cni.h"
+
+#define SENDS_WITHIN_MS 500
 
 int cni_plumb_open(struct cni_plumb *p, const struct cni_call *c, struct rs_err *err)
 {
@@ -236,6 +239,25 @@ static int ask_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_
 	return rc;
 }
 
+/*
+ * The pod's end has its carrier now. Since Linux 6.8 asking for the link makes it ready to send at
+ * once (linkwatch_sync_dev); before, a worker of the kernel does, as a rule within a millisecond.
+ * Without this the pod's first packets could be lost.
+ */
+static void await_sending(struct cni_plumb *p)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct rs_link link;
+
+	for (int i = 0; i < SENDS_WITHIN_MS; i++) {
+		if (rs_link_get_index(p->pod, p->pod_link.ifindex, &link, NULL) < 0 || link.sends)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	cni_warn("the pod's link had no queue after %d ms: its first packets may be lost",
+		 SENDS_WITHIN_MS);
+}
+
 int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err)
 {
 	/* Not before an agent has answered: an ADD that fails makes no router of the machine,
@@ -251,5 +273,7 @@ int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct
 	rs_nl_forget(p->host);
 	if (rc == -EEXIST)
 		rs_err_hint(err, "another link of this node holds the pod's address");
+	if (rc == 0)
+		await_sending(p);
 	return rc;
 }

@@ -59,6 +59,7 @@ struct rs_link {
 	char kind[16];	       /* "veth", "" */
 	bool noarp;
 	bool carrier;
+	bool sends; /* has a carrier and its queue; until then what is sent is lost */
 };
 
 /* -ENODEV when there is none. */

@@ -176,11 +176,13 @@ def its_rules_end_with_it_however_it_ends():
             expect(code == (-signal.SIGKILL if sig == signal.SIGKILL else 0), sig, code, capture.err)
             expect(until(lambda: not tables(bed)), tables(bed))
         # A count, a time.
-        capture = Capture(bed, "-c", "2")
+        capture, before = Capture(bed, "-c", "2"), bed.dropped()
         send(bed.web, bed.db.ip4(), 9, 5)
         expect(capture.wait() == 0 and len(capture.file().packets) == 2, capture.err)
+        expect(until(lambda: bed.dropped() == before + 5), "control: no packet is under way any more", bed.kernel())
         capture = Capture(bed, "--duration", "1")
-        expect(capture.wait() == 0 and capture.file().packets == [] and not tables(bed), capture.err)
+        expect(capture.wait() == 0 and capture.file().packets == [] and not tables(bed), capture.err, capture.file().packets,
+               tables(bed))
         expect(flow(bed, bed.api, bed.db) == "ok", "control: the pod lives")
 
 

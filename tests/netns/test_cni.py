@@ -135,6 +135,54 @@ def link_is_dressed_as_designed(bed):
     expect(all(x["protocol"] == "91" for x in bed.pod_routes()), bed.pod_routes())
 
 
+def sends_when_told(pod, pipe, what):
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            os.read(pipe, 1)
+            s.sendto(what, (NODE_IP4, 9))
+
+    return threading.Thread(target=inside, args=(pod, send))
+
+
+@test
+def what_a_pod_sends_at_once_leaves_it(bed):
+    """Whoever holds the kernel's lock of links makes its worker late, which gives a link its queue."""
+    busy, over, lost = bed.netns("busy"), threading.Event(), []
+    with open(bed.tmp + "/links", "w", encoding="ascii") as f:
+        f.write("".join("link add d%d type veth\nlink del d%d\n" % (i, i) for i in range(20)))
+
+    def make_links():
+        while not over.is_set():
+            sh("ip", "-batch", bed.tmp + "/links", ns=busy)
+
+    ear = inside(NETNS + bed.ns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    ear.bind((NODE_IP4, 9))
+    ear.settimeout(3)
+    workers = [threading.Thread(target=make_links) for _ in range(2)]
+    for w in workers:
+        w.start()
+    try:
+        for n in range(60):
+            pod, (r, w) = bed.pod("p%d" % n), os.pipe()
+            sender = sends_when_told(pod, r, b"%d" % n)
+            sender.start()
+            add(bed, "c%d" % n, pod)
+            os.write(w, b"x")
+            sender.join()
+            try:
+                expect(ear.recv(64) == b"%d" % n, n)
+            except TimeoutError:
+                lost.append(n)
+            os.close(r)
+            os.close(w)
+        expect(not lost, "of 60 pods these lost their first packet:", lost)
+    finally:
+        over.set()
+        for w in workers:
+            w.join()
+        ear.close()
+
+
 @test
 def single_family_pods(bed):
     for n, (rng, gw, other) in enumerate(((RANGE4, "169.254.1.1", ":"), ("fd00:10:244:1::/64", "fe80::1", "."))):

@@ -138,9 +138,10 @@ static void test_up_down_keeps_noarp(void **state)
 	assert_int_equal(rs_link_get(t.pod, "eth0", &l, NULL), 0);
 	assert_true(l.up);
 	assert_false(l.carrier);
+	assert_false(l.sends);
 	assert_int_equal(rs_link_set_up(t.host, t.h.ifindex, true, NULL), 0);
 	assert_int_equal(rs_link_get_index(t.host, t.h.ifindex, &l, NULL), 0);
-	assert_true(l.up && l.noarp && l.carrier);
+	assert_true(l.up && l.noarp && l.carrier && l.sends);
 	assert_int_equal(rs_link_set_up(t.host, t.h.ifindex, false, NULL), 0);
 	assert_int_equal(rs_link_set_group(t.host, t.h.ifindex, GROUP + 1, NULL), 0);
 	assert_int_equal(rs_link_get_index(t.host, t.h.ifindex, &l, NULL), 0);
