@@ -9,10 +9,10 @@
  *
  * A thread of its own waits for it right after the batch, so the next commit, which as a rule comes
  * later, finds it done. It takes a turn on every processor, a fraction of a millisecond on an idle
- * machine: no thread interrupts a forwarded packet, so it has gone when one has run there
- * (what "toy" implementations of RCU do: P. McKenney, "What is RCU?", section 5B). Where that does
- * not hold or a processor is out of reach, membarrier(2) waits, some 10 to 30 ms. Without membarrier
- * or a thread a second counts as one.
+ * machine: no thread interrupts a forwarded packet, so those there were are gone when one has run
+ * (the toy RCU of Documentation/RCU/whatisRCU.rst, 5B). Where that does not hold or a processor is
+ * out of reach, membarrier(2) waits, some 10 to 30 ms. Without membarrier or a thread a second
+ * counts as one.
  */
 #ifndef RIPSTOP_DATAPLANE_NFT_GRACE_H
 #define RIPSTOP_DATAPLANE_NFT_GRACE_H
