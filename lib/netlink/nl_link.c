@@ -60,7 +60,7 @@ static int on_link(struct nlmsghdr *h, void *arg)
 	l->up = ifi->ifi_flags & IFF_UP;
 	l->noarp = ifi->ifi_flags & IFF_NOARP;
 	l->carrier = ifi->ifi_flags & IFF_LOWER_UP;
-	/* A link that has got its carrier gets its queue when a worker of the kernel comes to it. */
+	/* A link with a new carrier has its queue when a worker of the kernel gets to it. */
 	l->sends = l->up && l->carrier && tb[IFLA_QDISC] && nla_strcmp(tb[IFLA_QDISC], "noop") != 0;
 	parse_attrs(l, tb);
 	return 0;
