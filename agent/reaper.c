@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* reaper.c - links of pods that leave, deleted together on a thread of its own; see reaper.h. */
+/* reaper.c - links of pods that leave, deleted together on threads of their own; see reaper.h. */
 #include "agent/reaper.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +19,9 @@
 #define STACK_BYTES (256 * RS_KIB)
 #define PATIENCE_MS 5000
 #define STOP_WAIT_S 1
+
+/* Rounds at a time: one whose links are going, the others while the kernel frees theirs. */
+#define HANDS 4
 
 struct wish {
 	uint32_t ifindex;
@@ -33,17 +38,28 @@ struct wishes {
 	struct rs_vec(struct wish) w;
 };
 
+/* A thread and its round, which is the thread's while busy. */
+struct hand {
+	struct rs_reaper *reaper;
+	struct rs_nl *nl;
+	struct wishes round;
+	struct rs_err why; /* what went wrong in it */
+	bool busy;
+	atomic_bool over; /* the thread has done with the round */
+	bool started;
+	int go_fd;
+	pthread_t thread;
+};
+
 struct rs_reaper {
 	uint32_t group;
-	struct rs_nl *nl;
 	struct wishes waiting;
-	struct wishes round; /* the thread's while busy */
-	struct rs_err why;   /* likewise: what went wrong in it */
-	bool busy;
-	bool started;
-	bool stop;
-	int go_fd, done_fd;
-	pthread_t thread;
+	struct hand hands[HANDS];
+	atomic_bool stop;
+	bool listens;
+	int done_fd; /* a thread has done with its round */
+	int news_fd; /* links that go */
+	int both_fd; /* epoll of the two */
 };
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -68,62 +84,63 @@ static void judge(const struct rs_reaper *r, struct wish *w, const struct rs_lin
 	w->take = l && is_pods(r, l, w->name);
 }
 
-static int look_at_one(struct rs_reaper *r, struct wish *w)
+static int look_at_one(struct hand *h, struct wish *w)
 {
 	struct rs_link link;
-	int rc = rs_link_get_index(r->nl, w->ifindex, &link, &r->why);
+	int rc = rs_link_get_index(h->nl, w->ifindex, &link, &h->why);
 
 	if (rc < 0 && rc != -ENODEV)
 		return rc;
-	rs_err_clear(&r->why);
-	judge(r, w, rc == 0 ? &link : NULL);
+	rs_err_clear(&h->why);
+	judge(h->reaper, w, rc == 0 ? &link : NULL);
 	return 0;
 }
 
-static int look_at_all(struct rs_reaper *r)
+static int look_at_all(struct hand *h)
 {
 	rs_autofree struct rs_link *v = NULL;
 	size_t n = 0;
-	int rc = rs_link_list(r->nl, &v, &n, &r->why);
+	int rc = rs_link_list(h->nl, &v, &n, &h->why);
 
-	for (size_t i = 0; rc == 0 && i < r->round.w.n; i++)
-		judge(r, &r->round.w.v[i], find(v, n, r->round.w.v[i].ifindex));
+	for (size_t i = 0; rc == 0 && i < h->round.w.n; i++)
+		judge(h->reaper, &h->round.w.v[i], find(v, n, h->round.w.v[i].ifindex));
 	return rc;
 }
 
 /* What is to be deleted, and what is gone already. */
-static int look(struct rs_reaper *r, size_t *n_take)
+static int look(struct hand *h, size_t *n_take)
 {
-	int rc = r->round.w.n == 1 ? look_at_one(r, r->round.w.v) : look_at_all(r);
+	int rc = h->round.w.n == 1 ? look_at_one(h, h->round.w.v) : look_at_all(h);
 
 	*n_take = 0;
-	for (size_t i = 0; rc == 0 && i < r->round.w.n; i++)
-		*n_take += r->round.w.v[i].take;
+	for (size_t i = 0; rc == 0 && i < h->round.w.n; i++)
+		*n_take += h->round.w.v[i].take;
 	return rc;
 }
 
-static bool is_taken(const struct rs_reaper *r, uint32_t ifindex)
+static bool is_taken(const struct hand *h, uint32_t ifindex)
 {
-	for (size_t i = 0; i < r->round.w.n; i++)
-		if (r->round.w.v[i].take && r->round.w.v[i].ifindex == ifindex)
+	for (size_t i = 0; i < h->round.w.n; i++)
+		if (h->round.w.v[i].take && h->round.w.v[i].ifindex == ifindex)
 			return true;
 	return false;
 }
 
 /* Into the condemned group with them; then nothing else may be in it. */
-static bool gather(struct rs_reaper *r)
+static bool gather(struct hand *h)
 {
+	uint32_t condemned = h->reaper->group ^ 1;
 	rs_autofree struct rs_link *v = NULL;
 	size_t n = 0;
 
-	for (size_t i = 0; i < r->round.w.n; i++)
-		if (r->round.w.v[i].take)
-			rs_link_set_group(r->nl, r->round.w.v[i].ifindex, r->group ^ 1, NULL);
-	if (rs_link_list(r->nl, &v, &n, &r->why) < 0)
+	for (size_t i = 0; i < h->round.w.n; i++)
+		if (h->round.w.v[i].take)
+			rs_link_set_group(h->nl, h->round.w.v[i].ifindex, condemned, NULL);
+	if (rs_link_list(h->nl, &v, &n, &h->why) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (v[i].group == (r->group ^ 1) && !is_taken(r, v[i].ifindex)) {
-			rs_err_set(&r->why, EBUSY,
+		if (v[i].group == condemned && !is_taken(h, v[i].ifindex)) {
+			rs_err_set(&h->why, EBUSY,
 				   "link %s is in group %u, which is for links of pods that leave",
 				   v[i].name, v[i].group);
 			return false;
@@ -131,27 +148,27 @@ static bool gather(struct rs_reaper *r)
 	return true;
 }
 
-static void delete_each(struct rs_reaper *r)
+static void delete_each(struct hand *h)
 {
-	for (size_t i = 0; i < r->round.w.n; i++) {
-		struct wish *w = &r->round.w.v[i];
+	for (size_t i = 0; i < h->round.w.n; i++) {
+		struct wish *w = &h->round.w.v[i];
 
 		if (w->take)
-			w->gone = rs_link_del(r->nl, w->ifindex, &r->why) == 0;
+			w->gone = rs_link_del(h->nl, w->ifindex, &h->why) == 0;
 	}
 }
 
 /* After a group delete: a link that could not be moved into it is still there. */
-static void work(struct rs_reaper *r)
+static void work(struct hand *h)
 {
 	size_t n = 0;
 
-	if (look(r, &n) < 0 || !n)
+	if (look(h, &n) < 0 || !n)
 		return;
-	if (n > 1 && gather(r) && rs_link_del_group(r->nl, r->group ^ 1, &r->why) == 0 &&
-	    (look(r, &n) < 0 || !n))
+	if (n > 1 && gather(h) && rs_link_del_group(h->nl, h->reaper->group ^ 1, &h->why) == 0 &&
+	    (look(h, &n) < 0 || !n))
 		return;
-	delete_each(r);
+	delete_each(h);
 }
 
 static bool is_told(int fd)
@@ -175,27 +192,57 @@ static void tell(int fd)
 
 static void *run(void *arg)
 {
-	struct rs_reaper *r = arg;
+	struct hand *h = arg;
 
-	while (is_told(r->go_fd) && !r->stop) {
-		work(r);
-		tell(r->done_fd);
+	while (is_told(h->go_fd) && !h->reaper->stop) {
+		work(h);
+		h->over = true;
+		tell(h->reaper->done_fd);
 	}
 	return NULL;
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+static int watch(struct rs_reaper *r, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(r->both_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+static int open_fds(struct rs_reaper *r, struct rs_err *err)
+{
+	bool ok;
+
+	r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->both_fd = epoll_create1(EPOLL_CLOEXEC);
+	ok = r->done_fd >= 0 && r->both_fd >= 0 && watch(r, r->done_fd) == 0;
+	for (size_t i = 0; ok && i < HANDS; i++) {
+		r->hands[i].go_fd = eventfd(0, EFD_CLOEXEC);
+		ok = r->hands[i].go_fd >= 0;
+	}
+	if (!ok)
+		return rs_err_sys(err, errno, "descriptors for links that leave");
+	/* Without news a link is told to be gone when the kernel has freed it. */
+	if (rs_link_news_open(&r->news_fd, NULL) == 0)
+		watch(r, r->news_fd);
+	return 0;
+}
+
 int rs_reaper_new(uint32_t link_group, struct rs_reaper **out, struct rs_err *err)
 {
 	struct rs_reaper *r = rs_new(struct rs_reaper);
+	int rc;
 
 	r->group = link_group;
-	r->go_fd = eventfd(0, EFD_CLOEXEC);
-	r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->go_fd < 0 || r->done_fd < 0) {
-		int rc = rs_err_sys(err, errno, "eventfd");
-
+	r->done_fd = r->news_fd = r->both_fd = -1;
+	for (size_t i = 0; i < HANDS; i++) {
+		r->hands[i].reaper = r;
+		r->hands[i].go_fd = -1;
+	}
+	rc = open_fds(r, err);
+	if (rc < 0) {
 		rs_reaper_free(r);
 		return rc;
 	}
@@ -204,7 +251,7 @@ int rs_reaper_new(uint32_t link_group, struct rs_reaper **out, struct rs_err *er
 }
 
 /* Signals are the loop's. */
-static int start_thread(struct rs_reaper *r)
+static int start_thread(struct hand *h)
 {
 	pthread_attr_t attr;
 	sigset_t all, before;
@@ -214,17 +261,17 @@ static int start_thread(struct rs_reaper *r)
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&r->thread, &attr, run, r);
+	rc = pthread_create(&h->thread, &attr, run, h);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return -rc;
 }
 
-static bool is_started(struct rs_reaper *r)
+static bool is_started(struct hand *h)
 {
-	if (!r->started && (r->nl || rs_nl_open(&r->nl, NULL) == 0))
-		r->started = start_thread(r) == 0;
-	return r->started;
+	if (!h->started && (h->nl || rs_nl_open(&h->nl, NULL) == 0))
+		h->started = start_thread(h) == 0;
+	return h->started;
 }
 
 static void answer(struct wish *w, bool gone)
@@ -247,15 +294,51 @@ static void answer_all(struct wishes *all)
 	rs_vec_free(&mine.w);
 }
 
+static bool is_waited_for(const struct hand *h)
+{
+	for (size_t i = 0; h->busy && i < h->round.w.n; i++)
+		if (h->round.w.v[i].fn)
+			return true;
+	return false;
+}
+
+/* Who may take what waits. While somebody waits for links to go, others gather. */
+static struct hand *free_hand(struct rs_reaper *r)
+{
+	struct hand *found = NULL;
+
+	for (size_t i = 0; i < HANDS; i++) {
+		if (is_waited_for(&r->hands[i]))
+			return NULL;
+		if (!found && !r->hands[i].busy)
+			found = &r->hands[i];
+	}
+	return found;
+}
+
+static void listen_while(struct rs_reaper *r, bool busy)
+{
+	if (r->news_fd >= 0 && r->listens != busy)
+		r->listens = rs_link_news_listen(r->news_fd, busy) == 0 ? busy : r->listens;
+}
+
 static void start_round(struct rs_reaper *r)
 {
-	if (r->busy || !r->waiting.w.n)
+	struct hand *h = r->waiting.w.n ? free_hand(r) : NULL;
+
+	if (!h)
 		return;
-	r->round = r->waiting;
+	listen_while(r, true);
+	h->round = r->waiting;
 	memset(&r->waiting, 0, sizeof(r->waiting));
-	r->busy = true;
+	h->busy = true;
+	if (is_started(h)) {
+		tell(h->go_fd);
+		return;
+	}
 	/* Without a thread the round is over at once, and nothing gone. */
-	tell(is_started(r) ? r->go_fd : r->done_fd);
+	h->over = true;
+	tell(r->done_fd);
 }
 
 void rs_reaper_wish(struct rs_reaper *r, uint32_t ifindex, const char *name, int64_t now_ms,
@@ -270,20 +353,44 @@ void rs_reaper_wish(struct rs_reaper *r, uint32_t ifindex, const char *name, int
 
 int rs_reaper_fd(const struct rs_reaper *r)
 {
-	return r->done_fd;
+	return r->both_fd;
+}
+
+static void on_gone(void *arg, uint32_t ifindex)
+{
+	struct rs_reaper *r = arg;
+
+	for (size_t i = 0; i < HANDS; i++)
+		for (size_t k = 0; r->hands[i].busy && k < r->hands[i].round.w.n; k++)
+			if (r->hands[i].round.w.v[k].ifindex == ifindex)
+				answer(&r->hands[i].round.w.v[k], true);
+}
+
+static void end_round(struct hand *h)
+{
+	if (h->why.num)
+		rs_log(RS_LOG_WARN, "links of pods that leave", "error", rs_err_str(&h->why), NULL);
+	rs_err_clear(&h->why);
+	rs_log(RS_LOG_DEBUG, "links of pods that left", "links", RS_LOG_U64(h->round.w.n), NULL);
+	h->over = false;
+	h->busy = false;
+	answer_all(&h->round);
 }
 
 void rs_reaper_round(struct rs_reaper *r)
 {
-	if (!is_told(r->done_fd))
-		return;
-	if (r->why.num)
-		rs_log(RS_LOG_WARN, "links of pods that leave", "error", rs_err_str(&r->why), NULL);
-	rs_err_clear(&r->why);
-	rs_log(RS_LOG_DEBUG, "links of pods that left", "links", RS_LOG_U64(r->round.w.n), NULL);
-	r->busy = false;
-	answer_all(&r->round);
+	bool busy = false;
+
+	if (r->listens)
+		rs_link_news_read(r->news_fd, on_gone, r);
+	if (is_told(r->done_fd))
+		for (size_t i = 0; i < HANDS; i++)
+			if (r->hands[i].over)
+				end_round(&r->hands[i]);
 	start_round(r);
+	for (size_t i = 0; i < HANDS; i++)
+		busy = busy || r->hands[i].busy;
+	listen_while(r, busy);
 }
 
 static void sweep(struct wishes *all, int64_t now_ms)
@@ -295,39 +402,51 @@ static void sweep(struct wishes *all, int64_t now_ms)
 
 void rs_reaper_sweep(struct rs_reaper *r, int64_t now_ms)
 {
-	sweep(&r->round, now_ms);
+	for (size_t i = 0; i < HANDS; i++)
+		sweep(&r->hands[i].round, now_ms);
 	sweep(&r->waiting, now_ms);
 }
 
 /* A thread that the kernel holds goes with the process. */
-static bool is_joined(struct rs_reaper *r)
+static bool are_joined(struct rs_reaper *r)
 {
 	struct timespec until;
+	bool ok = true;
 
-	if (!r->started)
-		return true;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += STOP_WAIT_S;
 	r->stop = true;
-	tell(r->go_fd);
-	return pthread_timedjoin_np(r->thread, NULL, &until) == 0;
+	for (size_t i = 0; i < HANDS; i++)
+		if (r->hands[i].started)
+			tell(r->hands[i].go_fd);
+	for (size_t i = 0; i < HANDS; i++)
+		if (r->hands[i].started)
+			ok = pthread_timedjoin_np(r->hands[i].thread, NULL, &until) == 0 && ok;
+	return ok;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 void rs_reaper_free(struct rs_reaper *r)
 {
 	if (!r)
 		return;
-	sweep(&r->round, INT64_MAX);
-	sweep(&r->waiting, INT64_MAX);
-	if (!is_joined(r))
+	rs_reaper_sweep(r, INT64_MAX);
+	if (!are_joined(r))
 		return;
-	rs_vec_free(&r->round.w);
+	for (size_t i = 0; i < HANDS; i++) {
+		rs_vec_free(&r->hands[i].round.w);
+		rs_err_clear(&r->hands[i].why);
+		rs_nl_close(r->hands[i].nl);
+		close_fd(r->hands[i].go_fd);
+	}
 	rs_vec_free(&r->waiting.w);
-	rs_err_clear(&r->why);
-	rs_nl_close(r->nl);
-	if (r->go_fd >= 0)
-		close(r->go_fd);
-	if (r->done_fd >= 0)
-		close(r->done_fd);
+	close_fd(r->done_fd);
+	close_fd(r->news_fd);
+	close_fd(r->both_fd);
 	free(r);
 }

@@ -2,14 +2,15 @@
 /*
  * reaper.h - deletes the links of pods whose DEL has come; those that come together in one request.
  *
- * Who deletes a link waits in the kernel until no packet holds it any more, some 30 ms, whether it
- * is one link or a hundred. So it is done on a thread of its own, while the loop takes the pods'
- * rules away, and what comes meanwhile is the next round. Of several links each is moved into the
+ * Who deletes a link waits in the kernel until its memory is free, some 20 ms, whether it is one
+ * link or a hundred; gone it is after less than one, and the kernel tells so whoever listens. So it
+ * is done on threads, while the loop takes the pods' rules away, and the answer comes with the news.
+ * What is wished while links are going is the next round. Of several links each is moved into the
  * condemned group (the neighbour of the pods' own, which the guard matches too); the group is read
  * back, and only if it holds nothing else it is deleted as one. An agent that dies in between
  * leaves links that are down and that any DEL still finds.
  *
- * All functions are the loop's; the thread is started by the first wish.
+ * All functions are the loop's; threads are started when they are needed.
  */
 #ifndef RIPSTOP_AGENT_REAPER_H
 #define RIPSTOP_AGENT_REAPER_H
@@ -33,7 +34,7 @@ void rs_reaper_free(struct rs_reaper *r);
 void rs_reaper_wish(struct rs_reaper *r, uint32_t ifindex, const char *name, int64_t now_ms,
 		    rs_reaped_fn *fn, void *arg);
 
-/* Readable when a round is over: then rs_reaper_round(). */
+/* Readable when a link has gone or a round is over: then rs_reaper_round(). */
 int rs_reaper_fd(const struct rs_reaper *r);
 void rs_reaper_round(struct rs_reaper *r);
 

@@ -104,6 +104,15 @@ int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
  * None there is no error; group 0, in which every link begins, is -EINVAL. */
 int rs_link_del_group(struct rs_nl *nl, uint32_t group, struct rs_err *err);
 
+/*
+ * News of links that go (RTNLGRP_LINK), of this namespace alone. The kernel sends them when nobody
+ * finds the link any more, before whoever deletes it has waited for its last users. *fd does not
+ * block. Some may be lost when many come at once.
+ */
+int rs_link_news_open(int *fd, struct rs_err *err);
+int rs_link_news_listen(int fd, bool on);
+void rs_link_news_read(int fd, void (*gone)(void *arg, uint32_t ifindex), void *arg);
+
 /* len: prefix length; flags set for us: nodad, permanent. */
 int rs_addr_add_link(struct rs_nl *nl, uint32_t ifindex, const struct rs_addr *a, unsigned int len,
 		     struct rs_err *err);

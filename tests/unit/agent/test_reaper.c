@@ -141,6 +141,33 @@ static void test_all_that_wait_go(void **state)
 	rs_reaper_free(r);
 }
 
+/* The answer does not wait until the kernel has freed the link: that comes, as a round, later. */
+static void test_gone_is_told_when_it_is(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+	bool told_before = false;
+	struct rs_reaper *r;
+
+	(void)state;
+	NEED_ROOT();
+	r = new_reaper();
+	p.fd = rs_reaper_fd(r);
+	/* Both may come at once on a machine that sleeps. */
+	for (int i = 0; i < 5 && !told_before; i++) {
+		uint32_t index = make_link("rs0", GROUP);
+		struct end end = { 0 };
+
+		rs_reaper_wish(r, index, "rs0", 1000, ended, &end);
+		wait_for(r, &end, 1);
+		assert_true(end.gone && !is_there(index));
+		told_before = poll(&p, 1, 2000) == 1;
+		rs_reaper_round(r);
+		assert_int_equal(end.answers, 1);
+	}
+	assert_true(told_before);
+	rs_reaper_free(r);
+}
+
 /* What lies in the condemned group and was not asked for is nobody's to delete: one by one then. */
 static void test_a_stranger_in_the_group_stays(void **state)
 {
@@ -246,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_that_wait_go),
+		cmocka_unit_test(test_gone_is_told_when_it_is),
 		cmocka_unit_test(test_a_stranger_in_the_group_stays),
 		cmocka_unit_test(test_only_what_is_the_pods),
 		cmocka_unit_test(test_patience_has_an_end),

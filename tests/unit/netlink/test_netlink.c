@@ -100,6 +100,47 @@ static void pair_close(struct pair *t)
 	rs_nl_close(t->pod);
 }
 
+struct gone {
+	uint32_t host;
+	int n, others;
+};
+
+static void count_gone(void *arg, uint32_t ifindex)
+{
+	struct gone *g = arg;
+
+	g->n += ifindex == g->host;
+	g->others += ifindex != g->host;
+}
+
+static void test_news_of_links_that_go(void **state)
+{
+	struct gone g = { 0 };
+	struct pair t;
+	int fd;
+
+	(void)state;
+	NEED_ROOT();
+	assert_int_equal(rs_link_news_open(&fd, NULL), 0);
+	for (int listens = 0; listens < 2; listens++) {
+		assert_int_equal(rs_link_news_listen(fd, listens), 0);
+		pair_open(&t);
+		g.host = t.h.ifindex;
+		rs_link_news_read(fd, count_gone, &g);
+		assert_int_equal(g.n, 0);
+		pair_close(&t);
+		rs_link_news_read(fd, count_gone, &g);
+		assert_int_equal(g.n, listens);
+	}
+	assert_int_equal(g.others, 0); /* the pod's end lies elsewhere */
+	assert_int_equal(rs_link_news_listen(fd, false), 0);
+	pair_open(&t);
+	pair_close(&t);
+	rs_link_news_read(fd, count_gone, &g);
+	assert_int_equal(g.n, 1);
+	close(fd);
+}
+
 static void test_veth_is_born_down_grouped_noarp(void **state)
 {
 	struct pair t;
@@ -612,6 +653,7 @@ int main(void)
 		cmocka_unit_test(test_netns_do_comes_back),
 		cmocka_unit_test(test_sysctl),
 		cmocka_unit_test(test_many_links_are_all_listed),
+		cmocka_unit_test(test_news_of_links_that_go),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
