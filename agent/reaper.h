@@ -3,8 +3,8 @@
  * reaper.h - deletes the links of pods whose DEL has come; those that come together in one request.
  *
  * Who deletes a link waits in the kernel until its memory is free, some 20 ms, whether it is one
- * link or a hundred; gone it is after less than one, and the kernel tells so whoever listens. So it
- * is done on threads, while the loop takes the pods' rules away, and the answer comes with the news.
+ * link or a hundred; gone it is in less than one, and the kernel tells so whoever listens. So it is
+ * done on threads, while the loop takes the pods' rules away, and the answer comes with the news.
  * What is wished while links are going is the next round. Of several links each is moved into the
  * condemned group (the neighbour of the pods' own, which the guard matches too); the group is read
  * back, and only if it holds nothing else it is deleted as one. An agent that dies in between
