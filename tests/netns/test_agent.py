@@ -23,8 +23,10 @@ import time
 import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-NODE = "rsg-node"
-POD = "rsg-pod"
+# Two runs beside each other leave each other's namespaces alone.
+MINE = "rsg-%d-" % os.getpid()
+NODE = MINE + "node"
+POD = MINE + "pod"
 TESTS = []
 BUILD = None
 # Waits are longer on an emulated machine.
@@ -330,17 +332,17 @@ class Crowd:
     def __init__(self, bed, n):
         self.bed, self.ids = bed, ["crowd%d" % i for i in range(n)]
         for i in self.ids:
-            sh("ip", "netns", "add", "rsg-" + i)
+            sh("ip", "netns", "add", MINE + i)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
         for i in self.ids:
-            sh("ip", "netns", "del", "rsg-" + i, check=False)
+            sh("ip", "netns", "del", MINE + i, check=False)
 
     def all(self, verb):
-        return [self.bed.begin(verb, i, i, netns="rsg-" + i) for i in self.ids]
+        return [self.bed.begin(verb, i, i, netns=MINE + i) for i in self.ids]
 
     def add(self):
         for p in self.all("ADD"):
