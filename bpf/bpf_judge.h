@@ -223,8 +223,7 @@ static __always_inline bool rs_routed_group(const struct rs_now *n, const struct
 		return false;
 	if (rs_egress_group(&v->src, n->epoch))
 		return true;
-	return rs_to_pod(n, v) &&
-	       (v->dst.a[0] & bpf_htonl(0xffffff00)) != bpf_htonl(0xe0000000);
+	return rs_to_pod(n, v) && (v->dst.a[0] & bpf_htonl(0xffffff00)) != bpf_htonl(0xe0000000);
 }
 
 /* A packet of this node. */

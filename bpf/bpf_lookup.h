@@ -64,7 +64,7 @@ static __always_inline __u32 rs_cell(__u32 dir, __u32 group, __u32 cls, __u64 no
 {
 	struct rs_bpf_cell key = { .dir = dir, .group = group, .cls = cls };
 
-	return rs_num(bpf_map_lookup_elem(&rs_cells, &key), now);
+	return rs_num(bpf_map_lookup_elem(&rs_cells, &key), now) & RS_BPF_PROFILE_MASK;
 }
 
 /* A number that is listed nowhere denies. */

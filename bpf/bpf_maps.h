@@ -12,13 +12,13 @@
 
 #include <ripstop/bpfabi.h>
 
-#define RS_MAP(name, kind, key_t, value_t, most, bits)                                             \
-	struct {                                                                                   \
-		__uint(type, kind);                                                                \
-		__type(key, key_t);                                                                \
-		__type(value, value_t);                                                            \
-		__uint(max_entries, most);                                                         \
-		__uint(map_flags, bits);                                                           \
+#define RS_MAP(name, kind, key_t, value_t, most, bits) \
+	struct {                                       \
+		__uint(type, kind);                    \
+		__type(key, key_t);                    \
+		__type(value, value_t);                \
+		__uint(max_entries, most);             \
+		__uint(map_flags, bits);               \
 	} name SEC(".maps")
 
 RS_MAP(rs_cfg, BPF_MAP_TYPE_ARRAY, __u32, struct rs_bpf_cfg, 1, BPF_F_MMAPABLE);

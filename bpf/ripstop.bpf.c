@@ -11,7 +11,8 @@
 #define RS_NF_DROP 0
 #define RS_NF_ACCEPT 1
 
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *p) __ksym __weak;
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
+			       struct bpf_dynptr *p) __ksym __weak;
 
 /* Without a configuration nothing is programmed. */
 static __always_inline bool rs_now_get(struct rs_now *n)
@@ -126,6 +127,13 @@ int rs_nf_to_node(struct bpf_nf_ctx *ctx)
 	return rs_netfilter(ctx, RS_BPF_HOOK_TO_NODE);
 }
 
+/* Accepts everything: attached for a moment, to see whether programs can be. */
+SEC("?netfilter")
+int rs_nf_trial(struct bpf_nf_ctx *ctx)
+{
+	return RS_NF_ACCEPT;
+}
+
 /* ---- run by user space ----------------------------------------------------------------------- */
 
 /* The verdict about a described packet; nothing is counted. */
@@ -158,7 +166,23 @@ static __always_inline int rs_slot_to_edit(const __u64 *epoch, const struct rs_b
 }
 
 /* Nobody reads a slot while its epoch is 0, or before the current one reaches it. */
-#define RS_EDIT(slots, edit, value)                                                                	do {                                                                                       		int i_ = rs_slot_to_edit((slots)->epoch, edit);                                    		volatile __u64 *at_ = i_ ? &(slots)->epoch[1] : &(slots)->epoch[0];                                                                                                                   		if (i_ == RS_NO_EDIT)                                                              			break;                                                                     		if ((edit)->op == RS_BPF_EDIT_CANCEL) {                                            			*at_ = 0;                                                                  			break;                                                                     		}                                                                                  		if (i_)                                                                            			(slots)->v[1] = (value);                                                   		else                                                                               			(slots)->v[0] = (value);                                                   		barrier();                                                                         		*at_ = (edit)->epoch;                                                              	} while (0)
+#define RS_EDIT(slots, edit, value)                                                 \
+	do {                                                                        \
+		int i_ = rs_slot_to_edit((slots)->epoch, edit);                     \
+		volatile __u64 *at_ = i_ ? &(slots)->epoch[1] : &(slots)->epoch[0]; \
+		if (i_ == RS_NO_EDIT)                                               \
+			break;                                                      \
+		if ((edit)->op == RS_BPF_EDIT_CANCEL) {                             \
+			*at_ = 0;                                                   \
+			break;                                                      \
+		}                                                                   \
+		if (i_)                                                             \
+			(slots)->v[1] = (value);                                    \
+		else                                                                \
+			(slots)->v[0] = (value);                                    \
+		barrier();                                                          \
+		*at_ = (edit)->epoch;                                               \
+	} while (0)
 
 static __always_inline int rs_edit_num(struct rs_bpf_num_slots *s, const struct rs_bpf_edit *e)
 {

@@ -63,8 +63,11 @@ struct rs_bpf_num_slots {
 	__u32 v[2];
 };
 
-/* rs_cells. cls RS_BPF_DEFAULT: the group's default. */
+/* rs_cells. cls RS_BPF_DEFAULT: the group's default, whose profile has two flags for people. */
 #define RS_BPF_DEFAULT 0xffffffffu
+#define RS_BPF_PROFILE_MASK 0x3fffffffu
+#define RS_BPF_GROUP_ISOLATED 0x80000000u
+#define RS_BPF_GROUP_OVER_BUDGET 0x40000000u
 
 struct rs_bpf_cell {
 	__u32 dir; /* enum rs_ir_dir */
@@ -126,7 +129,7 @@ struct rs_bpf_view {
 	struct rs_bpf_addr dst;
 	struct rs_bpf_addr client; /* of the flow, where there is one: source of the original */
 	struct rs_bpf_addr server; /* and of the replies */
-	__u32 iif; /* 0: made by this node */
+	__u32 iif;		   /* 0: made by this node */
 	__u32 oif;
 	__u32 iif_group;
 	__u32 oif_group;
@@ -203,6 +206,7 @@ struct rs_bpf_case {
 	struct rs_bpf_view view;
 };
 
+/* Maps that mirror the IR. */
 enum rs_bpf_map {
 	RS_BPF_MAP_ENDS,
 	RS_BPF_MAP_RANGES,
@@ -227,8 +231,8 @@ enum rs_bpf_edited {
 
 struct rs_bpf_edit {
 	__u8 head[16]; /* what the kernel takes for Ethernet */
-	__u32 map; /* enum rs_bpf_map */
-	__u32 op;  /* enum rs_bpf_edit_op */
+	__u32 map;     /* enum rs_bpf_map */
+	__u32 op;      /* enum rs_bpf_edit_op */
 	__u64 epoch;
 	union {
 		struct rs_bpf_addr end;

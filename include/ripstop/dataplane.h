@@ -2,9 +2,9 @@
 /*
  * dataplane.h - SEAM: one ops struct between the agent and a kernel mechanism that enforces an IR.
  *
- * Implementations: nft (lib/dataplane/nft), null (remembers what it was given; dry runs and tests
- * that are not about packets; never an acceptance), ebpf later. A backend renders the relations
- * of <ripstop/ir.h> and holds no policy logic.
+ * Implementations: nft (lib/dataplane/nft), ebpf (lib/dataplane/ebpf), null (remembers what it was
+ * given; dry runs and tests that are not about packets; never an acceptance). A backend renders the
+ * relations of <ripstop/ir.h> and holds no policy logic.
  *
  * Life: probe -> open -> read -> commit ... commit -> close. close() leaves the kernel as it is:
  * only remove() takes rules away. All calls come from one thread.
@@ -45,6 +45,8 @@ struct rs_dp_config {
 	/* nft: nobody else may change the table while we live, and it stays when we die (owner and
 	 * persist, kernel 6.9 and later; else a condition says so). Default true. */
 	bool own_table;
+	const char *bpf_dir;  /* ebpf: folder of the pins, in a bpffs; NULL: /sys/fs/bpf/ripstop */
+	uint32_t bpf_entries; /* ebpf: most elements of a map; 0: as the programs say */
 };
 
 void rs_dp_config_default(struct rs_dp_config *cfg);
@@ -220,9 +222,10 @@ struct rs_dp {
 };
 
 extern const struct rs_dp_ops rs_dp_nft;
+extern const struct rs_dp_ops rs_dp_ebpf;
 extern const struct rs_dp_ops rs_dp_null;
 
-/* By name; NULL when there is none of that name ("ebpf" is not built yet). */
+/* By name; NULL when there is none of that name. */
 const struct rs_dp_ops *rs_dp_by_name(const char *name);
 
 #endif
