@@ -28,8 +28,8 @@
 
 #define PROGRESS_S 20
 
-static const char *const reader_names[PV_READERS] = { "oracle", "ir",	   "ruleset",
-						      "second", "explain", "offline" };
+static const char *const reader_names[PV_READERS] = { "oracle",	 "ir",	    "ruleset", "second",
+						      "explain", "offline", "ebpf" };
 
 struct pv_shape pv_default_shape(bool strict)
 {
