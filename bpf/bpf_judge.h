@@ -67,15 +67,15 @@ __noinline int rs_half(const struct rs_bpf_view *v, __u64 epoch, __u32 dir, __u3
 	if (!v)
 		return 0;
 	if (cls != RS_NO_CLASS)
-		profile = rs_cell(dir, group, cls, epoch);
+		profile = rs_cell(v, dir, group, cls, epoch);
 	if (!profile) {
 		range = rs_in_prefix(&rs_ranges, dir == RS_DIR_OUT ? &v->server : &v->client,
 				     epoch);
 		if (range)
-			profile = rs_cell(dir, group, range, epoch);
+			profile = rs_cell(v, dir, group, range, epoch);
 	}
 	if (!profile)
-		profile = rs_cell(dir, group, RS_BPF_DEFAULT, epoch);
+		profile = rs_cell(v, dir, group, RS_BPF_DEFAULT, epoch);
 	return rs_port_allowed(profile, v->flow_proto, v->port, epoch);
 }
 

@@ -60,11 +60,22 @@ static __always_inline __u32 rs_in_prefix(void *map, const struct rs_bpf_addr *a
 	return rs_num(bpf_map_lookup_elem(map, &key), now);
 }
 
-static __always_inline __u32 rs_cell(__u32 dir, __u32 group, __u32 cls, __u64 now)
+static __always_inline __u32 rs_cell(const struct rs_bpf_view *v, __u32 dir, __u32 group, __u32 cls,
+				     __u64 now)
 {
 	struct rs_bpf_cell key = { .dir = dir, .group = group, .cls = cls };
+	struct rs_bpf_cell_slots *s = bpf_map_lookup_elem(&rs_cells, &key);
+	__u64 any = 0, i;
 
-	return rs_num(bpf_map_lookup_elem(&rs_cells, &key), now) & RS_BPF_PROFILE_MASK;
+	if (!s)
+		return 0;
+	i = rs_slot(s->epoch, now, &any);
+	if (!any)
+		return 0;
+	/* Of later packets there would be one at each processor, all waiting for this memory. */
+	if (v->state == RS_BPF_CT_NEW && v->len)
+		__sync_fetch_and_add(&s->judged, 1);
+	return s->v[i] & RS_BPF_PROFILE_MASK;
 }
 
 /* A number that is listed nowhere denies. */

@@ -27,7 +27,7 @@ RS_MAP(rs_ends, BPF_MAP_TYPE_HASH, struct rs_bpf_addr, struct rs_bpf_end_slots, 
        BPF_F_NO_PREALLOC);
 RS_MAP(rs_ranges, BPF_MAP_TYPE_LPM_TRIE, struct rs_bpf_prefix, struct rs_bpf_num_slots, 131072,
        BPF_F_NO_PREALLOC);
-RS_MAP(rs_cells, BPF_MAP_TYPE_HASH, struct rs_bpf_cell, struct rs_bpf_num_slots, 262144,
+RS_MAP(rs_cells, BPF_MAP_TYPE_HASH, struct rs_bpf_cell, struct rs_bpf_cell_slots, 262144,
        BPF_F_NO_PREALLOC);
 RS_MAP(rs_ports, BPF_MAP_TYPE_LPM_TRIE, struct rs_bpf_port, struct rs_bpf_num_slots, 262144,
        BPF_F_NO_PREALLOC);

@@ -202,6 +202,16 @@ static __always_inline int rs_edit_end(const struct rs_bpf_edit *e)
 	return RS_BPF_EDIT_DONE;
 }
 
+static __always_inline int rs_edit_cell(const struct rs_bpf_edit *e)
+{
+	struct rs_bpf_cell_slots *s = bpf_map_lookup_elem(&rs_cells, &e->key.cell);
+
+	if (!s)
+		return RS_BPF_EDIT_ABSENT;
+	RS_EDIT(s, e, e->value.num);
+	return RS_BPF_EDIT_DONE;
+}
+
 static __always_inline int rs_edit_link(const struct rs_bpf_edit *e)
 {
 	struct rs_bpf_link_slots *s = bpf_map_lookup_elem(&rs_links, &e->key.link);
@@ -229,7 +239,7 @@ int rs_edit(struct __sk_buff *skb)
 	case RS_BPF_MAP_OWN:
 		return rs_edit_num(bpf_map_lookup_elem(&rs_own, &e.key.prefix), &e);
 	case RS_BPF_MAP_CELLS:
-		return rs_edit_num(bpf_map_lookup_elem(&rs_cells, &e.key.cell), &e);
+		return rs_edit_cell(&e);
 	case RS_BPF_MAP_PORTS:
 		return rs_edit_num(bpf_map_lookup_elem(&rs_ports, &e.key.port), &e);
 	}

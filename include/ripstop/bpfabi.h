@@ -57,10 +57,17 @@ struct rs_bpf_end_slots {
 	struct rs_bpf_end v[2];
 };
 
-/* A number; 0 is absent. rs_ranges: class. rs_own: 1. rs_cells: profile. rs_ports: verdict. */
+/* A number; 0 is absent. rs_ranges: class. rs_own: 1. rs_ports: verdict. */
 struct rs_bpf_num_slots {
 	__u64 epoch[2];
 	__u32 v[2];
+};
+
+/* rs_cells: profile. */
+struct rs_bpf_cell_slots {
+	__u64 epoch[2];
+	__u32 v[2];
+	__u64 judged; /* first packets of flows for which this cell was looked up */
 };
 
 /* rs_cells. cls RS_BPF_DEFAULT: the group's default, whose profile has two flags for people. */
@@ -133,7 +140,7 @@ struct rs_bpf_view {
 	__u32 oif;
 	__u32 iif_group;
 	__u32 oif_group;
-	__u32 len;
+	__u32 len; /* 0: no packet, a description only: nothing counts it */
 	__u16 sport; /* of the packet, host order */
 	__u16 dport;
 	__u16 port;	 /* of the server, host order; 0 where the protocol has none */

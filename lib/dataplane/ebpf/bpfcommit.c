@@ -101,7 +101,7 @@ static int apply(struct rs_ebpf *e, struct rs_bpf_plan *to, struct rs_dp_commit 
 		rs_nft_grace_wait(&e->grace);
 		delete_all_leavings(e, true, e->model);
 		rc = write_steps(e, &steps, to->generation, err);
-		done->changed = !rc;
+		done->changed = done->bumped = !rc; /* every packet is judged anew */
 		done->messages = steps.n;
 		/* What failed may have failed for want of room. */
 		delete_all_leavings(e, false, rc ? e->model : to);
@@ -180,7 +180,7 @@ static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, struct rs_dp
 		rs_bpf_set_unload(&s);
 	if (rc)
 		return rc;
-	done->changed = done->rebuilt = true;
+	done->changed = done->rebuilt = done->bumped = true;
 	snprintf(done->why, sizeof(done->why), "%s", e->why_not ? e->why_not : "there is no set");
 	e->open_node = false;
 	return 0;

@@ -58,11 +58,18 @@ int rs_ebpf_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err)
 	struct rs_ebpf *e = rs_ebpf_of(dp);
 	struct counts c;
 	uint64_t logged;
+	struct rs_bpf_judged judged = { 0 };
 	int rc = read_counts(e, &c, err);
 
 	memset(out, 0, sizeof(*out));
-	if (rc)
+	if (!rc && e->set.obj)
+		rc = rs_bpf_dump_judged(&e->set, &judged, err);
+	if (rc) {
+		rs_vec_free(&judged);
 		return rc;
+	}
+	out->judged = judged.v;
+	out->n_judged = judged.n;
 	for (int i = 0; i < RS_BPF_COUNT_QUIET; i++) {
 		out->drops[i / 2].packets += c.v[i].packets;
 		out->drops[i / 2].bytes += c.v[i].bytes;

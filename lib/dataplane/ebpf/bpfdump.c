@@ -17,6 +17,7 @@ struct dump {
 	bool mend;
 	struct rs_bpf_table *to;
 	struct rs_bpf_table *left;
+	struct rs_bpf_judged *judged; /* of cells; may be NULL */
 };
 
 /* As the programs choose. */
@@ -42,6 +43,20 @@ static void cancel(const struct dump *d, const uint8_t *key, const uint64_t epoc
 	}
 }
 
+static void count_cell(const struct dump *d, const uint8_t *key, const uint8_t *slots)
+{
+	struct rs_dp_judged *j = rs_vec_push(d->judged);
+	struct rs_bpf_cell_slots s;
+	struct rs_bpf_cell cell;
+
+	memcpy(&cell, key, sizeof(cell));
+	memcpy(&s, slots, sizeof(s));
+	j->dir = (uint8_t)cell.dir;
+	j->group = cell.group;
+	j->cls = cell.cls == RS_BPF_DEFAULT ? RS_CLASS_WORLD : cell.cls;
+	j->judged = s.judged;
+}
+
 static void take(const struct dump *d, const uint8_t *key, const uint8_t *slots)
 {
 	static const uint8_t none[sizeof(struct rs_bpf_link)];
@@ -59,6 +74,8 @@ static void take(const struct dump *d, const uint8_t *key, const uint8_t *slots)
 		rs_bpf_table_add(d->to, d->m, key, value);
 	else if (d->left)
 		rs_bpf_table_add(d->left, d->m, key, value);
+	if (d->judged && d->m == RS_BPF_MAP_CELLS && !rs_bpf_is_absent(d->m, value))
+		count_cell(d, key, slots);
 }
 
 /* In batches; a map that knows none (or a bucket larger than one) is walked key by key. */
@@ -112,6 +129,8 @@ static int dump_map(struct dump *d, struct rs_err *err)
 		d->to->n = 0;
 		if (d->left)
 			d->left->n = 0;
+		if (d->judged)
+			d->judged->n = 0;
 		rc = walk_keys(d, err);
 	}
 	if (rc)
@@ -153,4 +172,29 @@ int rs_bpf_dump(const struct rs_bpf_set *s, bool mend, struct rs_bpf_plan **out,
 		return rc;
 	*out = rs_steal_ptr(&p);
 	return 0;
+}
+
+static int judged_cmp(const void *a, const void *b)
+{
+	const struct rs_dp_judged *x = a, *y = b;
+
+	if (x->dir != y->dir)
+		return x->dir < y->dir ? -1 : 1;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return (x->cls > y->cls) - (x->cls < y->cls);
+}
+
+int rs_bpf_dump_judged(const struct rs_bpf_set *s, struct rs_bpf_judged *out, struct rs_err *err)
+{
+	struct rs_bpf_table cells = { 0 };
+	struct dump d = { .s = s, .m = RS_BPF_MAP_CELLS, .to = &cells, .judged = out };
+	int rc;
+
+	d.now = __atomic_load_n(&s->cfg->epoch, __ATOMIC_ACQUIRE);
+	rc = dump_map(&d, err);
+	rs_bpf_table_free(&cells);
+	if (out->n)
+		qsort(out->v, out->n, sizeof(*out->v), judged_cmp);
+	return rc;
 }

@@ -154,19 +154,19 @@ static uint32_t profile_of(const uint8_t *key)
 	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-/* Those that a cell names, and those that have ports. */
+/* The two fixed ones, those that a cell names, and those that have ports. */
 static void find_profiles(const struct rs_bpf_table *t, const struct rs_ir *ir, struct numbers *to)
 {
 	size_t n = 0;
 
+	*rs_vec_push(to) = RS_PROFILE_ALLOW;
+	*rs_vec_push(to) = RS_PROFILE_DENY;
 	for (size_t i = 0; i < ir->n_groups; i++)
 		*rs_vec_push(to) = ir->groups[i].profile;
 	for (size_t i = 0; i < ir->n_cells; i++)
 		*rs_vec_push(to) = ir->cells[i].profile;
 	for (size_t i = 0; i < t->n; i++)
 		*rs_vec_push(to) = profile_of(rs_bpf_key(t, RS_BPF_MAP_PORTS, i));
-	if (!to->n)
-		return;
 	qsort(to->v, to->n, sizeof(*to->v), number_cmp);
 	for (size_t i = 0; i < to->n; i++)
 		if (!n || to->v[n - 1] != to->v[i])

@@ -77,6 +77,11 @@ void rs_ebpf_log_follow(struct rs_ebpf *e);
 int rs_bpf_dump(const struct rs_bpf_set *s, bool mend, struct rs_bpf_plan **out,
 		struct rs_bpf_table *left, struct rs_err *err);
 
+struct rs_bpf_judged rs_vec(struct rs_dp_judged);
+
+/* How often each cell was looked up for a flow's first packet, by key. */
+int rs_bpf_dump_judged(const struct rs_bpf_set *s, struct rs_bpf_judged *out, struct rs_err *err);
+
 /* ---- one step of the maps from a state to another -------------------------------------------- */
 
 enum rs_bpf_step_op {
