@@ -35,7 +35,7 @@ static __always_inline const struct rs_bpf_link *rs_link(__u32 index, __u64 now)
 
 static __always_inline bool rs_link_has(const struct rs_bpf_link *l, const struct rs_bpf_addr *a)
 {
-	for (int i = 0; i < RS_BPF_LINK_ADDRS; i++)
+	for (__u32 i = 0; i < RS_BPF_LINK_ADDRS; i++)
 		if (i < l->n && rs_same_addr(&l->addr[i], a))
 			return true;
 	return false;

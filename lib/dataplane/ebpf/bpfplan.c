@@ -108,7 +108,7 @@ static void put_ranges(struct rs_bpf_plan *p, const struct rs_ir *ir)
 
 /* ---- cells and profiles ---------------------------------------------------------------------- */
 
-/* A number that is listed nowhere denies; as 0 it would be no cell, and a wider one would answer. */
+/* A number that is listed nowhere denies; 0 would be no cell, and a wider one would answer. */
 static uint32_t profile_of(uint32_t profile)
 {
 	return profile && profile <= RS_BPF_PROFILE_MASK ? profile : RS_PROFILE_DENY;

@@ -20,12 +20,11 @@ void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p)
 	e->model = p;
 }
 
-void rs_ebpf_forget(struct rs_ebpf *e)
+static void forget(struct rs_ebpf *e)
 {
 	rs_ebpf_set_model(e, NULL);
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
-	rs_ebpf_log_close(e);
 	rs_bpf_set_unload(&e->set);
 	e->known = false;
 }
@@ -42,6 +41,7 @@ static int adopt_at(struct rs_ebpf *e, char place, struct rs_err *err)
 	if (!rc) {
 		e->set = s;
 		e->set.cfg->log_rate = e->cfg.log_rate;
+		rs_ebpf_log_follow(e);
 		return 0;
 	}
 	if (s.obj)
@@ -89,7 +89,7 @@ int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
 
 	rs_ebpf_set_model(e, NULL);
 	if (e->set.obj && rs_bpf_set_check(&e->cfg, &e->set, NULL))
-		rs_ebpf_forget(e);
+		forget(e);
 	if (!e->set.obj)
 		rc = find_set(e, err);
 	if (!rc && e->set.obj)
@@ -128,7 +128,8 @@ static void ebpf_close(struct rs_dp *dp)
 
 	if (!dp)
 		return;
-	rs_ebpf_forget(e);
+	rs_ebpf_log_close(e);
+	forget(e);
 	rs_nft_grace_end(&e->grace);
 	if (e->nl)
 		mnl_socket_close(e->nl);
@@ -226,7 +227,8 @@ static int ebpf_remove(struct rs_dp *dp, struct rs_err *err)
 	struct rs_ebpf *e = rs_ebpf_of(dp);
 	int rc = rs_bpf_pins_remove(&e->cfg, 0, err);
 
-	rs_ebpf_forget(e);
+	rs_ebpf_log_close(e);
+	forget(e);
 	if (!rc)
 		rc = rs_ebpf_anchor_remove(e->nl, err);
 	return rc;

@@ -3,8 +3,8 @@
  * ebpf.h - the handle behind rs_dp_ebpf and what its files share.
  *
  * The model is what the maps say at the current epoch, as far as we know: from a read or from the
- * last commit. What is in the maps beside it (leavings) is absent at this epoch, and is deleted by a
- * later commit, when no program can still be looking at it.
+ * last commit. What is in the maps beside it (leavings) is absent at this epoch, and is deleted by
+ * a later commit, when no program can still be looking at it.
  */
 #ifndef RIPSTOP_DATAPLANE_EBPF_EBPF_H
 #define RIPSTOP_DATAPLANE_EBPF_EBPF_H
@@ -50,7 +50,6 @@ static inline struct rs_ebpf *rs_ebpf_of(struct rs_dp *dp)
 
 /* Find a pinned set that can be adopted; make the model known. */
 int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err);
-void rs_ebpf_forget(struct rs_ebpf *e); /* model, leavings and set */
 void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p);
 
 int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
