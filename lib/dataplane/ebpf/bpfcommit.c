@@ -77,17 +77,32 @@ static void gather_leavings(struct rs_ebpf *e, const struct rs_bpf_steps *steps)
 
 /* ---- a difference ---------------------------------------------------------------------------- */
 
-static int write_steps(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t generation,
-		       struct rs_err *err)
+int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t generation,
+		      struct rs_dp_commit *done, struct rs_err *err)
 {
 	uint64_t epoch = e->set.cfg->epoch + 1;
-	int rc = rs_bpf_steps_apply(&e->set, steps, epoch, err);
+	int rc;
 
+	rs_nft_grace_wait(&e->grace);
+	delete_all_leavings(e, true, e->model);
+	rc = rs_bpf_steps_apply(&e->set, steps, epoch, err);
 	if (rc)
 		return rc;
 	order_writes(e);
 	turn_epoch(&e->set, epoch, generation);
+	done->changed = done->bumped = true; /* every packet is judged anew */
+	done->messages = steps->n;
 	return 0;
+}
+
+void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
+		    const struct rs_bpf_plan *now, bool carried_out)
+{
+	/* Also after a failure, which may have been for want of room. */
+	delete_all_leavings(e, false, now);
+	if (carried_out)
+		gather_leavings(e, steps);
+	rs_nft_grace_begin(&e->grace);
 }
 
 static int apply(struct rs_ebpf *e, struct rs_bpf_plan *to, struct rs_dp_commit *done,
@@ -98,16 +113,8 @@ static int apply(struct rs_ebpf *e, struct rs_bpf_plan *to, struct rs_dp_commit 
 
 	rs_bpf_steps_make(e->model, to, &steps);
 	if (steps.n) {
-		rs_nft_grace_wait(&e->grace);
-		delete_all_leavings(e, true, e->model);
-		rc = write_steps(e, &steps, to->generation, err);
-		done->changed = done->bumped = !rc; /* every packet is judged anew */
-		done->messages = steps.n;
-		/* What failed may have failed for want of room. */
-		delete_all_leavings(e, false, rc ? e->model : to);
-		if (!rc)
-			gather_leavings(e, &steps);
-		rs_nft_grace_begin(&e->grace);
+		rc = rs_ebpf_carry_out(e, &steps, to->generation, done, err);
+		rs_ebpf_settle(e, &steps, rc ? e->model : to, !rc);
 	}
 	rs_vec_free(&steps);
 	return rc;

@@ -70,6 +70,9 @@ void rs_bpf_table_order(struct rs_bpf_table *t, enum rs_bpf_map m);
 void rs_bpf_table_sort(struct rs_bpf_table *t, enum rs_bpf_map m, struct rs_bpf_table *repeats);
 bool rs_bpf_table_find(const struct rs_bpf_table *t, enum rs_bpf_map m, const uint8_t *key,
 		       size_t *at);
+/* The entries of `from` go or change, those of `to` are there afterwards; all three are sorted. */
+void rs_bpf_table_edit(struct rs_bpf_table *t, enum rs_bpf_map m, const struct rs_bpf_table *from,
+		       const struct rs_bpf_table *to);
 void rs_bpf_table_free(struct rs_bpf_table *t);
 
 /* Prefixes that make up lo..hi of nbytes; fn gets each one's first address and its length. */

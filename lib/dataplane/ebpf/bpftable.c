@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arrayedit.h"
 #include "base/base.h"
 
 #define NUM(n, k, d)                                                                               \
@@ -218,6 +219,68 @@ void rs_bpf_table_sort(struct rs_bpf_table *t, enum rs_bpf_map m, struct rs_bpf_
 	rs_bpf_table_order(t, m);
 	if (rs_bpf_tables[m].data)
 		prune(t, m, repeats);
+}
+
+/* ---- a few entries of a large table ---------------------------------------------------------- */
+
+static void remove_gone(struct rs_bpf_table *t, enum rs_bpf_map m, const struct rs_bpf_table *from,
+			const struct rs_bpf_table *to, size_t *index)
+{
+	size_t n = 0, at;
+
+	for (size_t i = 0; i < from->n; i++) {
+		const uint8_t *key = rs_bpf_key(from, m, i);
+
+		if (!rs_bpf_table_find(to, m, key, &at) && rs_bpf_table_find(t, m, key, &at))
+			index[n++] = at;
+	}
+	rs_array_remove(t->keys, t->n, rs_bpf_tables[m].key, index, n);
+	rs_array_remove(t->values, t->n, rs_bpf_tables[m].value, index, n);
+	t->n -= n;
+}
+
+static void open_slots(struct rs_bpf_table *t, enum rs_bpf_map m, const size_t *index, size_t n)
+{
+	const struct rs_bpf_table_def *d = &rs_bpf_tables[m];
+
+	if (t->n + n > t->cap) {
+		t->cap = t->n + n + t->n / 16 + 16;
+		t->keys = rs_reallocarray(t->keys, t->cap, d->key);
+		t->values = rs_reallocarray(t->values, t->cap, d->value);
+	}
+	rs_array_open(t->keys, t->n, d->key, index, n);
+	rs_array_open(t->values, t->n, d->value, index, n);
+	t->n += n;
+}
+
+static void fill_slot(struct rs_bpf_table *t, enum rs_bpf_map m, size_t at,
+		      const struct rs_bpf_table *to, size_t i)
+{
+	const struct rs_bpf_table_def *d = &rs_bpf_tables[m];
+
+	memcpy(t->keys + at * d->key, rs_bpf_key(to, m, i), d->key);
+	memcpy(t->values + at * d->value, rs_bpf_value(to, m, i), d->value);
+}
+
+void rs_bpf_table_edit(struct rs_bpf_table *t, enum rs_bpf_map m, const struct rs_bpf_table *from,
+		       const struct rs_bpf_table *to)
+{
+	rs_autofree size_t *index = rs_new0(size_t, from->n + to->n);
+	rs_autofree size_t *which = rs_new0(size_t, to->n);
+	size_t n = 0, at;
+
+	remove_gone(t, m, from, to, index);
+	for (size_t i = 0; i < to->n; i++) {
+		if (rs_bpf_table_find(t, m, rs_bpf_key(to, m, i), &at)) {
+			fill_slot(t, m, at, to, i);
+			continue;
+		}
+		which[n] = i;
+		index[n++] = at;
+	}
+	open_slots(t, m, index, n);
+	for (size_t i = 0; i < n; i++)
+		fill_slot(t, m, index[i] + i, to, which[i]);
 }
 
 /* ---- ranges to prefixes ---------------------------------------------------------------------- */

@@ -240,6 +240,7 @@ const struct rs_dp_ops rs_dp_ebpf = {
 	.open = ebpf_open,
 	.read = ebpf_read,
 	.commit = rs_ebpf_commit,
+	.shift = rs_ebpf_shift,
 	.print = ebpf_print,
 	.audit = rs_ebpf_audit,
 	.holding = rs_ebpf_holding,

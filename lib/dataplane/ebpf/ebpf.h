@@ -54,6 +54,8 @@ void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p);
 
 int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		   struct rs_err *err);
+int rs_ebpf_shift(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_moves *m,
+		  struct rs_dp_commit *done, struct rs_err *err);
 int rs_ebpf_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
 int rs_ebpf_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
 		    struct rs_err *err);
@@ -108,6 +110,13 @@ void rs_bpf_steps_make(const struct rs_bpf_plan *from, const struct rs_bpf_plan 
 /* All steps for the epoch that comes, or none of them. */
 int rs_bpf_steps_apply(const struct rs_bpf_set *s, const struct rs_bpf_steps *steps, uint64_t epoch,
 		       struct rs_err *err);
+
+/* Write the steps and turn the epoch; and what comes after that, or after a failure. now: the state
+ * that is in force then. */
+int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t generation,
+		      struct rs_dp_commit *done, struct rs_err *err);
+void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
+		    const struct rs_bpf_plan *now, bool carried_out);
 
 /* The nft table that keeps conntrack at work in this network namespace. */
 int rs_ebpf_anchor_keep(struct mnl_socket *nl, struct rs_err *err);
