@@ -81,12 +81,15 @@ static __always_inline __u32 rs_cell(const struct rs_bpf_view *v, __u32 dir, __u
 /* A number that is listed nowhere denies. */
 static __always_inline bool rs_port_allowed(__u32 profile, __u8 proto, __u16 port, __u64 now)
 {
-	struct rs_bpf_port key = { .plen = 56 };
+	struct rs_bpf_port key;
 
 	if (profile == RS_BPF_PROFILE_ALLOW)
 		return true;
 	if (profile == RS_BPF_PROFILE_DENY || !profile)
 		return false;
+	/* Not an initialiser: the compiler would keep one in .rodata, which is a map more. */
+	key.plen = 56;
+	key.b[7] = 0;
 	key.b[0] = profile >> 24;
 	key.b[1] = profile >> 16;
 	key.b[2] = profile >> 8;

@@ -119,6 +119,36 @@ void test_full(void)
 	cfg = big;
 }
 
+/* Addresses that come, go and change their class, without a plan of everything. */
+void test_moves(void)
+{
+	struct rs_dp *dp = open_dp();
+	struct rs_ir *ir = bed_ir(&full), *have = NULL;
+	struct rs_ir_move v[2] = { { .from = RS_CLASS_NONE, .to = 10 }, { .from = 10, .to = 11 } };
+	struct rs_ir_moves m = { .generation = 90, .v = v, .n = 2 };
+	struct rs_dp_commit done;
+	bool same;
+
+	commit(dp, &full, NULL);
+	rs_addr_parse("10.9.9.9", &v[0].addr, NULL);
+	rs_addr_parse(bed_addr(POD_A, 4), &v[1].addr, NULL);
+	if (rs_addr_cmp(&v[0].addr, &v[1].addr) > 0)
+		check(false, "moves are in order");
+	check(bed_udp(POD_A, POD_B, 4, 5353), "control: a is of a class that b lets in");
+	check(dp->ops->shift(dp, ir, &m, &done, NULL) == 0 && done.changed && done.messages == 2,
+	      "one comes, one moves: two writes");
+	rs_ir_apply(ir, &m);
+	ir->generation = 90;
+	same = dp->ops->read(dp, &have, NULL) == 0 && have && rs_ir_equal(ir, have);
+	check(same && have->generation == 90, "which read() answers with");
+	check(!bed_udp(POD_A, POD_B, 4, 5353) && drifts(dp, NULL) == 0, "and which is in force");
+	check(dp->ops->shift(dp, ir, &m, &done, NULL) == -ESTALE, "from where nobody is: refused");
+	check(commit(dp, &full, NULL) && bed_udp(POD_A, POD_B, 4, 5353), "back again");
+	rs_ir_free(ir);
+	rs_ir_free(have);
+	dp->ops->close(dp);
+}
+
 /* ---- damage ---------------------------------------------------------------------------------- */
 
 static void delete_end(struct rs_dp *dp, const char *text)
@@ -159,6 +189,10 @@ void test_damage(void)
 	check(drifts(dp, "link_forwarded4") == 1, "a pin that somebody took away is found");
 	check(commit(dp, &full, NULL) && drifts(dp, NULL) == 0 && judged_as(true),
 	      "and a whole new set is made");
+	bpf_link_detach(rs_ebpf_of(dp)->set.link[2]);
+	check(bed_udp(POD_A, POD_B, 4, 5354), "control: a program that was detached judges nobody");
+	check(drifts(dp, "program at hook") == 1, "although its pin is there, it is found");
+	check(commit(dp, &full, NULL) && drifts(dp, NULL) == 0 && judged_as(true), "and mended");
 	dp->ops->close(dp);
 }
 

@@ -139,7 +139,7 @@ int rs_ebpf_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err
 	memset(out, 0, sizeof(*out));
 	if (!e->model)
 		return 0;
-	if (rs_bpf_set_check(&e->cfg, &e->set, &why))
+	if (rs_ebpf_check(e, &why))
 		drift(&d, rs_strdup(rs_err_str(&why)), "changed");
 	else
 		rc = rs_bpf_dump(&e->set, false, &have, NULL, err);

@@ -63,6 +63,7 @@ bool rs_bpf_pins_linked(const struct rs_dp_config *cfg, char place);
 /* The link of a hook and family (0: IPv4). -errno. */
 int rs_bpf_attach(int prog, unsigned int hook, unsigned int family, int priority);
 int rs_bpf_priority(unsigned int hook, char place);
+unsigned int rs_bpf_hook_number(unsigned int hook); /* enum nf_inet_hooks */
 
 /* One edit, or one judgement; a negative errno when the program cannot be run. */
 int rs_bpf_run_edit(const struct rs_bpf_set *s, const struct rs_bpf_edit *e);

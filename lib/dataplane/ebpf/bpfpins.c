@@ -40,6 +40,11 @@ int rs_bpf_priority(unsigned int hook, char place)
 	return hooks[hook].priority[place == 'b'];
 }
 
+unsigned int rs_bpf_hook_number(unsigned int hook)
+{
+	return hooks[hook].hook;
+}
+
 static const char *top(const struct rs_dp_config *cfg)
 {
 	return cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_DIR;

@@ -38,6 +38,8 @@ static int adopt_at(struct rs_ebpf *e, char place, struct rs_err *err)
 
 	if (!rc)
 		rc = rs_bpf_set_adopt(&e->cfg, &s, err);
+	if (!rc)
+		rc = rs_bpf_hooks_check(e->nl, &s, err);
 	if (!rc) {
 		e->set = s;
 		e->set.cfg->log_rate = e->cfg.log_rate;
@@ -83,12 +85,19 @@ static int read_maps(struct rs_ebpf *e, struct rs_err *err)
 	return rc;
 }
 
+int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err)
+{
+	int rc = rs_bpf_set_check(&e->cfg, &e->set, err);
+
+	return rc ? rc : rs_bpf_hooks_check(e->nl, &e->set, err);
+}
+
 int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
 {
 	int rc = 0;
 
 	rs_ebpf_set_model(e, NULL);
-	if (e->set.obj && rs_bpf_set_check(&e->cfg, &e->set, NULL))
+	if (e->set.obj && rs_ebpf_check(e, NULL))
 		forget(e);
 	if (!e->set.obj)
 		rc = find_set(e, err);

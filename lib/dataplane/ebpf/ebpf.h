@@ -50,6 +50,8 @@ static inline struct rs_ebpf *rs_ebpf_of(struct rs_dp *dp)
 
 /* Find a pinned set that can be adopted; make the model known. */
 int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err);
+/* Pins and hooks are as they were made. -ESTALE. */
+int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err);
 void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p);
 
 int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
@@ -117,6 +119,9 @@ int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t ge
 		      struct rs_dp_commit *done, struct rs_err *err);
 void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 		    const struct rs_bpf_plan *now, bool carried_out);
+
+/* The set's programs stand at the hooks of this network namespace. -ESTALE. */
+int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err);
 
 /* The nft table that keeps conntrack at work in this network namespace. */
 int rs_ebpf_anchor_keep(struct mnl_socket *nl, struct rs_err *err);

@@ -300,6 +300,43 @@ static void test_between(void **state)
 	}
 }
 
+/* Editing a table is the same as making it anew. */
+static void test_edit(void **state)
+{
+	(void)state;
+	srandom(5);
+	for (int round = 0; round < 2000; round++) {
+		struct rs_bpf_table whole = { 0 }, from = { 0 }, to = { 0 }, want = { 0 };
+
+		for (uint32_t i = 0; i < 24; i++) {
+			uint32_t cell[3] = { 1, 1, i }, old = 1 + (uint32_t)random() % 3;
+			uint32_t new = 1 + (uint32_t)random() % 3, what = (uint32_t)random() % 8;
+			bool was = what & 1, is = what & 2, moves = what & 4;
+
+			if (!moves)
+				is = was, new = old;
+			if (was)
+				rs_bpf_table_add(&whole, RS_BPF_MAP_CELLS, cell, &old);
+			if (was && moves)
+				rs_bpf_table_add(&from, RS_BPF_MAP_CELLS, cell, &old);
+			if (is && moves)
+				rs_bpf_table_add(&to, RS_BPF_MAP_CELLS, cell, &new);
+			if (is)
+				rs_bpf_table_add(&want, RS_BPF_MAP_CELLS, cell, &new);
+		}
+		rs_bpf_table_edit(&whole, RS_BPF_MAP_CELLS, &from, &to);
+		assert_int_equal(whole.n, want.n);
+		if (want.n) {
+			assert_memory_equal(whole.keys, want.keys, want.n * 12);
+			assert_memory_equal(whole.values, want.values, want.n * 4);
+		}
+		rs_bpf_table_free(&whole);
+		rs_bpf_table_free(&from);
+		rs_bpf_table_free(&to);
+		rs_bpf_table_free(&want);
+	}
+}
+
 /* A join on a node that knows its groups: the address and the link, nothing else. */
 static void test_join_is_small(void **state)
 {
@@ -332,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_between),
+		cmocka_unit_test(test_edit),
 		cmocka_unit_test(test_join_is_small),
 	};
 
