@@ -107,7 +107,7 @@ $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
 # The eBPF dataplane's programs, and the file that carries them as bytes. Without llvm-strip they are
 # larger by their debugging symbols.
 BPF_CC = clang-14
-BPF_STRIP := $(firstword $(foreach s,llvm-strip-14 llvm-strip,$(if $(shell command -v $(s)),$(s) -g)) true)
+BPF_STRIP := $(firstword $(foreach s,llvm-strip-14 llvm-strip,$(shell command -v $(s))))
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -Wno-unused-parameter \
 	-I. -Iinclude -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 BPF_OBJECT := $(BUILD)/bpf/ripstop.bpf.o
@@ -115,7 +115,7 @@ BPF_OBJECT := $(BUILD)/bpf/ripstop.bpf.o
 $(BPF_OBJECT): bpf/ripstop.bpf.c $(wildcard bpf/*.h) include/ripstop/bpfabi.h Makefile
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  BPF   $@")
-	$(Q)$(BPF_CC) $(BPF_CFLAGS) -c $< -o $@ && $(BPF_STRIP) $@
+	$(Q)$(BPF_CC) $(BPF_CFLAGS) -c $< -o $@ $(if $(BPF_STRIP),&& $(BPF_STRIP) -g $@)
 
 $(BUILD)/obj/lib/dataplane/ebpf/bpfobject.o: $(BPF_OBJECT)
 $(BUILD)/obj/lib/dataplane/ebpf/bpfobject.o: CPPFLAGS += -DRS_BPF_OBJECT='"$(BPF_OBJECT)"'

@@ -7,7 +7,7 @@
 Each patch of this folder is a mistake that some implementation of NetworkPolicy has shipped; its head names the rules of
 docs/semantics.md that it breaks. In a copy of the tree it is applied, built and judged by
     golden   the hand-written verdicts of tests/golden (not the recorded texts: those notice any change at all)
-    prove    the differential test: oracles, IR and the rules in the kernel, on random worlds
+    prove    the differential test: oracles, IR, the rules and the eBPF programs in the kernel, on random worlds
 At least one must fail for it. A patch that no longer applies, or does not build, fails the run.
 """
 import argparse
@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WORK = os.path.join(ROOT, "build", "mutants")
 SRC, OUT = os.path.join(WORK, "src"), os.path.join(WORK, "out")
-PARTS = ["Makefile", "VERSION", "include", "lib", "agent", "cli", "plugin", "tests", "tools"]
+PARTS = ["Makefile", "VERSION", "include", "lib", "bpf", "agent", "cli", "plugin", "tests", "tools"]
 TARGETS = ["tests/golden/golden_runner", "tests/prove/prove"]
 
 
