@@ -3,7 +3,14 @@
 #ifndef RIPSTOP_TESTS_NETNS_EBPF_BED_H
 #define RIPSTOP_TESTS_NETNS_EBPF_BED_H
 
+#include <stdbool.h>
+
 #define EBPF_DIR "/sys/fs/bpf/bed"
+
+/* A bpffs that only this process and its children see. */
+bool ebpf_own_bpffs(void);
+/* Open the eBPF dataplane from now on; behind the default configuration. */
+void ebpf_use(void);
 
 /* ebpf_state.c: the maps between two states, commits that fail or were never finished, damage. */
 void test_unseen(void);

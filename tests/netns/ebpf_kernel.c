@@ -5,11 +5,9 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -226,25 +224,17 @@ static const struct {
 	{ "other", test_other_node },  { "removed", test_removed },
 };
 
-static bool own_bpffs(void)
-{
-	return unshare(CLONE_NEWNS) == 0 &&
-	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	       mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) == 0;
-}
-
 /* All of them, or those that are named. */
 int main(int argc, char **argv)
 {
-	if (geteuid() != 0 || !own_bpffs()) {
+	if (geteuid() != 0 || !ebpf_own_bpffs()) {
 		printf("root and a bpffs are needed\n0 passed, 0 failed, 1 skipped\n");
 		return 0;
 	}
 	bed_make();
 	rs_dp_config_default(&cfg);
 	cfg.link_group = 0x5248;
-	cfg.bpf_dir = EBPF_DIR;
-	bed_ops = &rs_dp_ebpf;
+	ebpf_use();
 	for (size_t i = 0; i < RS_ARRAY_SIZE(tests); i++) {
 		bool run = argc < 2;
 
