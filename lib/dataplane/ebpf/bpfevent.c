@@ -70,7 +70,7 @@ static int on_record(void *arg, void *data, size_t len)
 	struct rs_bpf_event e;
 	struct rs_dp_drop d;
 
-	if (len < sizeof(e))
+	if (!log->fn || len < sizeof(e))
 		return 0;
 	memcpy(&e, data, sizeof(e));
 	if (to_drop(&e, &d)) {
@@ -105,6 +105,8 @@ int rs_ebpf_log_open(struct rs_dp *dp, struct rs_err *err)
 	e->log.ring = ring_buffer__new(e->set.events, on_record, &e->log, NULL);
 	if (!e->log.ring)
 		return rs_err_sys(err, errno, "drop records: open the ring buffer");
+	/* What waits there is of a time when nobody asked. */
+	(void)ring_buffer__consume(e->log.ring);
 	return 0;
 }
 
