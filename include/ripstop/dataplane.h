@@ -36,6 +36,8 @@ enum rs_drop_reason {
 /* "policy-ingress", ... */
 const char *rs_drop_reason_name(enum rs_drop_reason r);
 
+#define RS_BPF_PIN_DIR "/sys/fs/bpf/ripstop"
+
 struct rs_dp_config {
 	uint32_t link_group;   /* of pod links; xor 1 is that of condemned ones */
 	uint32_t ct_mark_mask; /* our bits: 16 side by side; default 0xffff0000 */
@@ -45,7 +47,7 @@ struct rs_dp_config {
 	/* nft: nobody else may change the table while we live, and it stays when we die (owner and
 	 * persist, kernel 6.9 and later; else a condition says so). Default true. */
 	bool own_table;
-	const char *bpf_dir;  /* ebpf: folder of the pins, in a bpffs; NULL: /sys/fs/bpf/ripstop */
+	const char *bpf_dir;  /* ebpf: folder of the pins, in a bpffs; NULL: RS_BPF_PIN_DIR */
 	uint32_t bpf_entries; /* ebpf: most elements of a map; 0: as the programs say */
 };
 

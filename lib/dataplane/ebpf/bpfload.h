@@ -15,8 +15,6 @@
 #include <ripstop/bpfabi.h>
 #include <ripstop/dataplane.h>
 
-#define RS_BPF_DIR "/sys/fs/bpf/ripstop"
-
 /* Hooks that have a program: those of enum rs_bpf_hook. */
 #define RS_BPF_HOOKS 3
 #define RS_BPF_FAMILIES 2

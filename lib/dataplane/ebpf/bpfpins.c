@@ -47,7 +47,7 @@ unsigned int rs_bpf_hook_number(unsigned int hook)
 
 static const char *top(const struct rs_dp_config *cfg)
 {
-	return cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_DIR;
+	return cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_PIN_DIR;
 }
 
 char *rs_bpf_pin_path(const struct rs_dp_config *cfg, char place, const char *name)

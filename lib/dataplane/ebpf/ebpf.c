@@ -159,7 +159,7 @@ static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 	e = rs_new(struct rs_ebpf);
 	e->dp.ops = &rs_dp_ebpf;
 	e->cfg = *cfg;
-	e->dir = rs_strdup(cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_DIR);
+	e->dir = rs_strdup(cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_PIN_DIR);
 	e->cfg.bpf_dir = e->dir;
 	for (int i = 0; i < RS_BPF_LINKS; i++)
 		e->set.link[i] = -1;

@@ -44,6 +44,10 @@ SLOW = max(1.0, float(os.environ.get("RIPSTOP_TEST_SLOW") or 1))
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+# What the agents are told to enforce with.
+DATAPLANE = os.environ.get("RIPSTOP_TEST_DATAPLANE") or "nft"
+
+
 def silence(seconds):
     """How long nothing must happen here to mean no: moderate, for every denied packet costs it."""
     return seconds * SLOW
@@ -265,7 +269,7 @@ class Node(NetNs):
         return [self.lab.program("ripstop-agent"), *self.source, "--state-dir", self.state,
                 "--socket", self.socket_path, "--node-name", self.short, "--node-ranges",
                 ",".join(self.ranges), "--cluster-cidr", ",".join(self.cluster),
-                "--metrics-address", ""] + self.agent_options + list(extra)
+                "--metrics-address", ""] + self.lab.dataplane_options(self) + self.agent_options + list(extra)
 
     def start_agent(self, *extra, wait=True, timeout=15):
         if self.agent and self.agent.poll() is None:
@@ -464,6 +468,7 @@ class Lab:
             if not os.access(self.program(name), os.X_OK):
                 raise HarnessError("%s is not built (make BUILD=%s all netns-tools)" % (name, self.build))
         self.dir = tempfile.mkdtemp(prefix="rsh-%d-" % os.getpid())
+        self.bpffs = self._mount_bpffs() if DATAPLANE == "ebpf" else None
         _labs.append(self)
         self.world = World(self)
 
@@ -472,6 +477,17 @@ class Lab:
 
     def __exit__(self, *exc):
         self.close()
+
+    def _mount_bpffs(self):
+        path = os.path.join(self.dir, "bpf")
+        os.mkdir(path)
+        run(["mount", "-t", "bpf", "bpf", path])
+        return path
+
+    def dataplane_options(self, node):
+        if not self.bpffs:
+            return []
+        return ["--dataplane", DATAPLANE, "--bpf-dir", os.path.join(self.bpffs, node.short.replace(".", "_"))]
 
     def program(self, name):
         return os.path.join(self.build, name)
@@ -523,6 +539,8 @@ class Lab:
                 self.end(p, signal.SIGKILL)
             for ns in list(self.namespaces):
                 ns.delete()
+            if self.bpffs:
+                run(["umount", self.bpffs], check=False)
             shutil.rmtree(self.dir, ignore_errors=True)
 
 
