@@ -63,6 +63,7 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 	}
 	if (before != rs_reconcile_generation(a->rec) || a->conditions.n)
 		rs_board_update(a);
+	rs_otherplane_leave(a);
 	rs_nodefile_update(a, rs_mono_ms());
 	rs_loop_kick(a);
 }
@@ -112,6 +113,7 @@ static void audit(struct rs_agent *a)
 	if (rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
 		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
 	rs_repair_conditions(a);
+	rs_otherplane_leave(a);
 	rs_routes_sync(a, true);
 }
 
