@@ -169,7 +169,10 @@ static void delete_link(struct rs_dp *dp, uint32_t index)
 void test_damage(void)
 {
 	struct rs_dp *dp = open_dp();
+	struct rs_dp_commit done;
 	struct rs_dp_stats st;
+	bool foreign;
+	char *who;
 
 	commit(dp, &full, NULL);
 	check(bed_udp(POD_A, POD_B, 4, 5353), "control: an allowed datagram");
@@ -193,6 +196,16 @@ void test_damage(void)
 	check(bed_udp(POD_A, POD_B, 4, 5354), "control: a program that was detached judges nobody");
 	check(drifts(dp, "program at hook") == 1, "although its pin is there, it is found");
 	check(commit(dp, &full, NULL) && drifts(dp, NULL) == 0 && judged_as(true), "and mended");
+	check(bed_sh(NODE, NULL, "nft flush ruleset") == 0, "somebody flushes nft's rules");
+	check(dp->ops->watch_read(dp, &foreign, &who, NULL) == 0 && foreign && who,
+	      "of which it hears: conntrack may be off");
+	printf("     %s\n", who ? who : "-");
+	free(who);
+	check(drifts(dp, "ripstop-ct") == 1 && commit(dp, &full, &done) && !done.rebuilt &&
+		      drifts(dp, NULL) == 0 && judged_as(true),
+	      "found, and mended without a new set");
+	check(dp->ops->watch_read(dp, &foreign, &who, NULL) == 0 && !foreign && !who,
+	      "our own mending is no news");
 	dp->ops->close(dp);
 }
 

@@ -44,17 +44,24 @@ static int count_rules(struct mnl_socket *nl, size_t *n)
 	return rc == -ENOENT ? 0 : rc;
 }
 
-int rs_ebpf_anchor_keep(struct mnl_socket *nl, struct rs_err *err)
+int rs_ebpf_anchor_check(struct mnl_socket *nl, struct rs_err *err)
 {
-	struct rs_nft_rule r = { .chain = CHAIN };
-	rs_auto_batch b = { 0 };
 	size_t n = 0;
 	int rc = count_rules(nl, &n);
 
 	if (rc)
 		return rs_err_sys(err, -rc, "read table inet %s", TABLE);
-	if (n)
-		return 0;
+	return n ? 0 : rs_err_set(err, ESTALE, "table inet %s", TABLE);
+}
+
+int rs_ebpf_anchor_keep(struct mnl_socket *nl, struct rs_err *err)
+{
+	struct rs_nft_rule r = { .chain = CHAIN };
+	rs_auto_batch b = { 0 };
+	int rc = rs_ebpf_anchor_check(nl, err);
+
+	if (rc != -ESTALE)
+		return rc;
 	rs_m_state(&r, STATE_ESTABLISHED, "established");
 	rs_nft_batch_begin(&b);
 	rs_nft_put_table(&b, TABLE, 0, COMMENT);

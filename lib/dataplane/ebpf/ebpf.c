@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "dataplane/nft/batch.h"
+#include "dataplane/nft/watch.h"
 
 #define TRIAL_PRIORITY 2000000
 
@@ -89,7 +90,9 @@ int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err)
 {
 	int rc = rs_bpf_set_check(&e->cfg, &e->set, err);
 
-	return rc ? rc : rs_bpf_hooks_check(e->nl, &e->set, err);
+	if (!rc)
+		rc = rs_bpf_hooks_check(e->nl, &e->set, err);
+	return rc ? rc : rs_ebpf_anchor_check(e->nl, err);
 }
 
 int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
@@ -97,9 +100,11 @@ int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
 	int rc = 0;
 
 	rs_ebpf_set_model(e, NULL);
-	if (e->set.obj && rs_ebpf_check(e, NULL))
+	if (e->set.obj)
+		rc = rs_ebpf_anchor_keep(e->nl, err);
+	if (!rc && e->set.obj && rs_ebpf_check(e, NULL))
 		forget(e);
-	if (!e->set.obj)
+	if (!rc && !e->set.obj)
 		rc = find_set(e, err);
 	if (!rc && e->set.obj)
 		rc = rs_ebpf_anchor_keep(e->nl, err);
@@ -140,6 +145,8 @@ static void ebpf_close(struct rs_dp *dp)
 	rs_ebpf_log_close(e);
 	forget(e);
 	rs_nft_grace_end(&e->grace);
+	if (e->watch)
+		mnl_socket_close(e->watch);
 	if (e->nl)
 		mnl_socket_close(e->nl);
 	free(e->why_not);
@@ -164,6 +171,8 @@ static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 	for (int i = 0; i < RS_BPF_LINKS; i++)
 		e->set.link[i] = -1;
 	rc = rs_nft_socket(0, &e->nl, err);
+	if (!rc)
+		rc = rs_nft_watch_open(mnl_socket_get_portid(e->nl), &e->watch, err);
 	if (rc) {
 		ebpf_close(&e->dp);
 		return rs_err_wrap(err, "open the ebpf dataplane");
@@ -210,19 +219,23 @@ static bool ebpf_is_open(const struct rs_dp *dp)
 	return e->known && e->open_node;
 }
 
+/* Of the anchor alone: the kernel tells nobody that a map or a link was changed; audit finds it. */
 static int ebpf_watch_fd(const struct rs_dp *dp)
 {
-	(void)dp; /* the kernel tells nobody that a map or a link was changed: audit finds it */
-	return -1;
+	return mnl_socket_get_fd(((const struct rs_ebpf *)dp)->watch);
 }
 
 static int ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_err *err)
 {
-	(void)dp;
-	(void)err;
-	*foreign = false;
-	*who = NULL;
-	return 0;
+	struct rs_ebpf *e = rs_ebpf_of(dp);
+	struct rs_nft_news news;
+	int rc = rs_nft_watch_drain(e->watch, &news, err);
+
+	*foreign = e->model && (news.ours || news.others) &&
+		   rs_ebpf_anchor_check(e->nl, NULL) == -ESTALE;
+	*who = *foreign ? rs_steal_ptr(&news.who) : NULL;
+	free(news.who);
+	return rc;
 }
 
 static char *ebpf_conditions(struct rs_dp *dp)

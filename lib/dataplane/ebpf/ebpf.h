@@ -33,9 +33,10 @@ struct rs_ebpf {
 	struct rs_dp_config cfg;
 	char *dir; /* behind cfg.bpf_dir */
 	struct mnl_socket *nl;
-	struct rs_bpf_set set; /* set.obj NULL: none is loaded */
-	bool known;	       /* model says what the kernel holds (NULL: nothing usable) */
-	bool open_node;	       /* no program of ours judges at all */
+	struct mnl_socket *watch; /* of nft: somebody may flush the anchor */
+	struct rs_bpf_set set;	  /* set.obj NULL: none is loaded */
+	bool known;		  /* model says what the kernel holds (NULL: nothing usable) */
+	bool open_node;		  /* no program of ours judges at all */
 	struct rs_bpf_plan *model;
 	struct rs_bpf_table leavings[RS_BPF_MAPS];
 	struct rs_nft_grace grace;
@@ -50,7 +51,7 @@ static inline struct rs_ebpf *rs_ebpf_of(struct rs_dp *dp)
 
 /* Find a pinned set that can be adopted; make the model known. */
 int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err);
-/* Pins and hooks are as they were made. -ESTALE. */
+/* Pins, hooks and anchor are as they were made. -ESTALE. */
 int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err);
 void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p);
 
@@ -124,6 +125,7 @@ void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err);
 
 /* The nft table that keeps conntrack at work in this network namespace. */
+int rs_ebpf_anchor_check(struct mnl_socket *nl, struct rs_err *err); /* -ESTALE: it is gone */
 int rs_ebpf_anchor_keep(struct mnl_socket *nl, struct rs_err *err);
 int rs_ebpf_anchor_remove(struct mnl_socket *nl, struct rs_err *err);
 

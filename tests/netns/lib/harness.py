@@ -468,7 +468,9 @@ class Lab:
             if not os.access(self.program(name), os.X_OK):
                 raise HarnessError("%s is not built (make BUILD=%s all netns-tools)" % (name, self.build))
         self.dir = tempfile.mkdtemp(prefix="rsh-%d-" % os.getpid())
-        self.bpffs = self._mount_bpffs() if DATAPLANE == "ebpf" else None
+        self.bpffs = None
+        if DATAPLANE == "ebpf":
+            self.mount_bpffs()
         _labs.append(self)
         self.world = World(self)
 
@@ -478,16 +480,17 @@ class Lab:
     def __exit__(self, *exc):
         self.close()
 
-    def _mount_bpffs(self):
-        path = os.path.join(self.dir, "bpf")
-        os.mkdir(path)
-        run(["mount", "-t", "bpf", "bpf", path])
-        return path
+    def mount_bpffs(self):
+        """A bpffs of this lab's own, in which each node has a folder."""
+        self.bpffs = os.path.join(self.dir, "bpf")
+        os.mkdir(self.bpffs)
+        run(["mount", "-t", "bpf", "bpf", self.bpffs])
+
+    def bpf_dir(self, node):
+        return os.path.join(self.bpffs, node.short.replace(".", "_"))
 
     def dataplane_options(self, node):
-        if not self.bpffs:
-            return []
-        return ["--dataplane", DATAPLANE, "--bpf-dir", os.path.join(self.bpffs, node.short.replace(".", "_"))]
+        return ["--dataplane", "ebpf", "--bpf-dir", self.bpf_dir(node)] if DATAPLANE == "ebpf" else []
 
     def program(self, name):
         return os.path.join(self.build, name)
