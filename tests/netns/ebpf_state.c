@@ -197,14 +197,13 @@ void test_damage(void)
 	check(drifts(dp, "program at hook") == 1, "although its pin is there, it is found");
 	check(commit(dp, &full, NULL) && drifts(dp, NULL) == 0 && judged_as(true), "and mended");
 	check(bed_sh(NODE, NULL, "nft flush ruleset") == 0, "somebody flushes nft's rules");
-	check(dp->ops->watch_read(dp, &foreign, &who, NULL) == 0 && foreign && who,
+	check(dp->ops->watch_read(dp, &foreign, &who, NULL) == 0 && foreign,
 	      "of which it hears: conntrack may be off");
-	printf("     %s\n", who ? who : "-");
 	free(who);
 	check(drifts(dp, "ripstop-ct") == 1 && commit(dp, &full, &done) && !done.rebuilt &&
 		      drifts(dp, NULL) == 0 && judged_as(true),
 	      "found, and mended without a new set");
-	check(dp->ops->watch_read(dp, &foreign, &who, NULL) == 0 && !foreign && !who,
+	check(dp->ops->watch_read(dp, &foreign, &who, NULL) == 0 && !foreign,
 	      "our own mending is no news");
 	dp->ops->close(dp);
 }

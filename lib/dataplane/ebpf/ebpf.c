@@ -233,8 +233,7 @@ static int ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct r
 
 	*foreign = e->model && (news.ours || news.others) &&
 		   rs_ebpf_anchor_check(e->nl, NULL) == -ESTALE;
-	*who = *foreign ? rs_steal_ptr(&news.who) : NULL;
-	free(news.who);
+	*who = news.who;
 	return rc;
 }
 
