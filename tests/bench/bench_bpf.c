@@ -48,9 +48,13 @@ static void fill_cells(struct rs_ir *ir, uint32_t n)
 			ir->groups[ir->n_groups++] = (struct rs_ir_group){
 				.dir = dir, .group = g, .profile = RS_PROFILE_DENY, .isolated = true
 			};
+			/* The last two are the blocks' classes. */
 			for (uint32_t c = 1; c <= each; c++)
 				ir->cells[ir->n_cells++] = (struct rs_ir_cell){
-					.dir = dir, .group = g, .cls = c, .profile = 3 + c % 64
+					.dir = dir,
+					.group = g,
+					.cls = c + 2 > each ? CLASSES + 2 - (each - c) : c,
+					.profile = 3 + c % 64
 				};
 		}
 }
