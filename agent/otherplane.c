@@ -5,7 +5,7 @@
  */
 #include "agent/agent.h"
 
-#include <string.h>
+#include <errno.h>
 
 static const struct rs_dp_ops *other_than(const struct rs_dp_ops *ours)
 {
@@ -21,16 +21,18 @@ static int open_other(const struct rs_agent *a, struct rs_dp **out, struct rs_er
 	return other_than(a->dp->ops)->open(&cfg, out, err);
 }
 
-/* What cannot be read is no ruleset of this node. */
+/* What is there and cannot be read judges too, unless it is another node's (-EBUSY). */
 bool rs_otherplane_judges(const struct rs_agent *a)
 {
 	struct rs_dp *dp = NULL;
 	struct rs_ir *ir = NULL;
 	bool judges;
+	int rc;
 
 	if (!other_than(a->dp->ops) || open_other(a, &dp, NULL) < 0)
 		return false;
-	judges = dp->ops->read(dp, &ir, NULL) == 0 && !dp->ops->is_open(dp);
+	rc = dp->ops->read(dp, &ir, NULL);
+	judges = rc == 0 ? !dp->ops->is_open(dp) : rc != -EBUSY;
 	rs_ir_free(ir);
 	dp->ops->close(dp);
 	if (judges)

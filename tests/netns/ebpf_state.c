@@ -262,6 +262,8 @@ void test_other_node(void)
 	dp = open_dp();
 	check(dp->ops->read(dp, &ir, &err) == -EBUSY, "pins of another node are not touched");
 	printf("     %s; %s\n", rs_err_str(&err), err.hint ? err.hint : "-");
+	check(commit(dp, &full, NULL) == false, "not by a commit");
+	check(dp->ops->remove(dp, NULL) == -EBUSY, "and not by a removal");
 	dp->ops->close(dp);
 	bed_enter(NODE);
 	check(judged_as(true), "and go on judging");

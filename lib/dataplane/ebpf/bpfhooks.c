@@ -100,8 +100,8 @@ static uint32_t program_id(int link)
 	return bpf_obj_get_info_by_fd(link, &i, &len) ? 0 : i.prog_id;
 }
 
-/* A kernel without nfnetlink_hook cannot be asked; but where a program stands, no other may: one that
- * accepts everything, and is gone at once, tells whether the place is free. */
+/* A kernel without nfnetlink_hook cannot be asked; but where a program stands, no other may: one
+ * that accepts everything, and is gone at once, tells whether the place is free. */
 static bool is_taken(const struct rs_bpf_set *s, unsigned int hook, bool six)
 {
 	int fd = rs_bpf_attach(s->trial, hook, six, rs_bpf_priority(hook, s->place));

@@ -55,6 +55,8 @@ int rs_bpf_set_install(const struct rs_dp_config *cfg, struct rs_bpf_set *s, cha
 int rs_bpf_pins_remove(const struct rs_dp_config *cfg, char keep, struct rs_err *err);
 /* Of one place, of every layout. */
 int rs_bpf_pins_clear(const struct rs_dp_config *cfg, char place, struct rs_err *err);
+/* -EBUSY: what is pinned is of another network namespace. */
+int rs_bpf_pins_ours(const struct rs_dp_config *cfg, struct rs_err *err);
 /* Whether a link of any set is pinned; of a place (0: of any). */
 bool rs_bpf_pins_linked(const struct rs_dp_config *cfg, char place);
 

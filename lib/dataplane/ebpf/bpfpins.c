@@ -242,14 +242,34 @@ static int adopt_hook(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int 
 	return 0;
 }
 
+static int not_ours(const struct rs_dp_config *cfg, struct rs_err *err)
+{
+	rs_err_set(err, EBUSY, "the pins in %s are of another network namespace", top(cfg));
+	return rs_err_hint(err, "each node has a folder of its own");
+}
+
+/* Where nothing can be read nothing speaks against it. */
+int rs_bpf_pins_ours(const struct rs_dp_config *cfg, struct rs_err *err)
+{
+	for (const char *place = "ab"; *place; place++) {
+		rs_autofree char *path = rs_bpf_pin_path(cfg, *place, "rs_cfg");
+		rs_autoclose int fd = bpf_obj_get(path);
+		struct rs_bpf_cfg c = { 0 };
+		uint32_t zero = 0;
+
+		if (fd >= 0 && !bpf_map_lookup_elem(fd, &zero, &c) && c.netns &&
+		    c.netns != rs_bpf_netns())
+			return not_ours(cfg, err);
+	}
+	return 0;
+}
+
 int rs_bpf_set_adopt(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struct rs_err *err)
 {
 	int rc = 0;
 
-	if (s->cfg->netns != rs_bpf_netns()) {
-		rs_err_set(err, EBUSY, "the pins in %s are of another network namespace", top(cfg));
-		return rs_err_hint(err, "each node has a folder of its own");
-	}
+	if (s->cfg->netns != rs_bpf_netns())
+		return not_ours(cfg, err);
 	if (s->cfg->link_group != cfg->link_group)
 		return rs_err_set(err, ESTALE, "its pod links are of another link group");
 	for (int i = 0; i < RS_BPF_HOOKS && !rc; i++)

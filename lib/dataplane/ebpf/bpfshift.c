@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bpfshift.c - moves of addresses between classes, committed as what they are: the plan of the whole
- * world is neither made nor compared.
+ * bpfshift.c - moves of addresses between classes, committed as what they are: the plan of the
+ * whole world is neither made nor compared.
  */
 #include "dataplane/ebpf/ebpf.h"
 

@@ -129,6 +129,7 @@ static int ebpf_read(struct rs_dp *dp, struct rs_ir **out, struct rs_err *err)
 	if (rs_bpf_plan_to_ir(e->model, out, &why) < 0) {
 		/* Nothing that we could have made: make it anew. */
 		rs_ebpf_set_model(e, NULL);
+		free(e->why_not);
 		e->why_not = rs_asprintf("its maps are no policy: %s", rs_err_str(&why));
 	}
 	return 0;
@@ -246,8 +247,10 @@ static char *ebpf_conditions(struct rs_dp *dp)
 static int ebpf_remove(struct rs_dp *dp, struct rs_err *err)
 {
 	struct rs_ebpf *e = rs_ebpf_of(dp);
-	int rc = rs_bpf_pins_remove(&e->cfg, 0, err);
+	int rc = rs_bpf_pins_ours(&e->cfg, err);
 
+	if (!rc)
+		rc = rs_bpf_pins_remove(&e->cfg, 0, err);
 	rs_ebpf_log_close(e);
 	forget(e);
 	if (!rc)
