@@ -78,15 +78,31 @@ static __always_inline __u32 rs_cell(const struct rs_bpf_view *v, __u32 dir, __u
 	return s->v[i] & RS_BPF_PROFILE_MASK;
 }
 
-/* A number that is listed nowhere denies. */
-static __always_inline bool rs_port_allowed(__u32 profile, __u8 proto, __u16 port, __u64 now)
+/* RS_BPF_PORT_ALLOW, RS_BPF_RUNS_MORE, or 0. */
+static __always_inline __u32 rs_runs_say(__u32 profile, __u32 proto, __u16 port, __u64 now)
+{
+	struct rs_bpf_runs_key key = { .profile = profile, .proto = proto };
+	struct rs_bpf_runs_slots *s = bpf_map_lookup_elem(&rs_runs, &key);
+	const struct rs_bpf_runs *r;
+	__u64 any = 0, i;
+
+	if (!s)
+		return 0;
+	i = rs_slot(s->epoch, now, &any);
+	if (!any)
+		return 0;
+	r = &s->v[i];
+	for (__u32 k = 0; k < RS_BPF_RUNS; k++)
+		if (k < r->n && r->lo[k] <= port && port <= r->hi[k])
+			return RS_BPF_PORT_ALLOW;
+	return r->n == RS_BPF_RUNS_MORE ? RS_BPF_RUNS_MORE : 0;
+}
+
+/* RS_BPF_PORT_ALLOW, RS_BPF_PORT_DENY, or 0. */
+static __always_inline __u32 rs_ports_say(__u32 profile, __u8 proto, __u16 port, __u64 now)
 {
 	struct rs_bpf_port key;
 
-	if (profile == RS_BPF_PROFILE_ALLOW)
-		return true;
-	if (profile == RS_BPF_PROFILE_DENY || !profile)
-		return false;
 	/* Not an initialiser: the compiler would keep one in .rodata, which is a map more. */
 	key.plen = 56;
 	key.b[7] = 0;
@@ -97,7 +113,24 @@ static __always_inline bool rs_port_allowed(__u32 profile, __u8 proto, __u16 por
 	key.b[4] = proto;
 	key.b[5] = port >> 8;
 	key.b[6] = port;
-	return rs_num(bpf_map_lookup_elem(&rs_ports, &key), now) == RS_BPF_PORT_ALLOW;
+	return rs_num(bpf_map_lookup_elem(&rs_ports, &key), now);
+}
+
+/* What is listed nowhere is denied. */
+static __always_inline bool rs_port_allowed(__u32 profile, __u8 proto, __u16 port, __u64 now)
+{
+	__u32 says;
+
+	if (profile == RS_BPF_PROFILE_ALLOW)
+		return true;
+	if (profile == RS_BPF_PROFILE_DENY || !profile)
+		return false;
+	says = rs_runs_say(profile, proto, port, now);
+	if (says == RS_BPF_RUNS_MORE)
+		says = rs_ports_say(profile, proto, port, now);
+	if (!says)
+		says = rs_runs_say(profile, 0, port, now);
+	return says == RS_BPF_PORT_ALLOW;
 }
 
 static __always_inline bool rs_same_addr(const struct rs_bpf_addr *x, const struct rs_bpf_addr *y)

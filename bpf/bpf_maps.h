@@ -29,6 +29,8 @@ RS_MAP(rs_ranges, BPF_MAP_TYPE_LPM_TRIE, struct rs_bpf_prefix, struct rs_bpf_num
        BPF_F_NO_PREALLOC);
 RS_MAP(rs_cells, BPF_MAP_TYPE_HASH, struct rs_bpf_cell, struct rs_bpf_cell_slots, 262144,
        BPF_F_NO_PREALLOC);
+RS_MAP(rs_runs, BPF_MAP_TYPE_HASH, struct rs_bpf_runs_key, struct rs_bpf_runs_slots, 131072,
+       BPF_F_NO_PREALLOC);
 RS_MAP(rs_ports, BPF_MAP_TYPE_LPM_TRIE, struct rs_bpf_port, struct rs_bpf_num_slots, 262144,
        BPF_F_NO_PREALLOC);
 RS_MAP(rs_links, BPF_MAP_TYPE_HASH, __u32, struct rs_bpf_link_slots, 4096, BPF_F_NO_PREALLOC);

@@ -212,6 +212,16 @@ static __always_inline int rs_edit_cell(const struct rs_bpf_edit *e)
 	return RS_BPF_EDIT_DONE;
 }
 
+static __always_inline int rs_edit_runs(const struct rs_bpf_edit *e)
+{
+	struct rs_bpf_runs_slots *s = bpf_map_lookup_elem(&rs_runs, &e->key.runs);
+
+	if (!s)
+		return RS_BPF_EDIT_ABSENT;
+	RS_EDIT(s, e, e->value.runs);
+	return RS_BPF_EDIT_DONE;
+}
+
 static __always_inline int rs_edit_link(const struct rs_bpf_edit *e)
 {
 	struct rs_bpf_link_slots *s = bpf_map_lookup_elem(&rs_links, &e->key.link);
@@ -240,6 +250,8 @@ int rs_edit(struct __sk_buff *skb)
 		return rs_edit_num(bpf_map_lookup_elem(&rs_own, &e.key.prefix), &e);
 	case RS_BPF_MAP_CELLS:
 		return rs_edit_cell(&e);
+	case RS_BPF_MAP_RUNS:
+		return rs_edit_runs(&e);
 	case RS_BPF_MAP_PORTS:
 		return rs_edit_num(bpf_map_lookup_elem(&rs_ports, &e.key.port), &e);
 	}

@@ -82,8 +82,30 @@ struct rs_bpf_cell {
 	__u32 cls;
 };
 
+/* rs_runs: what a profile allows of a protocol (0: of all others). n RS_BPF_RUNS_MORE: more than
+ * fits, or something is denied: it stands in rs_ports, and no run here holds any port. */
+#define RS_BPF_RUNS 4
+#define RS_BPF_RUNS_MORE 0xffffu
+
+struct rs_bpf_runs_key {
+	__u32 profile;
+	__u32 proto;
+};
+
+struct rs_bpf_runs {
+	__u16 n; /* 0: absent */
+	__u16 pad;
+	__u16 lo[RS_BPF_RUNS]; /* host order, both ends inclusive */
+	__u16 hi[RS_BPF_RUNS];
+};
+
+struct rs_bpf_runs_slots {
+	__u64 epoch[2];
+	struct rs_bpf_runs v[2];
+};
+
 /* rs_ports, a trie: b is the profile (4 bytes), protocol, port (2), all highest byte first. plen
- * 32: every protocol; 40: every port of one; more: so many bits of the port. */
+ * 40: every port of a protocol; more: so many bits of the port. */
 struct rs_bpf_port {
 	__u32 plen;
 	__u8 b[8];
@@ -140,7 +162,7 @@ struct rs_bpf_view {
 	__u32 oif;
 	__u32 iif_group;
 	__u32 oif_group;
-	__u32 len; /* 0: no packet, a description only: nothing counts it */
+	__u32 len;   /* 0: no packet, a description only: nothing counts it */
 	__u16 sport; /* of the packet, host order */
 	__u16 dport;
 	__u16 port;	 /* of the server, host order; 0 where the protocol has none */
@@ -218,6 +240,7 @@ enum rs_bpf_map {
 	RS_BPF_MAP_ENDS,
 	RS_BPF_MAP_RANGES,
 	RS_BPF_MAP_CELLS,
+	RS_BPF_MAP_RUNS,
 	RS_BPF_MAP_PORTS,
 	RS_BPF_MAP_LINKS,
 	RS_BPF_MAP_OWN,
@@ -245,6 +268,7 @@ struct rs_bpf_edit {
 		struct rs_bpf_addr end;
 		struct rs_bpf_prefix prefix;
 		struct rs_bpf_cell cell;
+		struct rs_bpf_runs_key runs;
 		struct rs_bpf_port port;
 		__u32 link;
 		__u8 bytes[32];
@@ -252,6 +276,7 @@ struct rs_bpf_edit {
 	union {
 		struct rs_bpf_end end;
 		struct rs_bpf_link link;
+		struct rs_bpf_runs runs;
 		__u32 num;
 		__u8 bytes[216];
 	} value;

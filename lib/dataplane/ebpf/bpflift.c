@@ -147,15 +147,17 @@ static int number_cmp(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static uint32_t profile_of(const uint8_t *key)
+static struct rs_bpf_runs_key runs_key(const struct rs_bpf_table *t, size_t i)
 {
-	const uint8_t *b = key + 4;
+	struct rs_bpf_runs_key key;
 
-	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+	memcpy(&key, rs_bpf_key(t, RS_BPF_MAP_RUNS, i), sizeof(key));
+	return key;
 }
 
 /* The two fixed ones, those that a cell names, and those that have ports. */
-static void find_profiles(const struct rs_bpf_table *t, const struct rs_ir *ir, struct numbers *to)
+static void find_profiles(const struct rs_bpf_table *runs, const struct rs_ir *ir,
+			  struct numbers *to)
 {
 	size_t n = 0;
 
@@ -165,8 +167,8 @@ static void find_profiles(const struct rs_bpf_table *t, const struct rs_ir *ir, 
 		*rs_vec_push(to) = ir->groups[i].profile;
 	for (size_t i = 0; i < ir->n_cells; i++)
 		*rs_vec_push(to) = ir->cells[i].profile;
-	for (size_t i = 0; i < t->n; i++)
-		*rs_vec_push(to) = profile_of(rs_bpf_key(t, RS_BPF_MAP_PORTS, i));
+	for (size_t i = 0; i < runs->n; i++)
+		*rs_vec_push(to) = runs_key(runs, i).profile;
 	qsort(to->v, to->n, sizeof(*to->v), number_cmp);
 	for (size_t i = 0; i < to->n; i++)
 		if (!n || to->v[n - 1] != to->v[i])
@@ -177,49 +179,77 @@ static void find_profiles(const struct rs_bpf_table *t, const struct rs_ir *ir, 
 static bool port_of(const uint8_t *key, struct rs_ir_port *out)
 {
 	const uint8_t *b = key + 4;
-	uint32_t plen, lo = (uint32_t)b[5] << 8 | b[6], size;
+	uint32_t plen, lo = (uint32_t)b[5] << 8 | b[6];
 
 	memcpy(&plen, key, sizeof(plen));
 	memset(out, 0, sizeof(*out));
-	out->hi = 65535;
-	if (plen == 32)
-		return true;
 	if (plen < 40 || plen > 56 || !b[4])
 		return false;
-	size = 1u << (56 - plen);
 	out->proto = b[4];
 	out->lo = (uint16_t)lo;
-	out->hi = (uint16_t)(lo + size - 1);
+	out->hi = (uint16_t)(lo + (1u << (56 - plen)) - 1);
 	return true;
 }
 
-static bool joins(const struct rs_ir_port *last, const struct rs_ir_port *next)
+/* Of one profile: runs that touch and are alike were one. */
+static void add_port(struct rs_ir *ir, struct rs_ir_profile *pr, struct rs_ir_port port)
 {
-	return last->proto && last->proto == next->proto && last->allow == next->allow &&
-	       last->hi + 1 == next->lo;
+	struct rs_ir_port *last = pr->n ? &ir->ports[ir->n_ports - 1] : NULL;
+
+	if (last && last->proto == port.proto && last->allow == port.allow &&
+	    last->hi + 1 == port.lo) {
+		last->hi = port.hi;
+		return;
+	}
+	ir->ports[ir->n_ports++] = port;
+	pr->n++;
 }
 
-static int lift_ports(const struct rs_bpf_table *t, size_t *at, struct rs_ir *ir,
-		      struct rs_ir_profile *pr, struct rs_err *err)
+/* The entries of rs_ports that are of this profile and protocol stand together. */
+static int lift_long_list(const struct rs_bpf_table *t, const struct rs_bpf_runs_key *key,
+			  struct rs_ir *ir, struct rs_ir_profile *pr, struct rs_err *err)
 {
-	for (; *at < t->n; ++*at) {
-		const uint8_t *key = rs_bpf_key(t, RS_BPF_MAP_PORTS, *at);
-		struct rs_ir_port port;
-		uint32_t value;
+	struct rs_bpf_port before = { .plen = 0 };
+	struct rs_ir_port port;
+	uint32_t value;
+	size_t at;
 
-		if (profile_of(key) != pr->profile)
+	for (int i = 0; i < 4; i++)
+		before.b[i] = (uint8_t)(key->profile >> (24 - 8 * i));
+	before.b[4] = (uint8_t)key->proto;
+	rs_bpf_table_find(t, RS_BPF_MAP_PORTS, (const uint8_t *)&before, &at);
+	for (; at < t->n; at++) {
+		const uint8_t *k = rs_bpf_key(t, RS_BPF_MAP_PORTS, at);
+
+		if (memcmp(before.b, k + 4, 5) != 0)
 			break;
-		if (!port_of(key, &port))
-			return bad(err, RS_BPF_MAP_PORTS, key, "no run of ports");
-		memcpy(&value, rs_bpf_value(t, RS_BPF_MAP_PORTS, *at), sizeof(value));
+		if (!port_of(k, &port))
+			return bad(err, RS_BPF_MAP_PORTS, k, "no run of ports");
+		memcpy(&value, rs_bpf_value(t, RS_BPF_MAP_PORTS, at), sizeof(value));
 		port.allow = value == RS_BPF_PORT_ALLOW;
-		if (pr->n && joins(&ir->ports[ir->n_ports - 1], &port)) {
-			ir->ports[ir->n_ports - 1].hi = port.hi;
-			continue;
-		}
-		ir->ports[ir->n_ports++] = port;
-		pr->n++;
+		add_port(ir, pr, port);
 	}
+	return 0;
+}
+
+static int lift_runs(const struct rs_bpf_plan *p, size_t at, struct rs_ir *ir,
+		     struct rs_ir_profile *pr, struct rs_err *err)
+{
+	const struct rs_bpf_table *t = &p->t[RS_BPF_MAP_RUNS];
+	struct rs_bpf_runs_key key = runs_key(t, at);
+	struct rs_bpf_runs runs;
+
+	memcpy(&runs, rs_bpf_value(t, RS_BPF_MAP_RUNS, at), sizeof(runs));
+	if (runs.n == RS_BPF_RUNS_MORE)
+		return lift_long_list(&p->t[RS_BPF_MAP_PORTS], &key, ir, pr, err);
+	if (runs.n > RS_BPF_RUNS || key.proto > 255)
+		return bad(err, RS_BPF_MAP_RUNS, rs_bpf_key(t, RS_BPF_MAP_RUNS, at), "no runs");
+	for (uint32_t i = 0; i < runs.n; i++)
+		add_port(ir, pr,
+			 (struct rs_ir_port){ .proto = (uint8_t)key.proto,
+					      .lo = runs.lo[i],
+					      .hi = runs.hi[i],
+					      .allow = true });
 	return 0;
 }
 
@@ -232,15 +262,16 @@ static void lift_fixed(struct rs_ir *ir, struct rs_ir_profile *pr)
 	pr->n = 1;
 }
 
-static int lift_profiles(const struct rs_bpf_table *t, struct rs_ir *ir, struct rs_err *err)
+static int lift_profiles(const struct rs_bpf_plan *p, struct rs_ir *ir, struct rs_err *err)
 {
+	const struct rs_bpf_table *runs = &p->t[RS_BPF_MAP_RUNS];
+	size_t at = 0, most = p->t[RS_BPF_MAP_PORTS].n + RS_BPF_RUNS * runs->n + 1;
 	struct numbers all = { 0 };
-	size_t at = 0;
 	int rc = 0;
 
-	find_profiles(t, ir, &all);
+	find_profiles(runs, ir, &all);
 	ir->profiles = rs_ir_alloc(ir, all.n, sizeof(*ir->profiles));
-	ir->ports = rs_ir_alloc(ir, t->n + 1, sizeof(*ir->ports));
+	ir->ports = rs_ir_alloc(ir, most, sizeof(*ir->ports));
 	for (size_t i = 0; i < all.n && !rc; i++) {
 		struct rs_ir_profile *pr = &ir->profiles[ir->n_profiles++];
 
@@ -248,8 +279,8 @@ static int lift_profiles(const struct rs_bpf_table *t, struct rs_ir *ir, struct 
 		pr->first = (uint32_t)ir->n_ports;
 		if (pr->profile < RS_PROFILE_FIRST)
 			lift_fixed(ir, pr);
-		else
-			rc = lift_ports(t, &at, ir, pr, err);
+		for (; at < runs->n && !rc && runs_key(runs, at).profile == pr->profile; at++)
+			rc = lift_runs(p, at, ir, pr, err);
 	}
 	rs_vec_free(&all);
 	return rc;
@@ -317,7 +348,7 @@ int rs_bpf_plan_to_ir(const struct rs_bpf_plan *p, struct rs_ir **out, struct rs
 	if (!rc)
 		rc = lift_own(&p->t[RS_BPF_MAP_OWN], ir, err);
 	if (!rc)
-		rc = lift_profiles(&p->t[RS_BPF_MAP_PORTS], ir, err);
+		rc = lift_profiles(p, ir, err);
 	if (!rc)
 		rc = lift_links(&p->t[RS_BPF_MAP_LINKS], ir, err);
 	if (rc) {

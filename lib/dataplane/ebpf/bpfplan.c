@@ -151,8 +151,7 @@ static void put_port(struct rs_bpf_plan *p, uint32_t profile, uint8_t proto, con
 	for (int i = 0; i < 4; i++)
 		key.b[i] = (uint8_t)(profile >> (24 - 8 * i));
 	key.b[4] = proto;
-	if (port)
-		memcpy(key.b + 5, port, 2);
+	memcpy(key.b + 5, port, 2);
 	put(p, RS_BPF_MAP_PORTS, &key, &value);
 }
 
@@ -170,10 +169,49 @@ static void put_run(struct rs_bpf_plan *p, uint32_t profile, const struct rs_ir_
 	uint8_t lo[2] = { (uint8_t)(port->lo >> 8), (uint8_t)port->lo };
 	uint8_t hi[2] = { (uint8_t)(port->hi >> 8), (uint8_t)port->hi };
 
-	if (!port->proto)
-		put_port(p, profile, 0, NULL, 32, value);
-	else
-		rs_bpf_split(lo, hi, 2, put_port_prefix, &r);
+	rs_bpf_split(lo, hi, 2, put_port_prefix, &r);
+}
+
+static bool fits(const struct rs_ir_port *ports, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!ports[i].allow)
+			return false;
+	return n <= RS_BPF_RUNS;
+}
+
+/* The ports of one protocol. */
+static void put_proto(struct rs_bpf_plan *p, uint32_t profile, const struct rs_ir_port *ports,
+		      uint32_t n)
+{
+	struct rs_bpf_runs_key key = { .profile = profile, .proto = ports->proto };
+	struct rs_bpf_runs runs = { .n = (uint16_t)n };
+
+	if (!ports->proto && !ports->allow)
+		return; /* what is listed nowhere is denied */
+	for (uint32_t i = 0; i < RS_BPF_RUNS; i++)
+		runs.lo[i] = 1; /* and hi 0: no port */
+	if (!fits(ports, n))
+		runs.n = RS_BPF_RUNS_MORE;
+	for (uint32_t i = 0; i < n; i++) {
+		if (runs.n == RS_BPF_RUNS_MORE) {
+			put_run(p, profile, &ports[i]);
+			continue;
+		}
+		runs.lo[i] = ports[i].lo;
+		runs.hi[i] = ports[i].hi;
+	}
+	put(p, RS_BPF_MAP_RUNS, &key, &runs);
+}
+
+static void put_profile(struct rs_bpf_plan *p, uint32_t profile, const struct rs_ir_port *ports,
+			uint32_t n)
+{
+	for (uint32_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && ports[end].proto == ports[i].proto;)
+			end++;
+		put_proto(p, profile, &ports[i], end - i);
+	}
 }
 
 static void put_profiles(struct rs_bpf_plan *p, const struct rs_ir *ir)
@@ -181,8 +219,8 @@ static void put_profiles(struct rs_bpf_plan *p, const struct rs_ir *ir)
 	for (size_t i = 0; i < ir->n_profiles; i++) {
 		const struct rs_ir_profile *pr = &ir->profiles[i];
 
-		for (uint32_t k = 0; pr->profile >= RS_PROFILE_FIRST && k < pr->n; k++)
-			put_run(p, pr->profile, &ir->ports[pr->first + k]);
+		if (pr->profile >= RS_PROFILE_FIRST)
+			put_profile(p, pr->profile, &ir->ports[pr->first], pr->n);
 	}
 }
 
@@ -241,6 +279,17 @@ int rs_bpf_plan_from_ir(const struct rs_ir *ir, struct rs_bpf_plan **out, struct
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
+static void print_runs(struct rs_strbuf *b, const uint8_t *value)
+{
+	struct rs_bpf_runs r;
+
+	memcpy(&r, value, sizeof(r));
+	if (r.n == RS_BPF_RUNS_MORE)
+		rs_strbuf_puts(b, " in rs_ports");
+	for (uint32_t i = 0; i < r.n && r.n <= RS_BPF_RUNS; i++)
+		rs_strbuf_printf(b, " %u-%u", r.lo[i], r.hi[i]);
+}
+
 static void print_value(struct rs_strbuf *b, enum rs_bpf_map m, const uint8_t *value)
 {
 	struct rs_bpf_link l;
@@ -256,6 +305,8 @@ static void print_value(struct rs_strbuf *b, enum rs_bpf_map m, const uint8_t *v
 			rs_strbuf_printf(b, " in %u out %u", e.in_group, e.out_group);
 		if (e.flags & RS_BPF_END_FREE)
 			rs_strbuf_puts(b, " free");
+	} else if (m == RS_BPF_MAP_RUNS) {
+		print_runs(b, value);
 	} else if (m == RS_BPF_MAP_LINKS) {
 		memcpy(&l, value, sizeof(l));
 		for (uint32_t i = 0; i < l.n; i++) {

@@ -25,6 +25,10 @@ const struct rs_bpf_table_def rs_bpf_tables[RS_BPF_MAPS] = {
 			       .key = sizeof(struct rs_bpf_cell),
 			       .value = 4,
 			       .slots = sizeof(struct rs_bpf_cell_slots) },
+	[RS_BPF_MAP_RUNS] = { .name = "rs_runs",
+			      .key = sizeof(struct rs_bpf_runs_key),
+			      .value = sizeof(struct rs_bpf_runs),
+			      .slots = sizeof(struct rs_bpf_runs_slots) },
 	[RS_BPF_MAP_PORTS] = NUM("rs_ports", struct rs_bpf_port, 8),
 	[RS_BPF_MAP_LINKS] = { .name = "rs_links",
 			       .key = 4,
@@ -80,7 +84,7 @@ int rs_bpf_key_cmp(enum rs_bpf_map m, const uint8_t *a, const uint8_t *b)
 	const struct rs_bpf_table_def *d = &rs_bpf_tables[m];
 	int c;
 
-	if (m == RS_BPF_MAP_CELLS || m == RS_BPF_MAP_LINKS)
+	if (m == RS_BPF_MAP_CELLS || m == RS_BPF_MAP_RUNS || m == RS_BPF_MAP_LINKS)
 		return cmp_words(a, b, d->key / 4u);
 	if (!d->data)
 		return memcmp(a, b, d->key);
@@ -103,7 +107,7 @@ bool rs_bpf_is_absent(enum rs_bpf_map m, const uint8_t *value)
 {
 	if (m == RS_BPF_MAP_LINKS)
 		return !((const struct rs_bpf_link *)(const void *)value)->n;
-	return !word(value); /* flags of an end; or the number */
+	return !word(value); /* flags of an end, how many runs, or the number */
 }
 
 void rs_bpf_table_add(struct rs_bpf_table *t, enum rs_bpf_map m, const void *key, const void *value)
@@ -349,8 +353,6 @@ static char *port_str(const uint8_t *key)
 	const uint8_t *b = key + 4;
 	uint32_t profile = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 
-	if (word(key) <= 32)
-		return rs_asprintf("rs_ports %u any", profile);
 	if (word(key) <= 40)
 		return rs_asprintf("rs_ports %u proto %u", profile, b[4]);
 	return rs_asprintf("rs_ports %u proto %u port %u/%u", profile, b[4], b[5] << 8 | b[6],
@@ -378,6 +380,8 @@ char *rs_bpf_key_str(enum rs_bpf_map m, const uint8_t *key)
 			return rs_asprintf("rs_cells %u . %u default", word(key), word(key + 4));
 		return rs_asprintf("rs_cells %u . %u . %u", word(key), word(key + 4),
 				   word(key + 8));
+	case RS_BPF_MAP_RUNS:
+		return rs_asprintf("rs_runs %u proto %u", word(key), word(key + 4));
 	case RS_BPF_MAP_LINKS:
 		return rs_asprintf("rs_links %u", word(key));
 	case RS_BPF_MAPS:

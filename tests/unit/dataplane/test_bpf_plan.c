@@ -50,18 +50,21 @@ static struct rs_ir *small_ir(void)
 	ir->cells[0] = (struct rs_ir_cell){ RS_DIR_IN, 2, 2, 3, 0, 0 };
 	ir->cells[1] = (struct rs_ir_cell){ RS_DIR_IN, 2, 300, 4, 0, 0 };
 	ir->n_cells = 2;
-	ir->ports = rs_ir_alloc(ir, 4, sizeof(*ir->ports));
+	ir->ports = rs_ir_alloc(ir, 9, sizeof(*ir->ports));
 	ir->ports[0] = (struct rs_ir_port){ 0, 0, 65535, true };
 	ir->ports[1] = (struct rs_ir_port){ 6, 5432, 5434, true };
 	ir->ports[2] = (struct rs_ir_port){ 0, 0, 65535, true };
 	ir->ports[3] = (struct rs_ir_port){ 6, 25, 25, false };
-	ir->n_ports = 4;
-	ir->profiles = rs_ir_alloc(ir, 4, sizeof(*ir->profiles));
+	for (uint16_t i = 0; i < 5; i++)
+		ir->ports[4 + i] = (struct rs_ir_port){ 17, 2 * i + 1, 2 * i + 1 + (i == 4), true };
+	ir->n_ports = 9;
+	ir->profiles = rs_ir_alloc(ir, 5, sizeof(*ir->profiles));
 	ir->profiles[0] = (struct rs_ir_profile){ RS_PROFILE_ALLOW, 0, 1 };
 	ir->profiles[1] = (struct rs_ir_profile){ RS_PROFILE_DENY, 1, 0 };
 	ir->profiles[2] = (struct rs_ir_profile){ 3, 1, 1 };
 	ir->profiles[3] = (struct rs_ir_profile){ 4, 2, 2 };
-	ir->n_profiles = 4;
+	ir->profiles[4] = (struct rs_ir_profile){ 5, 4, 5 };
+	ir->n_profiles = 5;
 	ir->guards = rs_ir_alloc(ir, 3, sizeof(*ir->guards));
 	ir->guards[0] =
 		(struct rs_ir_guard){ 7, addr("10.0.0.3"), { 2, 0, 0, 0, 0, 3 }, { 0 }, NULL };
@@ -92,10 +95,17 @@ static const char small_text[] = "rs_ends 10.0.0.2 class 7 in 1 out 1 free\n"
 				 "rs_cells 1 . 2 . 300 4\n"
 				 "rs_cells 1 . 2 default 2 isolated\n"
 				 "rs_cells 2 . 1 default 1\n"
-				 "rs_ports 3 proto 6 port 5432/15 1\n"
-				 "rs_ports 3 proto 6 port 5434/16 1\n"
-				 "rs_ports 4 any 1\n"
+				 "rs_runs 3 proto 6 5432-5434\n"
+				 "rs_runs 4 proto 0 0-65535\n"
+				 "rs_runs 4 proto 6 in rs_ports\n"
+				 "rs_runs 5 proto 17 in rs_ports\n"
 				 "rs_ports 4 proto 6 port 25/16 2\n"
+				 "rs_ports 5 proto 17 port 1/16 1\n"
+				 "rs_ports 5 proto 17 port 3/16 1\n"
+				 "rs_ports 5 proto 17 port 5/16 1\n"
+				 "rs_ports 5 proto 17 port 7/16 1\n"
+				 "rs_ports 5 proto 17 port 9/16 1\n"
+				 "rs_ports 5 proto 17 port 10/16 1\n"
 				 "rs_links 7 10.0.0.3\n"
 				 "rs_links 256 10.0.0.2 fd00::2\n"
 				 "rs_own 10.0.0.0/24 1\n";
@@ -156,7 +166,8 @@ static void test_too_many_addresses(void **state)
 static void test_damage(void **state)
 {
 	struct rs_bpf_prefix no_family = { .plen = 40 };
-	struct rs_bpf_port half = { .plen = 36, .b = { 0, 0, 0, 9 } };
+	struct rs_bpf_runs_key nine = { .profile = 9, .proto = 6 };
+	struct rs_bpf_runs seven = { .n = 7 };
 	struct rs_bpf_end end = { .flags = RS_BPF_END_CLASS };
 	struct rs_bpf_addr nobody = { .family = 5 };
 	uint32_t one = 1;
@@ -167,7 +178,7 @@ static void test_damage(void **state)
 		{ RS_BPF_MAP_ENDS, &nobody, &end },
 		{ RS_BPF_MAP_RANGES, &no_family, &one },
 		{ RS_BPF_MAP_OWN, &no_family, &one },
-		{ RS_BPF_MAP_PORTS, &half, &one },
+		{ RS_BPF_MAP_RUNS, &nine, &seven },
 	};
 
 	(void)state;
