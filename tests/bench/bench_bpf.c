@@ -148,7 +148,8 @@ static void show(const struct rs_bpf_set *s, const char *what, struct rs_addr cl
 	uint32_t verdict, ns;
 
 	c.view.iif = c.view.oif = 101;
-	c.view.iif_group = c.view.oif_group = RS_LINK_GROUP;
+	c.view.iif_group = client.b[0] == 10 ? RS_LINK_GROUP : 0;
+	c.view.oif_group = server.b[0] == 10 ? RS_LINK_GROUP : 0;
 	c.view.src = c.view.client = rs_bpf_addr_of(&client);
 	c.view.dst = c.view.server = rs_bpf_addr_of(&server);
 	c.view.state = RS_BPF_CT_ESTABLISHED;
