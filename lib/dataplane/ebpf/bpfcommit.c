@@ -225,8 +225,8 @@ int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_comm
 	}
 	if (rc) {
 		rs_bpf_explain_error(err);
-		return rs_err_wrap(err, "commit generation %llu",
-				   (unsigned long long)next->generation);
+		rs_err_wrap(err, "commit generation %llu", (unsigned long long)next->generation);
+		return rc;
 	}
 	done->ms = (double)(rs_mono_ms() - since);
 	rs_ebpf_set_model(e, rs_steal_ptr(&to));

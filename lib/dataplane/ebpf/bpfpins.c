@@ -159,7 +159,8 @@ static int make_folder(const struct rs_dp_config *cfg, char place, struct rs_err
 		return 0;
 	rmdir(dir);
 	rs_err_set(err, ENOENT, "%s is on no bpffs", top(cfg));
-	return rs_err_hint(err, "mount one: mount -t bpf bpf /sys/fs/bpf");
+	rs_err_hint(err, "mount one: mount -t bpf bpf /sys/fs/bpf");
+	return -ENOENT;
 }
 
 int rs_bpf_set_install(const struct rs_dp_config *cfg, struct rs_bpf_set *s, char place,
@@ -245,7 +246,8 @@ static int adopt_hook(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int 
 static int not_ours(const struct rs_dp_config *cfg, struct rs_err *err)
 {
 	rs_err_set(err, EBUSY, "the pins in %s are of another network namespace", top(cfg));
-	return rs_err_hint(err, "each node has a folder of its own");
+	rs_err_hint(err, "each node has a folder of its own");
+	return -EBUSY;
 }
 
 /* Where nothing can be read nothing speaks against it. */

@@ -103,8 +103,8 @@ int rs_ebpf_shift(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_
 	if (rc) {
 		e->known = false;
 		rs_bpf_explain_error(err);
-		return rs_err_wrap(err, "commit generation %llu",
-				   (unsigned long long)m->generation);
+		rs_err_wrap(err, "commit generation %llu", (unsigned long long)m->generation);
+		return rc;
 	}
 	return 0;
 }

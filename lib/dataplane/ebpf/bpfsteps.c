@@ -161,7 +161,8 @@ static int failed(const struct rs_bpf_step *st, int rc, struct rs_err *err)
 	if (rc != -E2BIG && rc != -ENOSPC)
 		return rs_err_sys(err, -rc, "write %s", name);
 	rs_err_set(err, ENOSPC, "write %s: map %s is full", name, rs_bpf_tables[st->map].name);
-	return rs_err_hint(err, "the rules in force stay as they are");
+	rs_err_hint(err, "the rules in force stay as they are");
+	return -ENOSPC;
 }
 
 int rs_bpf_steps_apply(const struct rs_bpf_set *s, const struct rs_bpf_steps *steps, uint64_t epoch,

@@ -110,8 +110,10 @@ int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
 		rc = rs_ebpf_anchor_keep(e->nl, err);
 	if (!rc && e->set.obj)
 		rc = read_maps(e, err);
-	if (rc)
-		return rs_bpf_explain_error(err);
+	if (rc) {
+		rs_bpf_explain_error(err);
+		return rc;
+	}
 	e->open_node = !rs_bpf_pins_linked(&e->cfg, 0);
 	e->known = true;
 	return 0;
