@@ -57,7 +57,7 @@ int rs_address_use(struct rs_agent *a, struct rs_address_use use[2], struct rs_e
 	memset(use, 0, 2 * sizeof(*use));
 	use[0].family = 4;
 	use[1].family = 6;
-	rs_reconcile_world(a->rec, &w);
+	rs_reconcile_ranges(a->rec, &w);
 	for (size_t i = 0; i < w.n_node_ranges; i++) {
 		const struct rs_cidr *c = &w.node_ranges[i];
 		uint64_t *total = &use[c->addr.family == RS_AF_IP6].total;

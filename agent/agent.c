@@ -6,6 +6,7 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "agent/events.h"
 #include "agent/httpd.h"
 #include "agent/install.h"
+#include "agent/reaper.h"
 #include "agent/server.h"
 
 static int open_dataplane(struct rs_agent *a, struct rs_err *err)
@@ -116,6 +118,8 @@ static int run(struct rs_agent *a, struct rs_err *err)
 	if (rc == 0)
 		rc = rs_dropwatch_new(a, &a->drops, err);
 	if (rc == 0)
+		rc = rs_reaper_new(a->opt.link_group, &a->reaper, err);
+	if (rc == 0)
 		rc = rs_loop_start(a, err);
 	if (rc == 0)
 		rc = rs_server_start(a, err);
@@ -148,6 +152,7 @@ static void close_all(struct rs_agent *a)
 	rs_reconcile_free(a->rec);
 	rs_server_stop(a->server);
 	rs_httpd_stop(a->httpd);
+	rs_reaper_free(a->reaper);
 	rs_loop_stop(a);
 	rs_events_free(a->events);
 	if (a->src)
@@ -159,6 +164,7 @@ static void close_all(struct rs_agent *a)
 	rs_host_close(a->host_real);
 	rs_conditions_free(&a->conditions);
 	rs_conditions_free(&a->routes);
+	rs_conditions_free(&a->leases);
 	free(a->dp_conditions);
 	rs_repair_free(&a->repairs);
 	free(a->node_json);
@@ -210,12 +216,26 @@ static int act(struct rs_agent *a, struct rs_err *err)
 	return a->opt.command == RS_AGENT_UNINSTALL ? rs_uninstall(a, err) : run(a, err);
 }
 
+/*
+ * The lists of a compile are large and short-lived: mapped for themselves they go back to the
+ * system with free(3), whatever was allocated since. Left alone malloc(3) raises these bounds to
+ * the largest that was freed. A second heap for the few threads would hold nothing.
+ */
+static void tune_heap(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	struct rs_agent a = { .lock_fd = -1, .node_fd = -1 };
 	rs_auto_err err = { 0 };
-	int rc = rs_options_read(&a.opt, argc, argv, environ, &err);
+	int rc;
 
+	tune_heap();
+	rc = rs_options_read(&a.opt, argc, argv, environ, &err);
 	if (rc < 0) {
 		complain(&err);
 		rs_options_clear(&a.opt);

@@ -7,6 +7,8 @@
 #ifndef RIPSTOP_AGENT_AGENT_H
 #define RIPSTOP_AGENT_AGENT_H
 
+#include <time.h>
+
 #include <ripstop/dataplane.h>
 #include <ripstop/endpoint.h>
 #include <ripstop/source.h>
@@ -27,6 +29,7 @@ struct rs_masquerade;
 struct rs_cnifiles;
 struct rs_dropwatch;
 struct rs_events;
+struct rs_reaper;
 
 #define RS_REPAIRS_KEPT 20
 
@@ -51,6 +54,7 @@ struct rs_agent {
 	struct rs_host_real *host_real;
 	struct rs_endpoint_store *records;
 	struct rs_registry *reg;
+	struct rs_reaper *reaper; /* NULL: each DEL deletes its own link */
 	struct rs_metrics metrics;
 	struct rs_source *src;
 	struct rs_dp *dp;
@@ -59,6 +63,8 @@ struct rs_agent {
 	struct rs_conditions conditions; /* as last shown */
 	char *dp_conditions;		 /* as the backend last told; NULL: none */
 	struct rs_conditions routes;	 /* routes that could not be set */
+	struct rs_conditions leases;	 /* damaged lease files */
+	struct timespec leases_seen;	 /* the folder's time when it was last read */
 	uint64_t routes_serial;		 /* of the node ranges that the routes were made for */
 	bool routes_done;
 	struct rs_masquerade *masq;   /* NULL: not looked at yet */
@@ -120,11 +126,16 @@ void rs_origin_conditions(const struct rs_agent *a, struct rs_conditions *c);
 /* gc.c: tombstones, vanished records, links gone for five minutes. */
 void rs_gc_run(struct rs_agent *a, int64_t now_ms);
 
+/* leasefiles.c: look for damaged lease files, where the folder has changed since the last time. */
+void rs_leasefiles_look(struct rs_agent *a);
+
 /* repair.c */
 void rs_repair_watch(struct rs_agent *a, int64_t now_ms); /* the dataplane's watch is readable */
 /* Compare kernel and state, report, and mend unless that is switched off. Returns how many
  * differences, or negative. */
 int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err);
+/* Certain, and cheap to find out: an audit would find nothing. */
+bool rs_repair_untouched(const struct rs_agent *a);
 /* Compare only. The caller frees *d. */
 int rs_repair_look(struct rs_agent *a, struct rs_dp_drifts *d, struct rs_err *err);
 /* Commit anew what was found to differ. */

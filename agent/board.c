@@ -39,7 +39,9 @@ static void gather(struct rs_agent *a, struct rs_conditions *c)
 	rs_origin_conditions(a, c);
 	add_lines(c, "Dataplane", a->dp_conditions);
 	for (size_t i = 0; i < a->routes.n; i++)
-		rs_conditions_add(c, a->routes.v[i].type, "%s", a->routes.v[i].text);
+		rs_conditions_copy(c, &a->routes.v[i]);
+	for (size_t i = 0; i < a->leases.n; i++)
+		rs_conditions_copy(c, &a->leases.v[i]);
 	rs_masquerade_conditions(a, c);
 	rs_cnifiles_conditions(a->cnifiles, c);
 	rs_dropwatch_conditions(a->drops, c);

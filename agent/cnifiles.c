@@ -10,6 +10,7 @@
 
 #include "agent/install.h"
 #include "base/file.h"
+#include "base/fileprint.h"
 
 /* Against another program that does the same for its own: once a second, not a race. */
 #define WRITE_EVERY_MS 1000
@@ -18,20 +19,12 @@
 	(IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ATTRIB | \
 	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
-/* What tells one state of a file from another, without reading it. */
-struct print {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-};
-
 struct rs_cnifiles {
 	const struct rs_options *opt;
 	int inotify;
 	char *plugin; /* in cni-bin-dir */
 	char *source; /* NULL: not known */
-	struct print plugin_seen, source_seen;
+	struct rs_file_print plugin_seen, source_seen;
 	bool same; /* of what was seen: the same program */
 	char *why_not;
 	struct rs_conditions conditions;
@@ -96,18 +89,6 @@ static void not_ready(struct rs_cnifiles *c, const char *type, char *why)
 	c->why_not = why;
 }
 
-static struct print print_of(const struct stat *st)
-{
-	return (struct print){ st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim };
-}
-
-static bool same_print(const struct print *a, const struct print *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec &&
-	       a->ctime.tv_sec == b->ctime.tv_sec && a->ctime.tv_nsec == b->ctime.tv_nsec;
-}
-
 static bool same_content(const char *a, const char *b)
 {
 	rs_autofree char *x = NULL, *y = NULL;
@@ -120,14 +101,15 @@ static bool same_content(const char *a, const char *b)
 /* Read only when one of the two files is another than at the last look. */
 static bool belongs_to_us(struct rs_cnifiles *c, const struct stat *plugin)
 {
-	struct print now = print_of(plugin), from;
+	struct rs_file_print now = rs_file_print_of(plugin), from;
 	struct stat st;
 
 	/* An agent without a plugin of its own beside it has nothing to compare with. */
 	if (!c->source || stat(c->source, &st) < 0)
 		return true;
-	from = print_of(&st);
-	if (!same_print(&now, &c->plugin_seen) || !same_print(&from, &c->source_seen)) {
+	from = rs_file_print_of(&st);
+	if (!rs_file_print_same(&now, &c->plugin_seen) ||
+	    !rs_file_print_same(&from, &c->source_seen)) {
 		c->same = same_content(c->plugin, c->source);
 		c->plugin_seen = now;
 		c->source_seen = from;
@@ -265,7 +247,7 @@ const char *rs_cnifiles_why_not_ready(const struct rs_cnifiles *c)
 void rs_cnifiles_conditions(const struct rs_cnifiles *c, struct rs_conditions *out)
 {
 	for (size_t i = 0; c && i < c->conditions.n; i++)
-		rs_conditions_add(out, c->conditions.v[i].type, "%s", c->conditions.v[i].text);
+		rs_conditions_copy(out, &c->conditions.v[i]);
 }
 
 void rs_cnifiles_order(const struct rs_cnifiles *c, bool *written, const char **first_other)

@@ -4,7 +4,6 @@
 
 #include <netinet/in.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/jsonio.h"
 
@@ -99,21 +98,6 @@ static const char *severity(enum rs_drop_reason reason)
 	}
 }
 
-/* RFC 3339, UTC, microseconds. */
-static void add_time(struct json_object *o, int64_t ns)
-{
-	time_t s = (time_t)(ns / 1000000000);
-	char text[64];
-	struct tm tm;
-	size_t n;
-
-	if (!gmtime_r(&s, &tm))
-		return;
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%06dZ", (int)(ns / 1000 % 1000000));
-	rs_json_add_str(o, "time", text);
-}
-
 struct json_object *rs_drop_json(const struct rs_agent *a, const struct rs_dp_drop *d,
 				 const struct rs_drop_mark *mark, const struct rs_drop_story *story)
 {
@@ -122,7 +106,7 @@ struct json_object *rs_drop_json(const struct rs_agent *a, const struct rs_dp_dr
 
 	json_object_object_add(o, "v", json_object_new_int(1));
 	json_object_object_add(o, "id", json_object_new_uint64(mark->id));
-	add_time(o, mark->time_ns);
+	rs_json_add_time_us(o, "time", mark->time_ns);
 	rs_json_add_str(o, "type", rs_drop_by_policy(d) ? "policy-verdict" : "drop");
 	rs_json_add_str(o, "verdict", "DROPPED");
 	rs_json_add_str(o, "reason", rs_drop_reason_name(d->reason));

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/jsonio.h"
 #include "object/syntax.h"
@@ -148,20 +147,6 @@ static char *make_name(const char *object, const char *tail)
 }
 
 /* metav1.MicroTime: six digits behind the point, no fewer. */
-static void add_time(struct json_object *o, const char *key, int64_t ns)
-{
-	time_t s = (time_t)(ns / 1000000000);
-	char text[64];
-	struct tm tm;
-	size_t n;
-
-	if (!gmtime_r(&s, &tm))
-		return;
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%06dZ", (int)(ns / 1000 % 1000000));
-	rs_json_add_str(o, key, text);
-}
-
 static struct json_object *regarding_json(const struct rs_event_about *a)
 {
 	struct json_object *o = json_object_new_object();
@@ -180,7 +165,7 @@ static struct json_object *series_json(const struct rs_event_words *w)
 	uint64_t count = w->count < INT32_MAX ? w->count : INT32_MAX;
 
 	json_object_object_add(o, "count", json_object_new_int64((int64_t)count));
-	add_time(o, "lastObservedTime", w->last_ns);
+	rs_json_add_time_us(o, "lastObservedTime", w->last_ns);
 	return o;
 }
 
@@ -196,7 +181,7 @@ static struct json_object *event_json(const struct rs_event_words *w, const char
 	rs_json_add_str(meta, "namespace", ns);
 	rs_json_add_str(meta, "name", name);
 	json_object_object_add(o, "metadata", meta);
-	add_time(o, "eventTime", w->first_ns);
+	rs_json_add_time_us(o, "eventTime", w->first_ns);
 	rs_json_add_str(o, "type", "Warning");
 	rs_json_add_str(o, "reason", w->reason);
 	rs_json_add_str(o, "action", w->action);

@@ -32,4 +32,9 @@ int rs_host_open(const char *state_dir, struct rs_host *host, struct rs_host_rea
 void rs_host_close(struct rs_host_real *h);
 struct rs_nl *rs_host_netlink(struct rs_host_real *h);
 
+/* For one who asks for many links at once: list them all now, and answer from that list until it is
+ * released. Without a list each is asked for, as ever. */
+void rs_host_hold_links(struct rs_host_real *h);
+void rs_host_release_links(struct rs_host_real *h);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 
@@ -11,18 +12,22 @@
 #include "agent/dropwatch.h"
 #include "agent/events.h"
 #include "agent/httpd.h"
+#include "agent/reaper.h"
 #include "agent/server.h"
 
 #define TICK_S 1
 #define GC_EVERY 10
 #define AUDIT_EVERY 60
+#define READ_EVERY (60 * AUDIT_EVERY) /* whatever the kernel's count of changes says */
 
 struct rs_loop {
 	struct rs_agent *agent;
-	struct event *source, *source_timer, *watch, *run, *tick;
-	struct event *term, *intr, *hup, *cni, *drops, *events;
+	struct event *source, *source_timer, *watch, *run, *after, *tick;
+	struct event *term, *intr, *hup, *cni, *drops, *events, *reaper;
 	unsigned int ticks;
 	bool routes_due; /* the ranges may have changed */
+	bool board_due;	 /* so may conditions */
+	uint64_t trimmed; /* the generation when memory was given back last */
 };
 
 static void arm(struct event *ev, int64_t ms)
@@ -61,11 +66,23 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 		l->routes_due = false;
 		rs_routes_sync(a, false);
 	}
-	if (before != rs_reconcile_generation(a->rec) || a->conditions.n)
-		rs_board_update(a);
-	rs_otherplane_leave(a);
-	rs_nodefile_update(a, rs_mono_ms());
+	l->board_due |= before != rs_reconcile_generation(a->rec) || a->conditions.n;
+	/* Once the answers are on their way. */
+	arm(l->after, 0);
 	rs_loop_kick(a);
+}
+
+static void on_after(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	if (l->board_due)
+		rs_board_update(l->agent);
+	l->board_due = false;
+	rs_otherplane_leave(l->agent);
+	rs_nodefile_update(l->agent, rs_mono_ms());
 }
 
 static void arm_source(struct rs_loop *l)
@@ -106,11 +123,11 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 	rs_repair_watch(l->agent, rs_mono_ms());
 }
 
-static void audit(struct rs_agent *a)
+static void audit(struct rs_agent *a, bool read)
 {
 	rs_auto_err err = { 0 };
 
-	if (rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
+	if ((read || !rs_repair_untouched(a)) && rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
 		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
 	rs_repair_conditions(a);
 	rs_otherplane_leave(a);
@@ -154,6 +171,15 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	rs_events_run(l->agent->events);
 }
 
+static void on_reaped(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	rs_reaper_round(l->agent->reaper);
+}
+
 /* They may come later: another program had their group. */
 static void watch_drops(struct rs_loop *l)
 {
@@ -164,6 +190,17 @@ static void watch_drops(struct rs_loop *l)
 	l->drops = event_new(l->agent->base, fd, EV_READ | EV_PERSIST, on_drops, l);
 	if (!l->drops || event_add(l->drops, NULL) < 0)
 		rs_oom();
+}
+
+/* What a compile, or the audit, has left behind in the heap goes back to the system. */
+static void give_back(struct rs_loop *l)
+{
+	uint64_t now = rs_reconcile_generation(l->agent->rec);
+
+	if (l->ticks % AUDIT_EVERY != 0 && (l->ticks % GC_EVERY != 0 || l->trimmed == now))
+		return;
+	l->trimmed = now;
+	malloc_trim(0);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -177,6 +214,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	l->ticks++;
 	rs_server_sweep(a->server, now);
 	rs_httpd_sweep(a->httpd);
+	rs_reaper_sweep(a->reaper, now);
 	rs_lock_sweep(a->node_fd);
 	if (l->ticks % GC_EVERY == 0) {
 		rs_gc_run(a, now);
@@ -184,13 +222,14 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		watch_drops(l);
 	}
 	if (l->ticks % AUDIT_EVERY == 0)
-		audit(a);
+		audit(a, l->ticks % READ_EVERY == 0);
 	if (l->ticks % GC_EVERY == 0)
 		rs_board_update(a);
 	rs_events_tick(a->events, now);
 	if (a->cnifiles)
 		sync_cnifiles(a);
 	rs_nodefile_update(a, now);
+	give_back(l);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)
@@ -288,6 +327,7 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	l->routes_due = true;
 	signal(SIGPIPE, SIG_IGN);
 	l->run = new_event(l, -1, 0, on_run);
+	l->after = new_event(l, -1, 0, on_after);
 	l->source_timer = new_event(l, -1, 0, on_source);
 	l->tick = new_event(l, -1, EV_PERSIST, on_tick);
 	event_add(l->tick, &second);
@@ -303,6 +343,7 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	fd = rs_events_fd(a->events);
 	if (fd >= 0)
 		l->events = new_event(l, fd, EV_READ | EV_PERSIST, on_events);
+	l->reaper = new_event(l, rs_reaper_fd(a->reaper), EV_READ | EV_PERSIST, on_reaped);
 	watch_drops(l);
 	watch_source(l);
 	return 0;
@@ -321,9 +362,9 @@ void rs_loop_stop(struct rs_agent *a)
 	struct rs_loop *l = a->loop;
 
 	if (l) {
-		struct event *all[] = { l->source, l->source_timer, l->watch, l->run,
-					l->tick,   l->term,	    l->intr,  l->hup,
-					l->cni,	   l->drops,	    l->events };
+		struct event *all[] = { l->source, l->source_timer, l->watch,  l->run,
+					l->tick,   l->term,	    l->intr,   l->hup,
+					l->cni,	   l->drops,	    l->events, l->reaper };
 
 		for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 			if (all[i])

@@ -73,7 +73,7 @@ void rs_masquerade_sync(struct rs_agent *a)
 		return;
 	if (!a->masq)
 		a->masq = rs_new(struct rs_masquerade);
-	rs_reconcile_world(a->rec, &w);
+	rs_reconcile_ranges(a->rec, &w);
 	if (rs_options_masquerade(&a->opt) && w.n_node_ranges) {
 		keep = kept(a, &w, &want.n_keep);
 		want.keep = keep;

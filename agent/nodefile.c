@@ -55,7 +55,7 @@ void rs_nodefile_update(struct rs_agent *a, int64_t now_ms)
 
 	if (predecessor_speaks(a))
 		return;
-	rs_reconcile_world(a->rec, &w);
+	rs_reconcile_ranges(a->rec, &w);
 	fill(a, &w, &n);
 	text = rs_node_info_to_json(&n);
 	if (!a->node_json || strcmp(a->node_json, text) != 0 ||

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* ops_drops.c - drops and judgements in the answers that are about something else. */
-#include <time.h>
-
 #include "agent/dropwatch.h"
 #include "agent/judged.h"
 #include "agent/ops.h"
@@ -14,17 +12,10 @@ static void add_number(struct json_object *o, const char *key, uint64_t n)
 	json_object_object_add(o, key, json_object_new_uint64(n));
 }
 
-/* RFC 3339, UTC. */
 static void add_moment(struct json_object *o, const char *key, int64_t ns)
 {
-	time_t s = (time_t)(ns / 1000000000);
-	char text[64];
-	struct tm tm;
-
-	if (ns <= 0 || !gmtime_r(&s, &tm))
-		return;
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	rs_json_add_str(o, key, text);
+	if (ns > 0)
+		rs_json_add_time(o, key, ns / 1000000000);
 }
 
 static struct json_object *recent_json(const struct rs_droplog *log)

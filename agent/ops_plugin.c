@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/reaper.h"
 #include "base/jsonio.h"
 
 #define DEADLINE_MS 10000
@@ -14,14 +15,18 @@
 /* An attach or a detach on its way. */
 struct call {
 	struct rs_agent *a;
-	struct rs_request *req;
+	struct rs_request *req; /* NULL: answered */
 	enum rs_cni_command command;
 	char *container_id;
 	char *ifname;
+	struct json_object *result; /* of the commit, while the link is not gone yet */
+	bool reaping;		    /* the link is to be deleted, and that has not ended */
+	bool link_gone;
 };
 
 static void call_free(struct call *c)
 {
+	json_object_put(c->result);
 	free(c->container_id);
 	free(c->ifname);
 	free(c);
@@ -60,10 +65,33 @@ static void log_call(const struct call *c, const struct rs_outcome *o)
 	       o->err ? rs_err_str(o->err) : NULL, NULL);
 }
 
+/* Rules and link go at the same time; the answer comes when both have. */
+static void answer(struct call *c)
+{
+	if (c->reaping)
+		return;
+	if (c->req) {
+		if (c->link_gone)
+			json_object_object_add(c->result, "linkGone",
+					       json_object_new_boolean(true));
+		rs_request_answer(c->req, rs_steal_ptr(&c->result));
+	}
+	call_free(c);
+}
+
+static void reaped(void *arg, bool gone)
+{
+	struct call *c = arg;
+
+	c->reaping = false;
+	c->link_gone = gone;
+	if (c->result || !c->req)
+		answer(c);
+}
+
 static void done(void *arg, const struct rs_outcome *o)
 {
 	struct call *c = arg;
-	struct json_object *result;
 
 	log_call(c, o);
 	if (o->err) {
@@ -72,16 +100,27 @@ static void done(void *arg, const struct rs_outcome *o)
 			rs_metrics_cni(&c->a->metrics, c->command,
 				       o->err->cni ? o->err->cni : RS_CNI_INTERNAL,
 				       (double)o->ms / 1000);
-		rs_request_fail(c->req, o->err);
-		call_free(c);
+		rs_request_fail(rs_steal_ptr(&c->req), o->err);
+		answer(c);
 		return;
 	}
 	rs_metrics_cni(&c->a->metrics, c->command, 0, (double)o->ms / 1000);
-	result = json_object_new_object();
-	json_object_object_add(result, "generation", json_object_new_uint64(o->generation));
-	rs_json_add_str(result, "dataplane", c->a->dp->ops->name);
-	rs_request_answer(c->req, result);
-	call_free(c);
+	c->result = json_object_new_object();
+	json_object_object_add(c->result, "generation", json_object_new_uint64(o->generation));
+	rs_json_add_str(c->result, "dataplane", c->a->dp->ops->name);
+	answer(c);
+}
+
+/* The plugin has put the link down and would have it deleted with others. What the record says of
+ * it counts; without one the plugin knows better. */
+static void reap(struct call *c, int64_t now_ms)
+{
+	const struct rs_attached *e = rs_registry_find(c->a->reg, c->container_id, c->ifname);
+
+	if (!e || !e->rec->host_ifindex || !c->a->reaper)
+		return;
+	c->reaping = true;
+	rs_reaper_wish(c->a->reaper, e->rec->host_ifindex, e->rec->host_ifname, now_ms, reaped, c);
 }
 
 static void start(struct rs_agent *a, struct rs_request *req, struct json_object *body,
@@ -89,11 +128,14 @@ static void start(struct rs_agent *a, struct rs_request *req, struct json_object
 {
 	struct call *c = rs_new(struct call);
 	int64_t left = DEADLINE_MS, now = rs_mono_ms();
+	bool take_link = false;
 	rs_auto_err err = { 0 };
 	int rc = read_key(body, &c->container_id, &c->ifname, &err);
 
 	if (rc == 0)
 		rc = rs_json_opt_int(body, "deadlineMs", 0, INT32_MAX, &left, &err);
+	if (rc == 0)
+		rc = rs_json_opt_bool(body, "takeLink", &take_link, &err);
 	if (rc < 0) {
 		rs_request_fail(req, &err);
 		call_free(c);
@@ -104,6 +146,8 @@ static void start(struct rs_agent *a, struct rs_request *req, struct json_object
 	c->a = a;
 	c->req = req;
 	c->command = command;
+	if (command == RS_CNI_DEL && take_link)
+		reap(c, now);
 	if (command == RS_CNI_ADD)
 		rs_reconcile_attach(a->rec, c->container_id, c->ifname, now, now + left, done, c);
 	else

@@ -177,19 +177,14 @@ static void add_counts(const struct rs_agent *a, struct json_object *o)
 {
 	const struct rs_drop_account *c = rs_dropwatch_account(a->drops);
 	struct json_object *counts = json_object_new_object();
-	time_t s = (time_t)(c->since_ns / 1000000000);
 	const char *why = rs_dropwatch_why_not(a->drops);
-	char text[64] = "";
-	struct tm tm;
 
 	if (why) {
 		rs_json_add_str(o, "whyNone", why);
 		json_object_put(counts);
 		return;
 	}
-	if (gmtime_r(&s, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	rs_json_add_str(counts, "since", text);
+	rs_json_add_time(counts, "since", c->since_ns / 1000000000);
 	add_count(counts, "dropped", c->dropped);
 	add_count(counts, "records", c->records);
 	add_count(counts, "suppressed", c->suppressed);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "answer/answer.h"
 #include "base/jsonio.h"
@@ -16,17 +15,6 @@
 static void add_size(struct json_object *o, const char *key, uint64_t n)
 {
 	json_object_object_add(o, key, json_object_new_uint64(n));
-}
-
-static void add_time(struct json_object *o, const char *key, int64_t s)
-{
-	time_t t = (time_t)s;
-	char text[32];
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	rs_json_add_str(o, key, text);
 }
 
 /* ---- whom an element is about ---------------------------------------------------------------- */
@@ -205,7 +193,7 @@ static void add_background(struct rs_agent *a, struct json_object *o)
 	add_size(x, "times", r->times);
 	add_size(x, "mended", r->mended);
 	if (r->times) {
-		add_time(x, "lastTime", r->last_s);
+		rs_json_add_time(x, "lastTime", r->last_s);
 		json_object_object_add(x, "last", rs_answer_strings(r->last, r->n_last));
 	}
 	json_object_object_add(o, "repair", x);
@@ -213,7 +201,7 @@ static void add_background(struct rs_agent *a, struct json_object *o)
 		return;
 	x = json_object_new_object();
 	rs_json_add_str(x, "who", r->who);
-	add_time(x, "time", r->who_s);
+	rs_json_add_time(x, "time", r->who_s);
 	json_object_object_add(o, "changedBy", x);
 }
 

@@ -243,8 +243,7 @@ void rs_peers_sync(struct rs_agent *a)
 
 	s.nodes = rs_reconcile_node_ranges(a->rec);
 	for (size_t i = 0; i < s.nodes->refused.n; i++)
-		rs_conditions_add(&a->routes, s.nodes->refused.v[i].type, "%s",
-				  s.nodes->refused.v[i].text);
+		rs_conditions_copy(&a->routes, &s.nodes->refused.v[i]);
 	s.peers = rs_new0(const struct rs_node_range *, s.nodes->n);
 	rc = rs_addr_list(s.nl, 0, &s.own, &s.n_own, &err);
 	if (rc == 0)

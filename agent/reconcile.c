@@ -131,7 +131,7 @@ const struct rs_node_ranges *rs_reconcile_node_ranges(struct rs_reconcile *rc)
 }
 
 /* Pod ranges are the configured cluster's, else the configured node's, else all Node objects'. */
-void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
+void rs_reconcile_ranges(struct rs_reconcile *rc, struct rs_world *w)
 {
 	const struct rs_reconcile_config *cfg = &rc->cfg;
 	const struct rs_store *store = cfg->src->ops->store(cfg->src);
@@ -142,7 +142,6 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 	rc->node_ranges = rc->pod_ranges = NULL;
 	w->store = store;
 	w->complete = cfg->src->ops->fresh != NULL;
-	w->locals = rs_registry_locals(cfg->reg, &w->n_locals);
 	w->node_ranges = cfg->node_ranges;
 	w->n_node_ranges = cfg->n_node_ranges;
 	if (!w->n_node_ranges)
@@ -153,6 +152,12 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 	if (!w->n_pod_ranges)
 		w->pod_ranges = rc->pod_ranges =
 			rs_node_ranges_cidrs(rs_reconcile_node_ranges(rc), false, &w->n_pod_ranges);
+}
+
+void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
+{
+	rs_reconcile_ranges(rc, w);
+	w->locals = rs_registry_locals(rc->cfg.reg, &w->n_locals);
 }
 
 /* ---- compile and commit ---------------------------------------------------------------------- */
@@ -333,11 +338,11 @@ static void run_synced(struct rs_reconcile *rc, int64_t now_ms)
 		rs_err_set(&kept, err.num, "%s", rs_err_str(&err));
 		rs_err_cni(&err, RS_CNI_TRY_AGAIN);
 		failed(rc, now_ms, &kept);
-		rs_waiters_finish(rc, now_ms, &err);
+		rs_waiters_refused(rc, now_ms, &err);
 		return;
 	}
 	rs_registry_bury(rc->cfg.reg);
-	rs_waiters_finish(rc, now_ms, NULL);
+	rs_waiters_served(rc, now_ms);
 }
 
 void rs_reconcile_run(struct rs_reconcile *rc, int64_t now_ms)

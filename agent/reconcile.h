@@ -93,6 +93,8 @@ double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc); /* below 0: n
 
 /* What is compiled, as of now; valid until registry, source or reconciler change. */
 void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w);
+/* The same without this node's pods, for those who only want to know the ranges. */
+void rs_reconcile_ranges(struct rs_reconcile *rc, struct rs_world *w);
 
 /* The nodes' pod ranges; valid until registry, source or reconciler change. The serial goes up
  * when anything in them does. */

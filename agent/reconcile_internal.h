@@ -30,6 +30,7 @@ struct rs_reconcile {
 	struct rs_err source_err;
 	struct rs_err commit_err;
 	struct rs_vec(struct waiter) waiters;
+	size_t batch_max; /* joins that one commit takes, after one that failed; 0: all */
 	struct rs_cidr *node_ranges, *pod_ranges; /* of the last world */
 	struct rs_node_ranges nodes;		  /* of the store at that revision */
 	uint64_t nodes_revision;
@@ -53,8 +54,10 @@ void rs_waiters_unsynced(struct rs_reconcile *rc, int64_t now_ms);
 /* Leaves into the registry, then joins whose pod is known; those that fail are answered. */
 void rs_waiters_admit(struct rs_reconcile *rc, int64_t now_ms);
 bool rs_waiters_ready(const struct rs_reconcile *rc); /* one waits for the next commit */
-/* The commit is done (err NULL), or failed: what was let in for it goes again. */
-void rs_waiters_finish(struct rs_reconcile *rc, int64_t now_ms, const struct rs_err *err);
+/* The commit is done: it answers all that were let in for it. */
+void rs_waiters_served(struct rs_reconcile *rc, int64_t now_ms);
+/* It failed: what was let in for it goes again. One join is answered, of several some are tried. */
+void rs_waiters_refused(struct rs_reconcile *rc, int64_t now_ms, const struct rs_err *err);
 /* When the first of them wants a run; INT64_MAX: none does. */
 int64_t rs_waiters_due(const struct rs_reconcile *rc);
 void rs_waiters_free(struct rs_reconcile *rc); /* all are answered: try again */

@@ -34,11 +34,32 @@ size_t rs_registry_graves(const struct rs_registry *r)
 	return r->graves.n;
 }
 
-static void note_damaged(struct rs_registry *r, const char *name, const struct rs_err *why)
+static void note_damaged(struct scan *s, const char *name, const struct rs_err *why)
 {
 	char *line = rs_asprintf("%s: %s", name, rs_err_str(why));
 
-	*rs_vec_push(&r->damaged) = line;
+	*rs_vec_push(&s->r->damaged) = line;
+	/* What could not be read just now may be fine. */
+	if (!s->adopt && why->num == EBADMSG)
+		rs_glance_keep(&s->r->glance, name, &(struct rs_glance_note){ .damage = line });
+}
+
+/* A file that is as it was, and with which nothing was to be done then. */
+static bool known(int folder, const char *name, void *arg)
+{
+	struct scan *s = arg;
+	const struct rs_glance_note *note =
+		s->adopt ? NULL : rs_glance_look(&s->r->glance, folder, name);
+	struct rs_attached *a;
+
+	if (note && note->damage) {
+		*rs_vec_push(&s->r->damaged) = rs_strdup(note->damage);
+		return true;
+	}
+	a = note ? rs_registry_find(s->r, note->container_id, note->ifname) : NULL;
+	if (a)
+		a->seen = true;
+	return a;
 }
 
 /* A record of another boot: its links are gone with that kernel. */
@@ -109,11 +130,16 @@ static void forget_strays(struct rs_registry *r)
 	}
 }
 
-static void take_live(struct scan *s, struct rs_endpoint *e)
+static void take_live(struct scan *s, struct rs_endpoint *e, const char *name)
 {
-	struct rs_attached *a;
+	struct rs_attached *a = rs_registry_find(s->r, e->container_id, e->ifname);
 
-	if (rs_registry_find(s->r, e->container_id, e->ifname)) {
+	if (a) {
+		a->seen = true;
+		if (!s->adopt)
+			rs_glance_keep(
+				&s->r->glance, name,
+				&(struct rs_glance_note){ e->container_id, e->ifname, NULL });
 		rs_endpoint_free(e);
 		return;
 	}
@@ -130,7 +156,7 @@ static int visit(struct rs_endpoint *e, const char *name, const struct rs_err *w
 	struct scan *s = arg;
 
 	if (!e) {
-		note_damaged(s->r, name, why);
+		note_damaged(s, name, why);
 		return 0;
 	}
 	if (!e->boot_id || strcmp(e->boot_id, s->r->cfg.boot_id) != 0) {
@@ -139,7 +165,7 @@ static int visit(struct rs_endpoint *e, const char *name, const struct rs_err *w
 	} else if (e->state == RS_ENDPOINT_TOMBSTONE) {
 		take_tombstone(s, e);
 	} else {
-		take_live(s, e);
+		take_live(s, e, name);
 	}
 	return 0;
 }
@@ -152,8 +178,9 @@ static void drop_without_record(struct scan *s)
 	for (size_t i = 0; i < r->entries.n;) {
 		struct rs_attached *a = r->entries.v[i];
 		struct rs_endpoint *now = NULL;
-		int rc = rs_endpoint_load(r->cfg.records, a->rec->container_id, a->rec->ifname,
-					  &now, NULL);
+		int rc = a->seen ? 0
+				 : rs_endpoint_load(r->cfg.records, a->rec->container_id,
+						    a->rec->ifname, &now, NULL);
 
 		rs_endpoint_free(now);
 		if (rc == -ENOENT) {
@@ -177,10 +204,14 @@ int rs_registry_scan(struct rs_registry *r, bool adopt, int64_t now_ms, int64_t 
 	for (size_t i = 0; i < r->damaged.n; i++)
 		free(r->damaged.v[i]);
 	r->damaged.n = 0;
-	rc = rs_endpoint_each(r->cfg.records, visit, &s, err);
+	for (size_t i = 0; i < r->entries.n; i++)
+		r->entries.v[i]->seen = false;
+	rc = rs_endpoint_each_but(r->cfg.records, known, visit, &s, err);
 	if (rc < 0)
 		return rs_err_wrap(err, "read the attachment records");
 	forget_strays(r);
+	if (!adopt)
+		rs_glance_sweep(&r->glance);
 	if (adopt)
 		rs_registry_settle_conflicts(r);
 	else

@@ -46,6 +46,7 @@ void rs_registry_free(struct rs_registry *r)
 	rs_vec_free(&r->entries);
 	rs_vec_free(&r->graves);
 	rs_vec_free(&r->damaged);
+	rs_glance_free(&r->glance);
 	free(r->locals);
 	free(r);
 }

@@ -30,6 +30,7 @@ struct rs_attached {
 	bool unsaved;	       /* the record on disk has older labels */
 	bool has_link;	       /* its own link is there: name and index agree */
 	bool programmed;       /* the committed IR holds it */
+	bool seen;	       /* the scan that is under way has come to its record */
 	char *conflict;	       /* not compiled, and why; NULL when fine */
 	uint64_t generation;   /* since which it is programmed */
 	int64_t gone_since_ms; /* its link is missing since; 0 while it is there */

@@ -3,6 +3,7 @@
 #ifndef RIPSTOP_AGENT_REGISTRY_INTERNAL_H
 #define RIPSTOP_AGENT_REGISTRY_INTERNAL_H
 
+#include "agent/glance.h"
 #include "agent/log.h"
 #include "agent/registry.h"
 
@@ -20,6 +21,7 @@ struct rs_registry {
 	struct rs_vec(char *) damaged; /* "file: why" */
 	struct rs_vec(struct rs_stray) strays;
 	struct rs_local_pod *locals;
+	struct rs_glance glance;
 };
 
 char *rs_attached_key(const char *container_id, const char *ifname);

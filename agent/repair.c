@@ -72,6 +72,11 @@ int rs_repair_mend(struct rs_agent *a, const struct rs_dp_drifts *d, int64_t now
 	return rc;
 }
 
+bool rs_repair_untouched(const struct rs_agent *a)
+{
+	return a->in_sync && a->dp->ops->untouched && a->dp->ops->untouched(a->dp);
+}
+
 int rs_repair_audit(struct rs_agent *a, const char *who, int64_t now_ms, struct rs_err *err)
 {
 	struct rs_dp_drifts d = { 0 };

@@ -128,7 +128,7 @@ void rs_routes_sync(struct rs_agent *a, bool look)
 		return;
 	a->routes_serial = serial;
 	a->routes_done = rs_reconcile_synced(a->rec);
-	rs_reconcile_world(a->rec, &w);
+	rs_reconcile_ranges(a->rec, &w);
 	rs_conditions_free(&a->routes);
 	memset(&a->routes, 0, sizeof(a->routes));
 	if (!w.n_node_ranges)

@@ -210,13 +210,30 @@ static int admit(struct rs_reconcile *rc, struct waiter *w, int64_t now_ms, stru
 	return 1;
 }
 
-/* Joins whose pod is known. Those that fail are answered at once. */
+static size_t count_joins(const struct rs_reconcile *rc, bool ready)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rc->waiters.n; i++)
+		n += rc->waiters.v[i].attach && rc->waiters.v[i].ready == ready;
+	return n;
+}
+
+/* Joins whose pod is known, as many as one commit takes. Those that fail are answered at once. */
 static void admit_all(struct rs_reconcile *rc, int64_t now_ms)
 {
-	for (size_t i = 0; i < rc->waiters.n;) {
-		rs_auto_err err = { 0 };
+	size_t ready = count_joins(rc, true);
 
-		if (rc->waiters.v[i].attach && admit(rc, &rc->waiters.v[i], now_ms, &err) < 0)
+	for (size_t i = 0; i < rc->waiters.n;) {
+		struct waiter *w = &rc->waiters.v[i];
+		rs_auto_err err = { 0 };
+		bool was = w->ready;
+		int code = 0;
+
+		if (w->attach && (was || !rc->batch_max || ready < rc->batch_max))
+			code = admit(rc, w, now_ms, &err);
+		ready += w->attach && w->ready && !was;
+		if (code < 0)
 			rs_waiter_answer(rc, i, now_ms, &err);
 		else
 			i++;
@@ -282,16 +299,46 @@ static void take_back(struct rs_reconcile *rc, struct waiter *w)
 		rs_registry_drop(rc->cfg.reg, a);
 }
 
-void rs_waiters_finish(struct rs_reconcile *rc, int64_t now_ms, const struct rs_err *err)
+static void answer_ready(struct rs_reconcile *rc, int64_t now_ms, bool joins_only,
+			 const struct rs_err *err)
 {
 	for (size_t i = 0, left = rc->waiters.n; left; left--) {
-		if (!rc->waiters.v[i].ready) {
+		const struct waiter *w = &rc->waiters.v[i];
+
+		if (!w->ready || (joins_only && !w->attach)) {
 			i++;
 			continue;
 		}
 		if (err)
 			take_back(rc, &rc->waiters.v[i]);
 		rs_waiter_answer(rc, i, now_ms, err);
+	}
+}
+
+void rs_waiters_served(struct rs_reconcile *rc, int64_t now_ms)
+{
+	answer_ready(rc, now_ms, false, NULL);
+	rc->batch_max = rc->batch_max < count_joins(rc, false) ? 2 * rc->batch_max : 0;
+}
+
+/* One pod that the kernel refuses must not fail those that came with it: half of them are tried,
+ * and half of those, until it is alone. Leaves wait for a commit that it is no part of. */
+void rs_waiters_refused(struct rs_reconcile *rc, int64_t now_ms, const struct rs_err *err)
+{
+	size_t n = count_joins(rc, true);
+
+	if (n <= 1) {
+		answer_ready(rc, now_ms, n == 1, err);
+		return;
+	}
+	rc->batch_max = n / 2;
+	for (size_t i = 0; i < rc->waiters.n; i++) {
+		struct waiter *w = &rc->waiters.v[i];
+
+		if (!w->attach || !w->ready)
+			continue;
+		take_back(rc, w);
+		w->ready = w->admitted = false;
 	}
 }
 

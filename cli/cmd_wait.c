@@ -107,6 +107,7 @@ int cli_wait(struct cli_run *r, struct cli_wait *w, int64_t limit, struct json_o
 	     bool *done)
 {
 	int64_t deadline = rs_mono_ms() + limit, pause = PAUSE_FIRST_MS;
+	rs_autojson struct json_object *former = NULL;
 	int code;
 
 	w->deadline = deadline;
@@ -114,14 +115,20 @@ int cli_wait(struct cli_run *r, struct cli_wait *w, int64_t limit, struct json_o
 	for (;;) {
 		int64_t begun = rs_mono_ms(), left = deadline - begun, took;
 
-		json_object_put(*nodes);
+		json_object_put(former);
+		former = rs_steal_ptr(nodes);
+		w->answered = former != NULL;
 		*nodes = json_object_new_array();
 		r->opt.timeout_ms = left < 1 ? 1 : left < ASK_MS ? (int)left : ASK_MS;
 		code = (cli_self.wait_round ? cli_self.wait_round : cli_wait_round)(r, w, *nodes,
 										    done);
 		took = rs_mono_ms() - begun;
 		left = deadline - rs_mono_ms();
-		/* A round that is cut off would say less than this one. */
+		/* A round that is cut off says less than the one before it. */
+		if (!code && !*done && left <= 0 && former) {
+			json_object_put(*nodes);
+			*nodes = rs_steal_ptr(&former);
+		}
 		if (code || *done || left <= pause + took)
 			return code;
 		sleep_ms(pause);

@@ -11,6 +11,7 @@ struct cli_wait {
 	char *uid;	    /* of the policy that is meant; NULL: the one that the agent knows */
 	int64_t generation; /* at least this one; 0: any */
 	int64_t deadline;   /* rs_mono_ms() */
+	bool answered;	    /* a round before this one was: this one may be cut off silently */
 };
 
 /* Add what a node's answer (PolicyList or PodList) says: {"node", "enforced", "why", "pods"}. answer

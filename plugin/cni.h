@@ -208,22 +208,28 @@ struct cni_plumb {
 
 int cni_plumb_open(struct cni_plumb *p, const struct cni_call *c, struct rs_err *err);
 void cni_plumb_close(struct cni_plumb *p);
+/* The pair, both ends down: all that an agent needs to know of it. */
+int cni_plumb_create(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
+		     uint32_t group, struct rs_err *err);
 /* Everything but the host end's going up: no packet passes yet. */
-int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
-		      uint32_t group, const struct cni_routes *routes, struct rs_err *err);
+int cni_plumb_dress(struct cni_plumb *p, const struct rs_endpoint *e,
+		    const struct cni_routes *routes, struct rs_err *err);
 /* After the agent's answer: the link goes up, the node learns the way. */
 int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err);
 
 int cni_sysctl_forwarding(struct rs_nl *host, const struct rs_endpoint *e, struct rs_err *err);
-int cni_sysctl_host_link(const struct rs_endpoint *e, struct rs_err *err);
+int cni_sysctl_host_link(struct rs_nl *host, const struct rs_endpoint *e, struct rs_err *err);
 int cni_sysctl_pod_link(int netns_fd, const struct rs_endpoint *e, struct rs_err *err);
 
 /* ---- the agent (cni_agent.c) ----------------------------------------------------------------- */
 
-/* *nobody: at no try was there anybody at the socket; no agent has heard of the pod. */
-int cni_agent_attach(struct cni_call *c, bool *nobody, struct rs_err *err);
+/* fn is called once while the agent works; it has been when this succeeds.
+ * *nobody: at no try was there anybody at the socket; no agent has heard of the pod. */
+int cni_agent_attach(struct cni_call *c, int (*fn)(void *arg, struct rs_err *err), void *arg,
+		     bool *nobody, struct rs_err *err);
+/* *link: there is one, down, which the agent may delete with others; false when it has. */
 int cni_agent_detach(const struct cni_config *conf, const char *container_id, const char *ifname,
-		     int timeout_ms, bool *nobody, struct rs_err *err);
+		     int timeout_ms, bool *link, bool *nobody, struct rs_err *err);
 /* -ENOTCONN when there is nobody to ask. */
 int cni_agent_check(struct cni_call *c, struct rs_err *err);
 void cni_agent_report(struct cni_call *c, const struct rs_err *why);
@@ -242,9 +248,10 @@ struct cni_release {
 };
 
 /*
- * Link down, agent, link away, record, lease; goes on after a fault and reports the first one. When
- * the agent does not answer, the record becomes a tombstone and the lease stays, which is no fault.
- * What no agent ever heard of needs no tombstone while there is none: its record goes at once.
+ * Link down, agent (which deletes links that leave together as one), link away, record, lease; goes
+ * on after a fault and reports the first one. When the agent does not answer, the record becomes a
+ * tombstone and the lease stays, which is no fault. What no agent ever heard of needs no tombstone
+ * while there is none: its record goes at once.
  */
 int cni_release(const struct cni_release *r, struct rs_err *err);
 /* The group of pod links' host ends: node.json's, else RS_LINK_GROUP. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cni_add.c - ADD: a transaction. All is checked first; then record, address, link (down), agent;
- * only then does the link go up. Any failure gives everything back in reverse.
+ * cni_add.c - ADD: a transaction. All is checked first; then record, address, link (down), and
+ * while the agent works the link is dressed; only then does it go up. Any failure gives everything
+ * back in reverse.
  */
 #include <errno.h>
 #include <string.h>
@@ -221,18 +222,26 @@ static uint32_t group_of(const struct add *a)
 	return a->node.link_group ? a->node.link_group : RS_LINK_GROUP;
 }
 
+static int dress(void *arg, struct rs_err *err)
+{
+	struct add *a = arg;
+
+	return cni_plumb_dress(&a->plumb, a->e, &a->routes, err);
+}
+
 static int build(struct add *a, struct rs_err *err)
 {
 	int rc = get_addresses(a, err);
 
 	if (rc == 0)
-		rc = cni_plumb_prepare(&a->plumb, a->store, a->e, group_of(a), &a->routes, err);
+		rc = cni_plumb_create(&a->plumb, a->store, a->e, group_of(a), err);
 	if (rc == 0)
 		rc = rs_endpoint_update(a->store, a->e, err);
 	if (rc < 0)
 		return rc;
+	/* Rules and link are made at once; neither lets a packet through before the gate. */
 	a->asked_agent = true;
-	rc = cni_agent_attach(a->call, &a->nobody, err);
+	rc = cni_agent_attach(a->call, dress, a, &a->nobody, err);
 	return rc < 0 ? rc : cni_plumb_open_gate(&a->plumb, a->e, err);
 }
 

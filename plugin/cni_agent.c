@@ -29,15 +29,32 @@ static int left_ms(const struct cni_call *c)
 	return left > 100 ? (int)left : 100;
 }
 
-int cni_agent_attach(struct cni_call *c, bool *nobody, struct rs_err *err)
+struct meanwhile {
+	rs_ctl_meanwhile_fn *fn;
+	void *arg;
+	bool failed;
+};
+
+static int work_meanwhile(void *arg, struct rs_err *err)
+{
+	struct meanwhile *m = arg;
+	int rc = m->fn(m->arg, err);
+
+	m->failed = rc < 0;
+	return rc;
+}
+
+int cni_agent_attach(struct cni_call *c, int (*fn)(void *arg, struct rs_err *err), void *arg,
+		     bool *nobody, struct rs_err *err)
 {
 	rs_autojson struct json_object *o = request("attach", c->env.container_id, c->env.ifname);
+	struct meanwhile m = { .fn = fn, .arg = arg };
 	int left = left_ms(c), rc;
 	int deadline = left > 2 * ANSWER_MARGIN_MS ? left - ANSWER_MARGIN_MS : left / 2;
 
 	json_object_object_add(o, "deadlineMs", json_object_new_int(deadline));
-	rc = rs_ctl_call_told(c->conf.socket, o, left, true, NULL, nobody, err);
-	if (rc < 0) {
+	rc = rs_ctl_call_while(c->conf.socket, o, left, work_meanwhile, &m, nobody, err);
+	if (rc < 0 && !m.failed) {
 		rs_err_wrap(err, "the agent did not take the pod");
 		/* Whatever stood in the way may be gone by the next try. */
 		rs_err_cni(err, RS_CNI_TRY_AGAIN);
@@ -46,11 +63,18 @@ int cni_agent_attach(struct cni_call *c, bool *nobody, struct rs_err *err)
 }
 
 int cni_agent_detach(const struct cni_config *conf, const char *container_id, const char *ifname,
-		     int timeout_ms, bool *nobody, struct rs_err *err)
+		     int timeout_ms, bool *link, bool *nobody, struct rs_err *err)
 {
 	rs_autojson struct json_object *o = request("detach", container_id, ifname);
+	rs_autojson struct json_object *result = NULL;
+	int rc;
 
-	return rs_ctl_call_told(conf->socket, o, timeout_ms, false, NULL, nobody, err);
+	if (*link)
+		json_object_object_add(o, "takeLink", json_object_new_boolean(true));
+	rc = rs_ctl_call_told(conf->socket, o, timeout_ms, false, &result, nobody, err);
+	if (rc == 0 && json_object_get_boolean(rs_json_get(result, "linkGone")))
+		*link = false;
+	return rc;
 }
 
 static bool nobody_there(const struct cni_call *c, int rc)

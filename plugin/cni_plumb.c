@@ -78,8 +78,8 @@ static int remove_stale(struct cni_plumb *p, struct rs_endpoint_store *store,
 	return rs_link_del(p->host, old.ifindex, err);
 }
 
-static int create(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
-		  uint32_t group, struct rs_err *err)
+int cni_plumb_create(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
+		     uint32_t group, struct rs_err *err)
 {
 	struct rs_veth v = {
 		.host_name = e->host_ifname,
@@ -155,13 +155,11 @@ static int pod_routes(struct cni_plumb *p, const struct cni_routes *routes, stru
 
 /* The pod's end goes up here (the kernel takes no routes over a link that is down); without a
  * carrier, because the host's end is down, nothing leaves it. */
-static int dress_pod(struct cni_plumb *p, const struct rs_endpoint *e,
-		     const struct cni_routes *routes, struct rs_err *err)
+static int ask_pod(struct cni_plumb *p, const struct rs_endpoint *e,
+		   const struct cni_routes *routes, struct rs_err *err)
 {
-	int rc = cni_sysctl_pod_link(p->netns_fd, e, err);
+	int rc = rs_link_set_no_addrgen(p->pod, p->pod_link.ifindex, err);
 
-	if (rc == 0)
-		rc = rs_link_set_no_addrgen(p->pod, p->pod_link.ifindex, err);
 	if (rc == 0)
 		rc = rs_link_set_up(p->pod, p->pod_link.ifindex, true, err);
 	if (rc == 0)
@@ -172,6 +170,21 @@ static int dress_pod(struct cni_plumb *p, const struct rs_endpoint *e,
 		rc = pod_gateway(p, e, RS_AF_IP6, err);
 	if (rc == 0)
 		rc = pod_routes(p, routes, err);
+	return rc;
+}
+
+static int dress_pod(struct cni_plumb *p, const struct rs_endpoint *e,
+		     const struct cni_routes *routes, struct rs_err *err)
+{
+	int rc = cni_sysctl_pod_link(p->netns_fd, e, err);
+
+	if (rc == 0) {
+		rs_nl_gather(p->pod);
+		rc = ask_pod(p, e, routes, err);
+	}
+	if (rc == 0)
+		rc = rs_nl_flush(p->pod, err);
+	rs_nl_forget(p->pod);
 	return rc < 0 ? rs_err_wrap(err, "inside the pod") : 0;
 }
 
@@ -185,17 +198,41 @@ static int host_neighbours(struct cni_plumb *p, const struct rs_endpoint *e, str
 	return rc;
 }
 
-int cni_plumb_prepare(struct cni_plumb *p, struct rs_endpoint_store *store, struct rs_endpoint *e,
-		      uint32_t group, const struct cni_routes *routes, struct rs_err *err)
+static int dress_host(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err)
 {
-	int rc = create(p, store, e, group, err);
+	int rc;
 
-	if (rc == 0)
-		rc = cni_sysctl_host_link(e, err);
-	if (rc == 0)
-		rc = dress_pod(p, e, routes, err);
+	rs_nl_gather(p->host);
+	rc = cni_sysctl_host_link(p->host, e, err);
 	if (rc == 0)
 		rc = host_neighbours(p, e, err);
+	if (rc == 0)
+		rc = rs_nl_flush(p->host, err);
+	rs_nl_forget(p->host);
+	return rc;
+}
+
+int cni_plumb_dress(struct cni_plumb *p, const struct rs_endpoint *e,
+		    const struct cni_routes *routes, struct rs_err *err)
+{
+	int rc = dress_host(p, e, err);
+
+	return rc < 0 ? rc : dress_pod(p, e, routes, err);
+}
+
+static int ask_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err)
+{
+	int rc = rs_link_set_up(p->host, e->host_ifindex, true, err);
+
+	for (size_t i = 0; rc == 0 && i < e->n_ips; i++) {
+		struct rs_route r = {
+			.dst = { .addr = e->ips[i],
+				 .len = (uint8_t)rs_addr_bits(e->ips[i].family) },
+			.ifindex = e->host_ifindex,
+		};
+
+		rc = rs_route_add(p->host, &r, false, err);
+	}
 	return rc;
 }
 
@@ -204,21 +241,15 @@ int cni_plumb_open_gate(struct cni_plumb *p, const struct rs_endpoint *e, struct
 	/* Not before an agent has answered: an ADD that fails makes no router of the machine,
 	 * and the agent has put its unreachable routes. */
 	int rc = cni_sysctl_forwarding(p->host, e, err);
-	size_t i;
 
+	if (rc < 0)
+		return rc;
+	rs_nl_gather(p->host);
+	rc = ask_gate(p, e, err);
 	if (rc == 0)
-		rc = rs_link_set_up(p->host, e->host_ifindex, true, err);
-
-	for (i = 0; rc == 0 && i < e->n_ips; i++) {
-		struct rs_route r = {
-			.dst = { .addr = e->ips[i],
-				 .len = (uint8_t)rs_addr_bits(e->ips[i].family) },
-			.ifindex = e->host_ifindex,
-		};
-
-		rc = rs_route_add(p->host, &r, false, err);
-		if (rc == -EEXIST)
-			rs_err_hint(err, "another link of this node holds the pod's address");
-	}
+		rc = rs_nl_flush(p->host, err);
+	rs_nl_forget(p->host);
+	if (rc == -EEXIST)
+		rs_err_hint(err, "another link of this node holds the pod's address");
 	return rc;
 }

@@ -60,15 +60,16 @@ static bool is_unheard(const struct cni_release *r, const struct rs_endpoint *e)
 	return r->unheard || (e && e->state == RS_ENDPOINT_LIVE && !e->n_ips && !e->host_ifindex);
 }
 
-static bool ask_agent(const struct cni_release *r, bool unheard)
+/* *link: there is one, and after this whether it is still there. */
+static bool ask_agent(const struct cni_release *r, bool unheard, bool *link)
 {
 	rs_auto_err err = { 0 };
 	bool nobody;
 
 	if (!r->ask_agent)
 		return true;
-	if (cni_agent_detach(r->conf, r->container_id, r->ifname, r->timeout_ms, &nobody, &err) ==
-	    0)
+	if (cni_agent_detach(r->conf, r->container_id, r->ifname, r->timeout_ms, link, &nobody,
+			     &err) == 0)
 		return true;
 	if (unheard && nobody)
 		return true;
@@ -122,23 +123,33 @@ static int drop_link(const struct cni_release *r, const struct rs_endpoint *e, b
 {
 	rs_cleanup(cni_cleanup_nl) struct rs_nl *nl = NULL;
 	struct rs_link link;
-	bool found;
+	bool found, there;
 	int rc = rs_nl_open(&nl, err);
 
 	if (rc < 0)
 		return rc;
-	found = find_link(r, e, nl, &link);
+	found = there = find_link(r, e, nl, &link);
 	/* A link that will not go down may still be deleted. */
 	if (found)
 		rs_link_set_up(nl, link.ifindex, false, NULL);
-	*detached = (!known && !found) || ask_agent(r, is_unheard(r, e));
-	return found ? rs_link_del(nl, link.ifindex, err) : 0;
+	*detached = (!known && !found) || ask_agent(r, is_unheard(r, e), &there);
+	return there ? rs_link_del(nl, link.ifindex, err) : 0;
+}
+
+/* Its record names what it holds, once it has addresses at all; else it is looked for. */
+static int release_lease(const struct cni_release *r, const struct rs_endpoint *e,
+			 struct rs_err *err)
+{
+	if (e && e->n_ips && !e->ipam_external)
+		return rs_ipam_release_addrs(r->ipam, r->container_id, r->ifname, e->ips, e->n_ips,
+					     err);
+	return rs_ipam_release(r->ipam, r->container_id, r->ifname, err);
 }
 
 int cni_release(const struct cni_release *r, struct rs_err *err)
 {
 	rs_cleanup(cni_cleanup_endpoint) struct rs_endpoint *e = NULL;
-	bool detached = false;
+	bool detached = false, none = false;
 	int rc = rs_endpoint_load(r->store, r->container_id, r->ifname, &e, err);
 	bool known = rc == 0 || rc == -EBADMSG;
 
@@ -157,9 +168,7 @@ int cni_release(const struct cni_release *r, struct rs_err *err)
 	 * An agent that starts reads the records and only then listens. One that read ours before
 	 * it went either hears this, or looks at the records again once it listens.
 	 */
-	if (rc == 0 && is_unheard(r, e) && !ask_agent(r, true))
+	if (rc == 0 && is_unheard(r, e) && !ask_agent(r, true, &none))
 		return entomb(r, err);
-	if (rc == 0 && r->ipam)
-		rc = rs_ipam_release(r->ipam, r->container_id, r->ifname, err);
-	return rc;
+	return rc == 0 && r->ipam ? release_lease(r, e, err) : rc;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/ip.h>
+
 #include "plugin/cni.h"
 
 struct knob {
@@ -11,10 +13,11 @@ struct knob {
 	const char *value;
 };
 
-static const struct knob host4[] = {
-	{ "rp_filter", "0" }, /* the guard judges sources, and knows more */
-	{ "forwarding", "1" },	     { "proxy_arp", "0" },	{ "route_localnet", "0" },
-	{ "accept_redirects", "0" }, { "send_redirects", "0" },
+static const struct rs_link_setting host4[] = {
+	{ IPV4_DEVCONF_RP_FILTER, 0 }, /* the guard judges sources, and knows more */
+	{ IPV4_DEVCONF_FORWARDING, 1 },	    { IPV4_DEVCONF_PROXY_ARP, 0 },
+	{ IPV4_DEVCONF_ROUTE_LOCALNET, 0 }, { IPV4_DEVCONF_ACCEPT_REDIRECTS, 0 },
+	{ IPV4_DEVCONF_SEND_REDIRECTS, 0 },
 };
 
 static const struct knob host6[] = {
@@ -29,55 +32,52 @@ static const struct knob pod6[] = {
 	{ "accept_redirects", "0" },
 };
 
-/* A kernel without the family has no such file; that matters only to a pod that uses it. */
-static int set_all(const char *family, const char *link, const struct knob *k, size_t n,
-		   bool needed, struct rs_err *err)
+static int set_each(int folder, const struct knob *k, size_t n, struct rs_err *err)
 {
-	size_t i;
+	int rc = 0;
 
-	for (i = 0; i < n; i++) {
-		rs_autofree char *path = rs_asprintf("net/%s/conf/%s/%s", family, link, k[i].name);
-		int rc = rs_sysctl_set(path, k[i].value, err);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = rs_sysctl_set_at(folder, k[i].name, k[i].value, err);
+	return rc;
+}
 
-		if (rc < 0 && (needed || rc != -ENOENT))
-			return rc;
+/* A kernel without the family has no such folder; that matters only to a pod that uses it. */
+static int set_six(const char *link, const struct knob *k, size_t n, bool six,
+		   const struct knob *more, size_t n_more, struct rs_err *err)
+{
+	rs_autofree char *path = rs_asprintf("net/ipv6/conf/%s", link);
+	rs_autoclose int folder = rs_sysctl_folder(path, err);
+	int rc = folder < 0 ? folder : set_each(folder, k, n, err);
+
+	if (rc == -ENOENT && !six) {
 		rs_err_clear(err);
+		return 0;
 	}
-	return 0;
+	if (rc == 0 && six)
+		rc = set_each(folder, more, n_more, err);
+	if (rc < 0)
+		rs_err_wrap(err, "%s", path);
+	return rc;
 }
 
-static int enable6(const char *link, struct rs_err *err)
+int cni_sysctl_host_link(struct rs_nl *host, const struct rs_endpoint *e, struct rs_err *err)
 {
-	static const struct knob on[] = { { "disable_ipv6", "0" } };
-
-	return set_all("ipv6", link, on, 1, true, err);
-}
-
-int cni_sysctl_host_link(const struct rs_endpoint *e, struct rs_err *err)
-{
-	static const struct knob forward[] = { { "forwarding", "1" } };
-	bool six = cni_has_family(e, RS_AF_IP6);
-	int rc = set_all("ipv4", e->host_ifname, host4, RS_ARRAY_SIZE(host4),
-			 cni_has_family(e, RS_AF_IP4), err);
+	static const struct knob used[] = { { "disable_ipv6", "0" }, { "forwarding", "1" } };
+	int rc = rs_link_set_ipv4(host, e->host_ifindex, host4, RS_ARRAY_SIZE(host4), err);
 
 	if (rc == 0)
-		rc = set_all("ipv6", e->host_ifname, host6, RS_ARRAY_SIZE(host6), six, err);
-	if (rc == 0 && six)
-		rc = enable6(e->host_ifname, err);
-	if (rc == 0 && six)
-		rc = set_all("ipv6", e->host_ifname, forward, 1, true, err);
+		rc = set_six(e->host_ifname, host6, RS_ARRAY_SIZE(host6),
+			     cni_has_family(e, RS_AF_IP6), used, RS_ARRAY_SIZE(used), err);
 	return rc;
 }
 
 static int pod_link(void *arg, struct rs_err *err)
 {
+	static const struct knob used[] = { { "disable_ipv6", "0" } };
 	const struct rs_endpoint *e = arg;
-	bool six = cni_has_family(e, RS_AF_IP6);
-	int rc = set_all("ipv6", e->ifname, pod6, RS_ARRAY_SIZE(pod6), six, err);
 
-	if (rc == 0 && six)
-		rc = enable6(e->ifname, err);
-	return rc;
+	return set_six(e->ifname, pod6, RS_ARRAY_SIZE(pod6), cni_has_family(e, RS_AF_IP6), used,
+		       RS_ARRAY_SIZE(used), err);
 }
 
 int cni_sysctl_pod_link(int netns_fd, const struct rs_endpoint *e, struct rs_err *err)

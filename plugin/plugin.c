@@ -38,7 +38,7 @@ static int read_some(struct rs_strbuf *b, int64_t until, bool *end, struct rs_er
 {
 	struct pollfd p = { .fd = 0, .events = POLLIN };
 	int64_t left = until - rs_mono_ms();
-	char buf[16384];
+	char buf[4096];
 	ssize_t n;
 
 	if (left <= 0 || poll(&p, 1, (int)left) == 0)

@@ -9,7 +9,7 @@ bench_o = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,$(1))
 $(BUILD)/tests/bench/bench_control: $(call bench_o,bench_control control_bed control_worlds bench_say worldw) $(call libs,$(DEPS_dataplane))
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=syscall -o $@ $(filter %.o,$^) \
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=rs_nft_grace_wait -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
 
 $(BUILD)/tests/bench/bench_source: $(call bench_o,bench_source bench_say) $(call libs,$(DEPS_source))

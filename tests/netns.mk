@@ -30,7 +30,7 @@ EXTRA_TEST_BINS += $(NETNS_TOOLS)
 netns-tools: $(NETNS_TOOLS)
 
 # The nft dataplane against the real kernel, without plugin and agent.
-$(BUILD)/tests/netns/nft_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_kernel nft_bed nft_check nft_packets nft_hard nft_records nft_owner nft_stale) \
+$(BUILD)/tests/netns/nft_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_kernel nft_bed nft_check nft_packets nft_hard nft_records nft_owner nft_stale nft_ledger) \
 		$(call libs,$(DEPS_dataplane))
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")

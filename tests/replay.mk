@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The replay circle: registry and reconciler driven by text stories, without a kernel and without a clock.
 
-REPLAY_AGENT := registry records relabel join waiters reconcile noderanges fence metrics log
+REPLAY_AGENT := registry records glance relabel join waiters reconcile noderanges fence metrics log
 REPLAY_OBJS := $(BUILD)/obj/tests/replay/replay_runner.o $(BUILD)/obj/tests/replay/replay_stage.o \
 	$(addprefix $(BUILD)/obj/tests/,replay/replay_events.o replay/replay_fresh.o replay/replay_random.o prove/canon.o prove/pv_rng.o) \
 	$(patsubst %,$(BUILD)/obj/agent/%.o,$(REPLAY_AGENT))
@@ -30,6 +30,20 @@ $(BUILD)/tests/unit/agent/test_origin: $(BUILD)/obj/tests/unit/agent/test_origin
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,policy object base) -Wl,--end-group $(EXT_policy) -lcmocka
+# Against the kernel.
+$(BUILD)/tests/unit/agent/test_reaper: $(BUILD)/obj/tests/unit/agent/test_reaper.o \
+		$(patsubst %,$(BUILD)/obj/agent/%.o,reaper log) $(call libs,netlink base)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,netlink base) -Wl,--end-group $(EXT_netlink) -lcmocka
+# The registry on a scripted machine, with real files.
+GLANCE_OBJS := $(BUILD)/obj/tests/unit/agent/test_glance.o $(patsubst %,$(BUILD)/obj/agent/%.o,$(REPLAY_AGENT))
+$(BUILD)/tests/unit/agent/test_glance: $(GLANCE_OBJS) $(call libs,$(DEPS_agent))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(GLANCE_OBJS) \
+		-Wl,--start-group $(call libs,$(DEPS_agent)) -Wl,--end-group $(EXT_dataplane) -lcmocka
 .PHONY: unit-agent
 unit-agent: $(filter $(BUILD)/tests/unit/agent/%,$(UNIT_BINS))
 	@set -e; for t in $^; do echo "== $$t"; $$t; done

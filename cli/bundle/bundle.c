@@ -51,19 +51,14 @@ static struct json_object *omitted_json(const struct bundle *b)
 static struct json_object *manifest(const struct bundle *b, struct json_object *files)
 {
 	struct json_object *o = json_object_new_object(), *meta = json_object_new_object();
-	time_t now = time(NULL);
-	char when[32];
-	struct tm tm;
 
-	gmtime_r(&now, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	rs_json_add_str(o, "apiVersion", "ripstop.dev/v1");
 	rs_json_add_str(o, "kind", "Bundle");
 	rs_json_add_str(meta, "node", b->node);
 	rs_json_add_str(meta, "source", "agent");
 	json_object_object_add(o, "metadata", meta);
 	rs_json_add_str(o, "version", RIPSTOP_VERSION);
-	rs_json_add_str(o, "time", when);
+	rs_json_add_time(o, "time", time(NULL));
 	json_object_object_add(o, "redacted", json_object_new_boolean(b->r->opt.redact));
 	json_object_object_add(o, "files", json_object_get(files));
 	json_object_object_add(o, "omitted", omitted_json(b));

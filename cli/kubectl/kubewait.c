@@ -138,7 +138,9 @@ int kube_wait_round(struct cli_run *r, struct cli_wait *w, struct json_object *n
 		kube_answer_clear(&a);
 		code = kube_find_agents(r, node, &agents, &a);
 	}
-	if (code)
+	if (code == CLI_TIMEOUT && w->answered)
+		code = 0;
+	else if (code)
 		kube_tell(&a, NULL);
 	else
 		*done = ask(r, w, &agents, nodes);

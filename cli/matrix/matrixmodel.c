@@ -295,18 +295,6 @@ static int find_world(struct matrix *m, struct cli_world *cw)
 	return rc < 0 ? CLI_BAD_INPUT : 0;
 }
 
-static bool has_namespace(const struct cli_world *cw, const char *ns)
-{
-	size_t i;
-
-	if (rs_store_namespace(cw->store, ns))
-		return true;
-	for (i = 0; i < cw->n_ends; i++)
-		if (!strcmp(cw->ends[i].ns, ns))
-			return true;
-	return false;
-}
-
 static int compile(struct matrix *m, struct cli_world *cw)
 {
 	rs_auto_err err = { 0 };
@@ -323,7 +311,7 @@ static int ask(struct cli_run *r, struct cli_world *cw, struct matrix *m)
 
 	if (code)
 		return code;
-	if (r->opt.namespace && !has_namespace(cw, r->opt.namespace)) {
+	if (r->opt.namespace && !cli_world_has_namespace(cw, r->opt.namespace)) {
 		cli_error("without -n every namespace is shown", "matrix: no namespace %s in %s",
 			  r->opt.namespace, cw->from);
 		return CLI_NOT_FOUND;

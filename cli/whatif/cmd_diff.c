@@ -56,7 +56,8 @@ static int compare(struct cli_run *r, struct cli_world *worlds[SIDES], struct di
 	d->before = worlds[BEFORE]->from;
 	d->after = worlds[AFTER]->from;
 	d->by = r->opt.by;
-	rc = whatif_new(r, worlds, &d->w, &err);
+	d->only = r->opt.namespace;
+	rc = whatif_new(r, worlds, r->opt.namespace, &d->w, &err);
 	if (rc == 0)
 		rc = diff_make(d->w, r->opt.traffic, limit_of(r), d, &err);
 	if (rc < 0) {
@@ -75,6 +76,12 @@ static int compare(struct cli_run *r, struct cli_world *worlds[SIDES], struct di
 	return diff_differs(d) ? CLI_NO : CLI_YES;
 }
 
+static bool is_known(const char *ns, struct cli_world *const worlds[SIDES])
+{
+	return !ns || cli_world_has_namespace(worlds[BEFORE], ns) ||
+	       cli_world_has_namespace(worlds[AFTER], ns);
+}
+
 int cli_cmd_diff(struct cli_run *r)
 {
 	struct cli_world *worlds[SIDES] = { NULL, NULL };
@@ -83,6 +90,12 @@ int cli_cmd_diff(struct cli_run *r)
 
 	if (code == 0)
 		code = overlay_open(r, worlds);
+	if (code == 0 && !is_known(r->opt.namespace, worlds)) {
+		cli_error("without -n pairs of every namespace are compared",
+			  "diff: no namespace %s in %s or %s", r->opt.namespace,
+			  worlds[BEFORE]->from, worlds[AFTER]->from);
+		code = CLI_NOT_FOUND;
+	}
 	if (code == 0)
 		code = compare(r, worlds, &d);
 	diff_free(&d);

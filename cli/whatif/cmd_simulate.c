@@ -7,7 +7,7 @@ static int run(struct cli_run *r, struct sim *s)
 {
 	struct cli_world *worlds[SIDES] = { s->cw, NULL };
 	rs_auto_err err = { 0 };
-	int rc = whatif_new(r, worlds, &s->w, &err);
+	int rc = whatif_new(r, worlds, NULL, &s->w, &err);
 
 	if (rc == 0)
 		sim_make(s);

@@ -22,6 +22,7 @@ struct diff {
 	struct whatif *w;
 	const char *before, *after; /* for people: where each is from */
 	enum cli_by by;
+	const char *only; /* -n; NULL: every namespace */
 	struct diff_section sections[CHANGES]; /* of LOST, GAINED and CHANGED */
 	uint64_t unchanged;
 	struct rs_u32s appeared, vanished; /* subjects */

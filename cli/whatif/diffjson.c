@@ -103,6 +103,7 @@ struct json_object *diff_json(const struct diff *d, const char *source)
 	rs_json_add_str(meta, "before", d->before);
 	rs_json_add_str(meta, "after", d->after);
 	rs_json_add_str(o, "by", by[d->by]);
+	rs_json_add_str(o, "namespace", d->only);
 	json_object_object_add(o, "summary", summary_json(d));
 	for (c = LOST; c < CHANGES; c++) {
 		for (i = 0; i < d->sections[c].rows.n; i++)

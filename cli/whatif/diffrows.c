@@ -214,7 +214,7 @@ static void find_one_sided(struct diff *d)
 	uint32_t i;
 
 	for (i = 0; i < s->n; i++)
-		if (!whatif_compared(d->w, &s->v[i]))
+		if (!whatif_compared(d->w, &s->v[i]) && whatif_listed(d->w, &s->v[i]))
 			*rs_vec_push(s->v[i].ends[AFTER].n ? &d->appeared : &d->vanished) = i;
 }
 

@@ -153,7 +153,12 @@ static void put_heading(struct cli_run *r, const struct diff *d)
 	cli_put_safe(r, d->after);
 	cli_put(r, " with ");
 	cli_put_safe(r, d->before);
-	cli_putf(r, ", by %s\n", by[d->by]);
+	cli_putf(r, ", by %s", by[d->by]);
+	if (d->only) {
+		cli_put(r, ", pairs of namespace ");
+		cli_put_safe(r, d->only);
+	}
+	cli_put(r, "\n");
 }
 
 static void put_use(struct cli_run *r, const struct diff *d, enum change change)

@@ -39,14 +39,22 @@ struct half {
 	struct set *all_sets;
 	struct rs_u32s book; /* a number of the table to one of the book */
 	/* of the row at hand */
-	uint32_t *row[FAMILIES]; /* by key */
-	struct ports *ports;	 /* by set */
-	struct ports self;	 /* a subject of the client's fold and itself */
+	uint32_t *row[FAMILIES];     /* by key, of the client kind that was last */
+	const struct member *single; /* the client's only kind: all is in `row` */
+	struct ports *ports;	     /* else: by set */
+	struct ports self;	     /* a subject of the client's fold and itself */
+};
+
+/* The keys of a fold that is of one kind on each side, which nearly all are. */
+struct plain {
+	bool is;
+	uint32_t key[SIDES][FAMILIES];
 };
 
 struct fold {
 	uint32_t set[SIDES];
 	uint32_t outside;
+	uint32_t aside; /* its pairs with others that are aside are not asked for */
 };
 
 struct whatif {
@@ -54,8 +62,10 @@ struct whatif {
 	struct portbook *book;
 	struct half half[SIDES];
 	int sides;
+	const char *only;	/* a namespace that one end of each pair lies in; NULL: any */
 	struct rs_intern folds; /* struct fold */
 	struct fold *all_folds;
+	struct plain *plain;	/* by fold */
 	struct rs_u32s members; /* of each fold: how many compared subjects */
 	uint64_t counts[CHANGES];
 	uint8_t *found;	 /* by fold: bits of the changes that it has as a client */
@@ -189,6 +199,11 @@ static void make_half(struct half *h)
 	h->ports = rs_new0(struct ports, h->sets.by_id.n + 1);
 }
 
+bool whatif_listed(const struct whatif *w, const struct subject *s)
+{
+	return !w->only || (s->ns && !strcmp(s->ns, w->only));
+}
+
 bool whatif_compared(const struct whatif *w, const struct subject *s)
 {
 	return w->sides == 1 || s->outside || (s->ends[BEFORE].n && s->ends[AFTER].n);
@@ -201,7 +216,8 @@ static void make_folds(struct whatif *w)
 
 	for (i = 0; i < w->subjects.n; i++) {
 		struct subject *s = &w->subjects.v[i];
-		struct fold f = { .outside = s->outside };
+		struct fold f = { .outside = s->outside,
+				  .aside = s->outside || !whatif_listed(w, s) };
 		bool fresh;
 
 		if (!whatif_compared(w, s))
@@ -220,9 +236,30 @@ static void make_folds(struct whatif *w)
 		memcpy(&w->all_folds[i], rs_intern_key(&w->folds, (uint32_t)i, &len),
 		       sizeof(struct fold));
 	}
+	w->plain = rs_new0(struct plain, w->members.n + 1);
 	w->found = rs_new0(uint8_t, w->members.n + 1);
 	w->change = rs_new0(uint8_t, w->members.n + 1);
 	w->row = UINT32_MAX;
+}
+
+static void find_plain(struct whatif *w)
+{
+	size_t i;
+	int side, f;
+
+	for (i = 0; i < w->members.n; i++) {
+		struct plain *p = &w->plain[i];
+
+		p->is = true;
+		for (side = 0; side < w->sides && p->is; side++) {
+			const struct half *h = &w->half[side];
+			struct set set = h->all_sets[w->all_folds[i].set[side]];
+
+			p->is = set.n == 1;
+			for (f = 0; f < FAMILIES && p->is; f++)
+				p->key[side][f] = h->all_kinds[set.v[0].kind].key[f];
+		}
+	}
 }
 
 static void half_free(struct half *h)
@@ -255,6 +292,7 @@ void whatif_free(struct whatif *w)
 	rs_intern_free(&w->folds);
 	rs_vec_free(&w->members);
 	free(w->all_folds);
+	free(w->plain);
 	free(w->found);
 	free(w->change);
 	free(w);
@@ -336,7 +374,9 @@ static void half_row(struct whatif *w, struct half *h, uint32_t client_set)
 	size_t i, k, n = h->sets.by_id.n;
 	int f;
 
-	memset(h->ports, 0, n * sizeof(*h->ports));
+	h->single = clients.n == 1 ? clients.v : NULL;
+	if (!h->single)
+		memset(h->ports, 0, n * sizeof(*h->ports));
 	memset(&h->self, 0, sizeof(h->self));
 	for (i = 0; i < clients.n; i++) {
 		const struct kind *c = &h->all_kinds[clients.v[i].kind];
@@ -344,10 +384,21 @@ static void half_row(struct whatif *w, struct half *h, uint32_t client_set)
 		for (f = 0; f < FAMILIES; f++)
 			if (c->key[f] != NO_KEY)
 				fill_row(w, h, c->key[f], h->row[f]);
-		for (k = 0; k < n; k++)
+		for (k = 0; k < n && !h->single; k++)
 			add_set(w, h, &clients.v[i], h->all_sets[k], false, &h->ports[k]);
 		add_set(w, h, &clients.v[i], clients, true, &h->self);
 	}
+}
+
+/* Of the row's client and a set of servers. */
+static struct ports ports_to(struct whatif *w, struct half *h, uint32_t set)
+{
+	struct ports p = { 0 };
+
+	if (!h->single)
+		return h->ports[set];
+	add_set(w, h, h->single, h->all_sets[set], false, &p);
+	return p;
 }
 
 static enum change compare(const struct ports *b, const struct ports *a)
@@ -371,6 +422,39 @@ static enum change compare(const struct ports *b, const struct ports *a)
 	return !is ? LOST : !was ? GAINED : CHANGED;
 }
 
+/* Where both sides are one number of the book in each family; that is nearly everywhere. */
+static bool is_alike(const struct whatif *w, const struct plain *c, const struct plain *s,
+		     enum change *out)
+{
+	int f, last = w->sides - 1;
+	bool open = false;
+
+	for (f = 0; f < FAMILIES; f++) {
+		bool was = c->key[BEFORE][f] != NO_KEY && s->key[BEFORE][f] != NO_KEY;
+		bool is = c->key[last][f] != NO_KEY && s->key[last][f] != NO_KEY;
+		uint32_t n = was ? w->half[BEFORE].row[f][s->key[BEFORE][f]] : NO_PORTS;
+
+		if (was != is || (is && n != w->half[last].row[f][s->key[last][f]]))
+			return false;
+		open |= n != NO_PORTS;
+	}
+	*out = open ? SAME : CLOSED;
+	return true;
+}
+
+static enum change change_to(struct whatif *w, const struct plain *client, uint32_t server)
+{
+	struct fold s = w->all_folds[server];
+	struct ports b, a;
+	enum change change;
+
+	if (client->is && w->plain[server].is && is_alike(w, client, &w->plain[server], &change))
+		return change;
+	b = ports_to(w, &w->half[BEFORE], s.set[BEFORE]);
+	a = ports_to(w, &w->half[w->sides - 1], s.set[w->sides - 1]);
+	return compare(&b, &a);
+}
+
 static void make_row(struct whatif *w, uint32_t client)
 {
 	const struct half *last = &w->half[w->sides - 1];
@@ -383,15 +467,11 @@ static void make_row(struct whatif *w, uint32_t client)
 	w->row = client;
 	for (side = 0; side < w->sides; side++)
 		half_row(w, &w->half[side], c.set[side]);
-	for (i = 0; i < w->members.n; i++) {
-		struct fold s = w->all_folds[i];
-
-		w->change[i] = c.outside && s.outside
+	for (i = 0; i < w->members.n; i++)
+		w->change[i] = c.aside && w->all_folds[i].aside
 				       ? CLOSED
-				       : compare(&w->half[BEFORE].ports[s.set[BEFORE]],
-						 &last->ports[s.set[w->sides - 1]]);
-	}
-	w->self = c.outside ? CLOSED : compare(&w->half[BEFORE].self, &last->self);
+				       : change_to(w, &w->plain[client], i);
+	w->self = c.aside ? CLOSED : compare(&w->half[BEFORE].self, &last->self);
 }
 
 static void count(const struct cli_run *r, struct whatif *w)
@@ -422,13 +502,14 @@ void whatif_count(const struct whatif *w, uint64_t counts[CHANGES])
 	memcpy(counts, w->counts, sizeof(w->counts));
 }
 
-int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], struct whatif **out,
-	       struct rs_err *err)
+int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], const char *only,
+	       struct whatif **out, struct rs_err *err)
 {
 	struct whatif *w = *out = rs_new(struct whatif);
 	int side, rc;
 
 	w->book = portbook_new();
+	w->only = only;
 	for (side = 0; side < SIDES && worlds[side]; side++) {
 		w->half[side].world = worlds[side];
 		rc = cli_world_ir(worlds[side], &w->half[side].ir, err);
@@ -442,13 +523,14 @@ int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], s
 	make_folds(w);
 	for (side = 0; side < w->sides; side++)
 		make_half(&w->half[side]);
+	find_plain(w);
 	count(r, w);
 	return 0;
 }
 
 /* ---- pairs ----------------------------------------------------------------------------------- */
 
-static void pair_of_row(const struct whatif *w, uint32_t from, uint32_t to, struct pair *out)
+static void pair_of_row(struct whatif *w, uint32_t from, uint32_t to, struct pair *out)
 {
 	struct fold s = w->all_folds[w->subjects.v[to].fold];
 	int side;
@@ -457,7 +539,7 @@ static void pair_of_row(const struct whatif *w, uint32_t from, uint32_t to, stru
 	out->change = from == to ? w->self : w->change[w->subjects.v[to].fold];
 	for (side = 0; side < w->sides; side++)
 		out->ports[side] =
-			from == to ? w->half[side].self : w->half[side].ports[s.set[side]];
+			from == to ? w->half[side].self : ports_to(w, &w->half[side], s.set[side]);
 }
 
 void whatif_walk(struct whatif *w, unsigned int wanted,

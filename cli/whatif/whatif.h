@@ -109,10 +109,11 @@ struct pair {
 
 struct whatif;
 
-/* By what r's --by says. Borrowed: the worlds. -errno when one cannot be compiled. worlds[AFTER]
- * NULL: one side. */
-int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], struct whatif **out,
-	       struct rs_err *err);
+/* By what r's --by says. Borrowed: the worlds, and `only`, the namespace that one end of each pair
+ * lies in (NULL: any); other pairs count as CLOSED. -errno when a world cannot be compiled.
+ * worlds[AFTER] NULL: one side. */
+int whatif_new(const struct cli_run *r, struct cli_world *const worlds[SIDES], const char *only,
+	       struct whatif **out, struct rs_err *err);
 void whatif_free(struct whatif *w); /* NULL is legal */
 
 const struct subjects *whatif_subjects(const struct whatif *w);
@@ -120,6 +121,8 @@ struct portbook *whatif_book(struct whatif *w);
 struct cli_world *whatif_world(const struct whatif *w, enum side side);
 const struct rs_ir *whatif_ir(const struct whatif *w, enum side side);
 int whatif_sides(const struct whatif *w);
+/* Whether it lies in the namespace that was asked for. */
+bool whatif_listed(const struct whatif *w, const struct subject *s);
 /* Whether it is on both sides, so that its pairs are compared. */
 bool whatif_compared(const struct whatif *w, const struct subject *s);
 

@@ -277,6 +277,18 @@ int cli_world_open(struct cli_run *r, struct cli_world **out)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+bool cli_world_has_namespace(const struct cli_world *cw, const char *ns)
+{
+	size_t i;
+
+	if (rs_store_namespace(cw->store, ns))
+		return true;
+	for (i = 0; i < cw->n_ends; i++)
+		if (!strcmp(cw->ends[i].ns, ns))
+			return true;
+	return false;
+}
+
 int cli_world_ir(struct cli_world *cw, const struct rs_ir **ir, struct rs_err *err)
 {
 	int rc;

@@ -126,6 +126,9 @@ int cli_world_make(struct rs_store *s, struct rs_extras *x, const char *cluster_
 
 void cli_world_free(struct cli_world *cw); /* NULL is legal */
 
+/* Whether it holds that Namespace, or a pod or workload of it. */
+bool cli_world_has_namespace(const struct cli_world *cw, const char *ns);
+
 /* The IR of the whole world; compiled at the first call. Owned by cw. */
 int cli_world_ir(struct cli_world *cw, const struct rs_ir **ir, struct rs_err *err);
 

@@ -16,8 +16,12 @@
  * Operations:
  *	attach	{containerID, ifname, deadlineMs}	the record exists: program it; answered
  *						after the commit; result {generation, dataplane}
- *	detach	{containerID, ifname}		remove its elements (unknown key is fine); result
- *						{generation}; the record is the plugin's to remove
+ *	detach	{containerID, ifname, takeLink?}	remove its elements (unknown key is fine);
+ *						result {generation}; the record is the plugin's to
+ *						remove.
+ *						takeLink: the host link is down and may be deleted
+ *						with those of others; where the result says
+ *						linkGone it is, else it is the plugin's
  *	check	{containerID, ifname}		its elements are in the kernel as they should be
  *	report	{verb, containerID, ifname, pod, cni, message, ms}	one line for the agent's log
  *	status | pods {namespace?, all?} | policies {namespace?, name?} | rules {pod}
@@ -92,5 +96,12 @@ int rs_ctl_call_retry(const char *socket_path, struct json_object *request, int 
  * that no agent can have seen the request. An error alone does not tell: an agent may answer it. */
 int rs_ctl_call_told(const char *socket_path, struct json_object *request, int timeout_ms,
 		     bool retry, struct json_object **result, bool *nobody, struct rs_err *err);
+
+/* As with retry, and the caller has work of its own that needs no answer: meanwhile() is called
+ * once, when the request is on its way or nobody was there to take it. When it fails, that ends the
+ * call, and its error is the call's. A request that gets no answer may not have called it. */
+typedef int rs_ctl_meanwhile_fn(void *arg, struct rs_err *err);
+int rs_ctl_call_while(const char *socket_path, struct json_object *request, int timeout_ms,
+		      rs_ctl_meanwhile_fn *meanwhile, void *arg, bool *nobody, struct rs_err *err);
 
 #endif

@@ -182,6 +182,13 @@ struct rs_dp_ops {
 	/* Compare kernel and last committed IR. 0 and an empty list when in sync. */
 	int (*audit)(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
 
+	/*
+	 * The cheap question: true where it is certain that audit() would find nothing, as nobody
+	 * but us has changed our rules since the kernel held the last committed IR. false: not
+	 * known. NULL: this backend cannot tell.
+	 */
+	bool (*untouched)(struct rs_dp *dp);
+
 	/* What the kernel should hold after the last commit, and what it does. Changes nothing. */
 	int (*holding)(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
 		       struct rs_err *err);

@@ -131,6 +131,13 @@ int rs_endpoint_each(struct rs_endpoint_store *s,
 			       void *arg),
 		     void *arg, struct rs_err *err);
 
+/* The same without the files that skip() knows already: it is asked first, with the open folder. */
+int rs_endpoint_each_but(struct rs_endpoint_store *s,
+			 bool (*skip)(int folder, const char *name, void *arg),
+			 int (*fn)(struct rs_endpoint *e, const char *name,
+				   const struct rs_err *why, void *arg),
+			 void *arg, struct rs_err *err);
+
 /* The record (its file's name; the caller frees it) of another key that has the host link name of
  * this one, damaged ones too; *rival is NULL when there is none. -errno when it cannot be known. */
 int rs_endpoint_name_rival(struct rs_endpoint_store *s, const char *container_id,

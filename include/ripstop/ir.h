@@ -198,6 +198,7 @@ struct rs_ir_move {
 
 struct rs_ir_moves {
 	uint64_t generation; /* after them */
+	uint64_t sequence;   /* of the store; 0: none. The same moves are applied once */
 	struct rs_ir_move *v;
 	size_t n;
 };

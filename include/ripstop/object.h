@@ -18,8 +18,9 @@
  *   namespace; one with an unknown policy type isolates both directions, and of its rules only
  *   those of a direction that it names count.
  *
- * Ownership: an object owns all it points to. Objects in a store belong to the store and are const
- * for everyone else; a pointer stays valid until that object is replaced or deleted in the store.
+ * Ownership: an object owns all it points to. Objects in a store belong to the store, which lays
+ * them out anew and lets them share words, and are const for everyone else; a pointer stays valid
+ * until that object is replaced or deleted in the store. Stores are used by one thread.
  */
 #ifndef RIPSTOP_OBJECT_H
 #define RIPSTOP_OBJECT_H
@@ -61,9 +62,9 @@ enum rs_op {
 
 struct rs_requirement {
 	char *key;
-	enum rs_op op;
 	char **values; /* for In and NotIn; as written */
-	size_t n_values;
+	uint32_t n_values;
+	enum rs_op op;
 };
 
 /*
@@ -74,9 +75,9 @@ struct rs_requirement {
 struct rs_selector {
 	bool present;
 	bool invalid;
-	char *why;
+	uint32_t n_reqs;
 	struct rs_requirement *reqs;
-	size_t n_reqs;
+	char *why;
 	struct rs_pos pos;
 };
 
@@ -95,20 +96,20 @@ enum rs_port_kind {
 };
 
 struct rs_policy_port {
-	bool invalid; /* unknown protocol, endPort without number, ...: matches nothing */
-	char *why;
-	enum rs_port_kind kind;
+	bool invalid;  /* unknown protocol, endPort without number, ...: matches nothing */
 	uint8_t proto; /* enum rs_proto */
 	uint16_t lo;   /* RANGE: 1..65535, host order, inclusive */
 	uint16_t hi;
+	enum rs_port_kind kind : 8;
 	char *name; /* NAMED */
+	char *why;
 	struct rs_pos pos;
 };
 
 struct rs_ipblock {
 	struct rs_cidr cidr;
+	uint32_t n_except;
 	struct rs_cidr *except;
-	size_t n_except;
 };
 
 /*
@@ -119,10 +120,10 @@ struct rs_ipblock {
  */
 struct rs_peer {
 	bool invalid;
+	bool has_block;
 	char *why;
 	struct rs_selector ns_selector;
 	struct rs_selector pod_selector;
-	bool has_block;
 	struct rs_ipblock block;
 	struct rs_pos pos;
 };
@@ -149,6 +150,7 @@ struct rs_meta {
 	char *resource_version; /* NULL when absent */
 	int64_t generation;	/* 0 when absent */
 	bool deleting;		/* deletionTimestamp is set */
+	bool packed;		/* of a store that laid it out; for nobody else to set */
 	struct rs_labels labels;
 	struct rs_pos pos;
 };
@@ -162,8 +164,8 @@ enum rs_direction {
 struct rs_policy {
 	struct rs_meta meta;
 	bool subject_invalid;
+	bool isolates[RS_DIRECTIONS]; /* effective policyTypes, defaults applied (A2..A5) */
 	struct rs_selector subject; /* absent means all pods (semantics A9): decoder sets present */
-	bool isolates[RS_DIRECTIONS];	      /* effective policyTypes, defaults applied (A2..A5) */
 	struct rs_rule *rules[RS_DIRECTIONS]; /* empty where isolates is false */
 	size_t n_rules[RS_DIRECTIONS];
 };
@@ -227,7 +229,7 @@ void rs_node_free(struct rs_node *n);
 
 /* Value of key, or NULL. */
 const char *rs_labels_get(const struct rs_labels *l, const char *key);
-/* Set or replace (copies both); keeps the order. */
+/* Set or replace (copies both); keeps the order. Not in an object of a store. */
 void rs_labels_set(struct rs_labels *l, const char *key, const char *value);
 void rs_labels_free(struct rs_labels *l);
 struct rs_labels rs_labels_copy(const struct rs_labels *l);
@@ -260,8 +262,9 @@ struct rs_store;
 struct rs_store *rs_store_new(void);
 void rs_store_free(struct rs_store *s);
 
-/* Put takes ownership; an object of the same kind, namespace and name is replaced and freed.
- * Returns true when anything that Ripstop reads differs from what was there. */
+/* Put takes o, which is not to be looked at again: what the store holds lies elsewhere. An object
+ * of the same kind, namespace and name is replaced and freed. Returns true when anything that
+ * Ripstop reads differs from what was there. */
 bool rs_store_put_namespace(struct rs_store *s, struct rs_namespace *o);
 bool rs_store_put_pod(struct rs_store *s, struct rs_pod *o);
 bool rs_store_put_policy(struct rs_store *s, struct rs_policy *o);

@@ -94,14 +94,8 @@ static int publish(int dirfd, const char *tmp, const char *name, enum rs_file_mo
 	return 0;
 }
 
-int rs_file_write_at(int dirfd, const char *name, const void *data, size_t len,
-		     enum rs_file_mode mode, struct rs_err *err)
-{
-	return rs_file_write_perm_at(dirfd, name, data, len, mode, 0600, err);
-}
-
-int rs_file_write_perm_at(int dirfd, const char *name, const void *data, size_t len,
-			  enum rs_file_mode mode, mode_t perm, struct rs_err *err)
+static int write_at(int dirfd, const char *name, const void *data, size_t len,
+		    enum rs_file_mode mode, mode_t perm, struct rs_err *err)
 {
 	rs_autofree char *tmp = NULL;
 	rs_autoclose int fd = -1;
@@ -124,9 +118,29 @@ int rs_file_write_perm_at(int dirfd, const char *name, const void *data, size_t 
 		rc = publish(dirfd, tmp, name, mode, err);
 	if (rc < 0 || mode == RS_FILE_CREATE)
 		unlinkat(dirfd, tmp, 0);
+	return rc;
+}
+
+int rs_file_write_perm_at(int dirfd, const char *name, const void *data, size_t len,
+			  enum rs_file_mode mode, mode_t perm, struct rs_err *err)
+{
+	int rc = write_at(dirfd, name, data, len, mode, perm, err);
+
 	if (rc == 0 && dirfd != AT_FDCWD && fsync(dirfd) < 0)
 		rc = rs_err_sys(err, errno, "fsync the folder of %s", name);
 	return rc;
+}
+
+int rs_file_write_at(int dirfd, const char *name, const void *data, size_t len,
+		     enum rs_file_mode mode, struct rs_err *err)
+{
+	return rs_file_write_perm_at(dirfd, name, data, len, mode, 0600, err);
+}
+
+int rs_file_write_boot_at(int dirfd, const char *name, const void *data, size_t len,
+			  enum rs_file_mode mode, struct rs_err *err)
+{
+	return write_at(dirfd, name, data, len, mode, 0600, err);
 }
 
 int rs_mkdir_p(const char *path, mode_t mode, struct rs_err *err)

@@ -37,6 +37,11 @@ int rs_file_write_at(int dirfd, const char *name, const void *data, size_t len,
 int rs_file_write_perm_at(int dirfd, const char *name, const void *data, size_t len,
 			  enum rs_file_mode mode, mode_t perm, struct rs_err *err);
 
+/* As rs_file_write_at(), but a power failure may take the name back: for what the next boot makes
+ * void. What has a name is whole all the same, and a process that dies loses nothing. */
+int rs_file_write_boot_at(int dirfd, const char *name, const void *data, size_t len,
+			  enum rs_file_mode mode, struct rs_err *err);
+
 /* Create path and its missing parents with mode (each); an existing directory is fine. */
 int rs_mkdir_p(const char *path, mode_t mode, struct rs_err *err);
 

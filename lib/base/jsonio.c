@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 
@@ -198,4 +199,33 @@ void rs_json_add_str(struct json_object *o, const char *key, const char *s)
 		return;
 	rs_utf8_scrub(copy, strlen(copy));
 	json_object_object_add(o, key, json_object_new_string(copy));
+}
+
+#define MOMENT_LEN 64
+
+/* "2026-01-31T12:00:00", or false. */
+static bool moment(char out[MOMENT_LEN], int64_t s)
+{
+	time_t t = (time_t)s;
+	struct tm tm;
+
+	return gmtime_r(&t, &tm) && strftime(out, MOMENT_LEN, "%Y-%m-%dT%H:%M:%S", &tm);
+}
+
+void rs_json_add_time(struct json_object *o, const char *key, int64_t s)
+{
+	char day[MOMENT_LEN];
+	rs_autofree char *text = moment(day, s) ? rs_asprintf("%sZ", day) : NULL;
+
+	rs_json_add_str(o, key, text);
+}
+
+void rs_json_add_time_us(struct json_object *o, const char *key, int64_t ns)
+{
+	char day[MOMENT_LEN];
+	rs_autofree char *text = NULL;
+
+	if (moment(day, ns / 1000000000))
+		text = rs_asprintf("%s.%06dZ", day, (int)(ns / 1000 % 1000000));
+	rs_json_add_str(o, key, text);
 }

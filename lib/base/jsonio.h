@@ -59,4 +59,9 @@ char *rs_json_print(struct json_object *o);
 /* Add a string member when s is not NULL; its bytes are scrubbed. */
 void rs_json_add_str(struct json_object *o, const char *key, const char *s);
 
+/* Add a moment since 1970 as RFC 3339 has it, in UTC: of seconds, or of nanoseconds to the
+ * microsecond. One that no calendar has adds nothing. */
+void rs_json_add_time(struct json_object *o, const char *key, int64_t s);
+void rs_json_add_time_us(struct json_object *o, const char *key, int64_t ns);
+
 #endif

@@ -29,22 +29,30 @@ static int io_failed(const struct rs_statedir *d, struct rs_err *err)
 	return rc;
 }
 
+static int open_folder(const char *path)
+{
+	return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int rs_statedir_open(const char *state_dir, const char *sub, struct rs_statedir *out,
 		     struct rs_err *err)
 {
 	rs_autofree char *path = rs_asprintf("%s/%s", state_dir, sub);
-	rs_autoclose int fd = -1;
+	rs_autoclose int fd = open_folder(path);
 	struct stat st;
-	int rc = rs_mkdir_p(path, 0700, err);
+	int rc = 0;
 
 	out->fd = -1;
 	out->path = NULL;
 	out->lock_ms = 0;
+	if (fd < 0) {
+		rc = rs_mkdir_p(path, 0700, err);
+		fd = rc < 0 ? -1 : open_folder(path);
+	}
 	if (rc < 0) {
 		rs_err_cni(err, RS_CNI_IO);
 		return rc;
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		rc = rs_err_sys(err, errno, "open folder %s", path);
 		rs_err_cni(err, RS_CNI_IO);
@@ -131,17 +139,30 @@ static DIR *open_listing(const struct rs_statedir *d)
 	return dir;
 }
 
+static void sweep_one(const struct rs_statedir *d, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (name[0] == '.' && len > 4 && !strcmp(name + len - 4, ".tmp"))
+		unlinkat(d->fd, name, 0);
+}
+
 void rs_statedir_sweep(const struct rs_statedir *d)
 {
 	rs_autoclosedir DIR *dir = open_listing(d);
 	struct dirent *de;
 
-	while (dir && (de = readdir(dir))) {
-		size_t len = strlen(de->d_name);
+	while (dir && (de = readdir(dir)))
+		sweep_one(d, de->d_name);
+}
 
-		if (de->d_name[0] == '.' && len > 4 && !strcmp(de->d_name + len - 4, ".tmp"))
-			unlinkat(d->fd, de->d_name, 0);
+static int written(const struct rs_statedir *d, int rc, struct rs_err *why, struct rs_err *err)
+{
+	if (rc < 0) {
+		io_failed(d, why);
+		rs_err_move(err, why);
 	}
+	return rc;
 }
 
 int rs_statedir_write(const struct rs_statedir *d, const char *name, const char *text,
@@ -150,11 +171,16 @@ int rs_statedir_write(const struct rs_statedir *d, const char *name, const char 
 	struct rs_err why = { 0 };
 	int rc = rs_file_write_at(d->fd, name, text, strlen(text), mode, &why);
 
-	if (rc < 0)
-		io_failed(d, &why);
-	if (rc < 0)
-		rs_err_move(err, &why);
-	return rc;
+	return written(d, rc, &why, err);
+}
+
+int rs_statedir_write_boot(const struct rs_statedir *d, const char *name, const char *text,
+			   enum rs_file_mode mode, struct rs_err *err)
+{
+	struct rs_err why = { 0 };
+	int rc = rs_file_write_boot_at(d->fd, name, text, strlen(text), mode, &why);
+
+	return written(d, rc, &why, err);
 }
 
 int rs_statedir_read(const struct rs_statedir *d, const char *name, size_t max, char **text,
@@ -181,8 +207,8 @@ int rs_statedir_unlink(const struct rs_statedir *d, const char *name, struct rs_
 	return rc;
 }
 
-int rs_statedir_each(const struct rs_statedir *d, int (*fn)(const char *name, void *arg), void *arg,
-		     struct rs_err *err)
+static int walk(const struct rs_statedir *d, bool sweep, int (*fn)(const char *name, void *arg),
+		void *arg, struct rs_err *err)
 {
 	rs_autoclosedir DIR *dir = open_listing(d);
 	struct dirent *de;
@@ -196,9 +222,23 @@ int rs_statedir_each(const struct rs_statedir *d, int (*fn)(const char *name, vo
 	while (rc == 0 && (errno = 0, de = readdir(dir)))
 		if (de->d_name[0] != '.')
 			rc = fn(de->d_name, arg);
+		else if (sweep)
+			sweep_one(d, de->d_name);
 	if (rc == 0 && errno) {
 		rc = rs_err_sys(err, errno, "list");
 		io_failed(d, err);
 	}
 	return rc;
+}
+
+int rs_statedir_each(const struct rs_statedir *d, int (*fn)(const char *name, void *arg), void *arg,
+		     struct rs_err *err)
+{
+	return walk(d, false, fn, arg, err);
+}
+
+int rs_statedir_each_swept(const struct rs_statedir *d, int (*fn)(const char *name, void *arg),
+			   void *arg, struct rs_err *err)
+{
+	return walk(d, true, fn, arg, err);
 }

@@ -40,6 +40,9 @@ void rs_statedir_sweep(const struct rs_statedir *d);
 /* rs_file_write_at() and the like, with the path in the error. */
 int rs_statedir_write(const struct rs_statedir *d, const char *name, const char *text,
 		      enum rs_file_mode mode, struct rs_err *err);
+/* rs_file_write_boot_at(). */
+int rs_statedir_write_boot(const struct rs_statedir *d, const char *name, const char *text,
+			   enum rs_file_mode mode, struct rs_err *err);
 int rs_statedir_read(const struct rs_statedir *d, const char *name, size_t max, char **text,
 		     size_t *len, struct rs_err *err);
 /* What is not there is no error. */
@@ -48,5 +51,9 @@ int rs_statedir_unlink(const struct rs_statedir *d, const char *name, struct rs_
 /* Call fn for every name that does not begin with a dot; non-zero ends the walk and is returned. */
 int rs_statedir_each(const struct rs_statedir *d, int (*fn)(const char *name, void *arg), void *arg,
 		     struct rs_err *err);
+
+/* The same, and temporary files whose writer died are removed on the way. Only under the lock. */
+int rs_statedir_each_swept(const struct rs_statedir *d, int (*fn)(const char *name, void *arg),
+			   void *arg, struct rs_err *err);
 
 #endif

@@ -15,13 +15,16 @@
 #include "base/jsonio.h"
 
 #define RETRY_MS 100
-#define READ_STEP 65536u
+#define READ_STEP 8192u
 
 struct call {
 	const char *path;
 	int64_t until; /* rs_mono_ms() */
 	int timeout_ms;
 	bool somebody; /* at one try at least the socket was neither missing nor refused */
+	rs_ctl_meanwhile_fn *meanwhile; /* NULL: done, or nothing is to be done */
+	void *arg;
+	bool broken; /* meanwhile() failed */
 };
 
 static int left_ms(const struct call *c)
@@ -226,6 +229,18 @@ static int read_answer(const struct call *c, const char *body, size_t len, bool 
 	return 0;
 }
 
+/* The caller's own work, once: while the agent does its own, or is not there yet. */
+static int work_meanwhile(struct call *c, struct rs_err *err)
+{
+	rs_ctl_meanwhile_fn *fn = c->meanwhile;
+	int rc;
+
+	c->meanwhile = NULL;
+	rc = fn ? fn(c->arg, err) : 0;
+	c->broken = rc < 0;
+	return rc;
+}
+
 static int call_once(struct call *c, const char *frame, size_t len, bool *answered,
 		     struct json_object **result, struct rs_err *err)
 {
@@ -239,6 +254,8 @@ static int call_once(struct call *c, const char *frame, size_t len, bool *answer
 	rc = fd = open_socket(c, err);
 	if (rc >= 0)
 		rc = send_all(c, fd, frame, len, err);
+	if (rc >= 0)
+		rc = work_meanwhile(c, err);
 	if (rc >= 0)
 		rc = receive_frame(c, fd, &b, &body, &body_len, err);
 	if (rc >= 0)
@@ -257,10 +274,9 @@ static bool agent_is_away(int rc)
 	return rc == -ENOENT || rc == -ECONNREFUSED || rc == -ECONNRESET || rc == -EPIPE;
 }
 
-int rs_ctl_call_told(const char *socket_path, struct json_object *request, int timeout_ms,
-		     bool retry, struct json_object **result, bool *nobody, struct rs_err *err)
+static int call_until(struct call *c, struct json_object *request, bool retry,
+		      struct json_object **result, bool *nobody, struct rs_err *err)
 {
-	struct call c = { socket_path, rs_mono_ms() + timeout_ms, timeout_ms, false };
 	rs_autofree char *frame = NULL;
 	bool answered;
 	size_t len;
@@ -273,12 +289,37 @@ int rs_ctl_call_told(const char *socket_path, struct json_object *request, int t
 	if (rc < 0)
 		return rc;
 	for (;;) {
-		rc = call_once(&c, frame, len, &answered, result, err);
-		*nobody = !c.somebody;
-		if (!retry || answered || !agent_is_away(rc) || left_ms(&c) <= RETRY_MS)
+		rc = call_once(c, frame, len, &answered, result, err);
+		*nobody = !c->somebody;
+		if (!retry || answered || c->broken || !agent_is_away(rc) || left_ms(c) <= RETRY_MS)
 			return rc;
-		pause_ms(&c, RETRY_MS);
+		rc = work_meanwhile(c, err);
+		if (rc < 0)
+			return rc;
+		pause_ms(c, RETRY_MS);
 	}
+}
+
+int rs_ctl_call_told(const char *socket_path, struct json_object *request, int timeout_ms,
+		     bool retry, struct json_object **result, bool *nobody, struct rs_err *err)
+{
+	struct call c = { .path = socket_path,
+			  .until = rs_mono_ms() + timeout_ms,
+			  .timeout_ms = timeout_ms };
+
+	return call_until(&c, request, retry, result, nobody, err);
+}
+
+int rs_ctl_call_while(const char *socket_path, struct json_object *request, int timeout_ms,
+		      rs_ctl_meanwhile_fn *meanwhile, void *arg, bool *nobody, struct rs_err *err)
+{
+	struct call c = { .path = socket_path,
+			  .until = rs_mono_ms() + timeout_ms,
+			  .timeout_ms = timeout_ms,
+			  .meanwhile = meanwhile,
+			  .arg = arg };
+
+	return call_until(&c, request, true, NULL, nobody, err);
 }
 
 int rs_ctl_call(const char *socket_path, struct json_object *request, int timeout_ms,

@@ -141,7 +141,7 @@ int rs_endpoint_create(struct rs_endpoint_store *s, const struct rs_endpoint *e,
 	if (lock < 0)
 		return lock;
 	rs_statedir_sweep(&s->dir);
-	rc = rs_statedir_write(&s->dir, name, text, RS_FILE_CREATE, err);
+	rc = rs_statedir_write_boot(&s->dir, name, text, RS_FILE_CREATE, err);
 	if (rc == -EEXIST) {
 		rs_err_set(
 			err, EEXIST,
@@ -166,7 +166,7 @@ static int replace_locked(struct rs_endpoint_store *s, const struct rs_endpoint 
 				  e->container_id, e->ifname);
 	rc = text_of(e, &text, err);
 	if (rc == 0)
-		rc = rs_statedir_write(&s->dir, name, text, RS_FILE_REPLACE, err);
+		rc = rs_statedir_write_boot(&s->dir, name, text, RS_FILE_REPLACE, err);
 	return rc;
 }
 
@@ -239,6 +239,7 @@ int rs_endpoint_remove(struct rs_endpoint_store *s, const char *container_id, co
 
 struct walk {
 	struct rs_endpoint_store *s;
+	bool (*skip)(int folder, const char *name, void *arg);
 	int (*fn)(struct rs_endpoint *e, const char *name, const struct rs_err *why, void *arg);
 	void *arg;
 };
@@ -248,8 +249,11 @@ static int visit(const char *name, void *arg)
 	struct walk *w = arg;
 	struct rs_endpoint *e = NULL;
 	rs_auto_err why = { 0 };
-	int rc = load_file(w->s, name, &e, &why);
+	int rc;
 
+	if (w->skip && w->skip(w->s->dir.fd, name, w->arg))
+		return 0;
+	rc = load_file(w->s, name, &e, &why);
 	if (rc == -ENOENT) /* removed while we walked */
 		return 0;
 	return rc < 0 ? w->fn(NULL, name, &why, w->arg) : w->fn(e, name, NULL, w->arg);
@@ -260,7 +264,16 @@ int rs_endpoint_each(struct rs_endpoint_store *s,
 			       void *arg),
 		     void *arg, struct rs_err *err)
 {
-	struct walk w = { .s = s, .fn = fn, .arg = arg };
+	return rs_endpoint_each_but(s, NULL, fn, arg, err);
+}
+
+int rs_endpoint_each_but(struct rs_endpoint_store *s,
+			 bool (*skip)(int folder, const char *name, void *arg),
+			 int (*fn)(struct rs_endpoint *e, const char *name,
+				   const struct rs_err *why, void *arg),
+			 void *arg, struct rs_err *err)
+{
+	struct walk w = { .s = s, .skip = skip, .fn = fn, .arg = arg };
 
 	return rs_statedir_each(&s->dir, visit, &w, err);
 }

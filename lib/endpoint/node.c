@@ -159,7 +159,7 @@ int rs_node_info_write(const char *state_dir, const struct rs_node_info *n, stru
 	text = rs_node_info_to_json(n);
 	/* No lock: the one agent of a node is the only writer here. */
 	rs_statedir_sweep(&d);
-	rc = rs_statedir_write(&d, RS_NODE_FILE, text, RS_FILE_REPLACE, err);
+	rc = rs_statedir_write_boot(&d, RS_NODE_FILE, text, RS_FILE_REPLACE, err);
 	rs_statedir_close(&d);
 	return rc;
 }

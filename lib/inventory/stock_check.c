@@ -215,7 +215,7 @@ static void compare(struct checker *c)
 
 	for (size_t i = 0; i < s->damaged.n; i++)
 		leak(c, "damaged file", s->damaged.v[i], NULL,
-		     "no address is given out while a lease file is damaged: see the file");
+		     "the address of a damaged lease file is given to no pod: see the file");
 	for (size_t i = 0; i < s->leases.n; i++)
 		check_lease(c, &s->leases.v[i]);
 	for (size_t i = 0; i < s->records.n; i++)

@@ -139,14 +139,16 @@ static struct timespec now_of(const struct rs_ipam *ipam)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* A damaged file, and one that was only glanced at, tells of no key. */
 static bool is_key(const struct rs_lease *l, const char *container_id, const char *ifname)
 {
-	return l->state == RS_LEASE_HELD && !strcmp(l->container_id, container_id) &&
-	       !strcmp(l->ifname, ifname);
+	return l->state == RS_LEASE_HELD && l->container_id &&
+	       !strcmp(l->container_id, container_id) && !strcmp(l->ifname, ifname);
 }
 
-/* The folder as it is now, void leases left out. For readers: it changes nothing. */
-static int read_table(struct rs_ipam *ipam, struct lease_table *t, struct rs_err *err)
+/* The folder as it is now, void leases left out. For readers: it changes no lease. */
+static int read_table(struct rs_ipam *ipam, bool read_all, struct lease_table *t,
+		      struct rs_err *err)
 {
 	rs_autoclose int lock = rs_statedir_lock(&ipam->dir, err);
 	size_t i, n = 0;
@@ -155,7 +157,8 @@ static int read_table(struct rs_ipam *ipam, struct lease_table *t, struct rs_err
 	memset(t, 0, sizeof(*t));
 	if (lock < 0)
 		return lock;
-	rc = lease_table_load(&ipam->dir, ipam->boot_id, t, err);
+	rc = read_all ? lease_table_load(&ipam->dir, ipam->boot_id, t, err)
+		      : lease_table_glance(&ipam->dir, ipam->boot_id, "", t, err);
 	if (rc < 0)
 		return rc;
 	for (i = 0; i < t->files.n; i++)
@@ -167,15 +170,6 @@ static int read_table(struct rs_ipam *ipam, struct lease_table *t, struct rs_err
 	return 0;
 }
 
-static int damage_of(struct lease_table *t, struct rs_err *err)
-{
-	int rc = t->damage.num ? -t->damage.num : 0;
-
-	if (rc < 0)
-		rs_err_move(err, &t->damage);
-	return rc;
-}
-
 static int no_ranges(struct rs_err *err)
 {
 	int rc = rs_err_set(err, EINVAL, "no address range is configured for this node");
@@ -184,8 +178,29 @@ static int no_ranges(struct rs_err *err)
 	return rc;
 }
 
-static int pick_all(struct rs_ipam *ipam, const struct lease_table *t, struct rs_addr out[2],
-		    size_t *n, struct rs_err *err)
+static bool in_ranges(const struct pick_ranges *r, const struct rs_addr *a)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (rs_cidr_contains(&r->v[i], a))
+			return true;
+	return false;
+}
+
+/* Where a damaged file keeps one of our addresses, it is what a person can do something about. */
+static int all_held(const struct rs_ipam *ipam, struct lease_table *t, struct rs_err *err)
+{
+	for (size_t i = 0; t->damage.num && i < t->files.n; i++) {
+		if (!t->files.v[i].damaged || !in_ranges(&ipam->ranges, &t->files.v[i].lease.addr))
+			continue;
+		rs_err_move(err, &t->damage);
+		rs_err_wrap(err, "no address is left");
+		return -EBADMSG;
+	}
+	return -EADDRNOTAVAIL;
+}
+
+static int pick_all(struct rs_ipam *ipam, struct lease_table *t, struct rs_addr out[2], size_t *n,
+		    struct rs_err *err)
 {
 	static const int families[] = { RS_AF_IP4, RS_AF_IP6 };
 	size_t i;
@@ -197,24 +212,37 @@ static int pick_all(struct rs_ipam *ipam, const struct lease_table *t, struct rs
 			continue;
 		rc = pick_address(&ipam->ranges, families[i], t, now_of(ipam), &out[*n], err);
 		if (rc < 0)
-			return rc;
+			return rc == -EADDRNOTAVAIL ? all_held(ipam, t, err) : rc;
 		++*n;
 	}
 	return *n ? 0 : no_ranges(err);
 }
 
-int rs_ipam_check_free(struct rs_ipam *ipam, struct rs_err *err)
+/* A glance at the folder says yes nearly always. Before the answer is no, all is read: leases of
+ * another boot may lie in the way. */
+static bool is_worth_reading(int rc)
+{
+	return rc == -EAGAIN || rc == -EADDRNOTAVAIL || rc == -EBADMSG;
+}
+
+static int check_free(struct rs_ipam *ipam, bool read_all, struct rs_err *err)
 {
 	auto_lease_table t;
 	struct rs_addr out[2];
 	size_t n;
-	int rc = read_table(ipam, &t, err);
+	int rc = read_table(ipam, read_all, &t, err);
 
-	if (rc == 0)
-		rc = damage_of(&t, err);
-	if (rc == 0)
-		rc = pick_all(ipam, &t, out, &n, err);
-	return rc;
+	return rc < 0 ? rc : pick_all(ipam, &t, out, &n, err);
+}
+
+int rs_ipam_check_free(struct rs_ipam *ipam, struct rs_err *err)
+{
+	int rc = check_free(ipam, false, err);
+
+	if (!is_worth_reading(rc))
+		return rc;
+	rs_err_clear(err);
+	return check_free(ipam, true, err);
 }
 
 int rs_ipam_verify(struct rs_ipam *ipam, const char *container_id, const char *ifname,
@@ -223,7 +251,7 @@ int rs_ipam_verify(struct rs_ipam *ipam, const char *container_id, const char *i
 	auto_lease_table t;
 	char text[RS_ADDR_STRLEN];
 	size_t i, j, found = 0;
-	int rc = read_table(ipam, &t, err);
+	int rc = read_table(ipam, true, &t, err);
 
 	if (rc < 0)
 		return rc;
@@ -250,7 +278,7 @@ int rs_ipam_usage(struct rs_ipam *ipam, struct rs_ipam_usage *out, struct rs_err
 {
 	auto_lease_table t;
 	size_t i;
-	int rc = read_table(ipam, &t, err);
+	int rc = read_table(ipam, true, &t, err);
 
 	memset(out, 0, sizeof(*out));
 	if (rc < 0)
@@ -362,26 +390,33 @@ static void prune(struct rs_ipam *ipam, const struct lease_table *t)
 		remove_row(ipam, f);
 }
 
-static int acquire_locked(struct rs_ipam *ipam, const char *container_id, const char *ifname,
-			  struct rs_addr out[2], size_t *n, struct rs_err *err)
+static int refuse_second(const struct lease_table *t, const char *container_id, const char *ifname,
+			 struct rs_err *err)
+{
+	for (size_t i = 0; i < t->files.n; i++) {
+		if (!is_key(&t->files.v[i].lease, container_id, ifname))
+			continue;
+		rs_err_set(err, EEXIST, "container %s, interface %s holds an address", container_id,
+			   ifname);
+		rs_err_cni(err, RS_CNI_ATTACHED);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+static int acquire_locked(struct rs_ipam *ipam, bool read_all, const char *container_id,
+			  const char *ifname, struct rs_addr out[2], size_t *n, struct rs_err *err)
 {
 	auto_lease_table t;
-	size_t i;
-	int rc = lease_table_load(&ipam->dir, ipam->boot_id, &t, err);
+	int rc = read_all ? lease_table_load(&ipam->dir, ipam->boot_id, &t, err)
+			  : lease_table_glance(&ipam->dir, ipam->boot_id, container_id, &t, err);
 
-	if (rc == 0)
-		rc = damage_of(&t, err);
 	if (rc < 0)
 		return rc;
 	tidy(ipam, &t);
-	for (i = 0; i < t.files.n; i++)
-		if (is_key(&t.files.v[i].lease, container_id, ifname)) {
-			rc = rs_err_set(err, EEXIST, "container %s, interface %s holds an address",
-					container_id, ifname);
-			rs_err_cni(err, RS_CNI_ATTACHED);
-			return rc;
-		}
-	rc = pick_all(ipam, &t, out, n, err);
+	rc = refuse_second(&t, container_id, ifname, err);
+	if (rc == 0)
+		rc = pick_all(ipam, &t, out, n, err);
 	if (rc == 0)
 		rc = hold_all(ipam, container_id, ifname, out, *n, err);
 	if (rc == 0)
@@ -398,8 +433,11 @@ int rs_ipam_acquire(struct rs_ipam *ipam, const char *container_id, const char *
 	*n = 0;
 	if (lock < 0)
 		return lock;
-	rs_statedir_sweep(&ipam->dir);
-	rc = acquire_locked(ipam, container_id, ifname, out, n, err);
+	rc = acquire_locked(ipam, false, container_id, ifname, out, n, err);
+	if (is_worth_reading(rc)) {
+		rs_err_clear(err);
+		rc = acquire_locked(ipam, true, container_id, ifname, out, n, err);
+	}
 	if (rc < 0)
 		*n = 0;
 	return rc;
@@ -424,7 +462,7 @@ static int rest_all(struct rs_ipam *ipam, bool (*drop)(const struct rs_lease *l,
 	for (i = 0; i < t.files.n; i++) {
 		const struct rs_lease *l = &t.files.v[i].lease;
 
-		if (l->state != RS_LEASE_HELD || !drop(l, arg))
+		if (t.files.v[i].damaged || l->state != RS_LEASE_HELD || !drop(l, arg))
 			continue;
 		rc = lease_rest(&ipam->dir, &l->addr, now_of(ipam), first ? NULL : err);
 		if (rc < 0 && !first)
@@ -453,6 +491,45 @@ int rs_ipam_release(struct rs_ipam *ipam, const char *container_id, const char *
 	int rc = rest_all(ipam, of_key, &k, err);
 
 	return rc < 0 ? rc : 0;
+}
+
+/* Its own lease of that address, if it is one. Whose a damaged file is nobody knows: it stays. */
+static int rest_one(struct rs_ipam *ipam, const char *container_id, const char *ifname,
+		    const struct rs_addr *a, struct rs_err *err)
+{
+	char name[LEASE_NAME_LEN];
+	struct rs_err why = { 0 };
+	struct lease_file f;
+	int rc = lease_read(&ipam->dir, lease_name(a, RS_LEASE_HELD, name), &f, &why);
+
+	if (rc == -ENOENT || rc == -EBADMSG) {
+		rs_err_clear(&why);
+		return 0;
+	}
+	if (rc < 0) {
+		rs_err_move(err, &why);
+		return rc;
+	}
+	if (is_key(&f.lease, container_id, ifname))
+		rc = lease_rest(&ipam->dir, a, now_of(ipam), err);
+	rs_lease_clear(&f.lease);
+	return rc;
+}
+
+int rs_ipam_release_addrs(struct rs_ipam *ipam, const char *container_id, const char *ifname,
+			  const struct rs_addr *addrs, size_t n, struct rs_err *err)
+{
+	rs_autoclose int lock = rs_statedir_lock(&ipam->dir, err);
+	int rc, first = 0;
+
+	if (lock < 0)
+		return lock;
+	for (size_t i = 0; i < n; i++) {
+		rc = rest_one(ipam, container_id, ifname, &addrs[i], first ? NULL : err);
+		if (rc < 0 && !first)
+			first = rc;
+	}
+	return first;
 }
 
 struct gc {

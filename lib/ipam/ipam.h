@@ -5,8 +5,8 @@
  * What flows in: ranges, and a key (containerID, ifname). What flows out: one address of each
  * family that has a range. State: STATE/leases/, one small JSON file an address, named by the
  * address; every change holds one flock (on the folder itself) and is written temp + fsync +
- * link/rename, so a crash leaves all or nothing, and a damaged file is an error (CNI code 103),
- * never a free address.
+ * link/rename, so a crash leaves all or nothing. The address of a damaged file is never a free one;
+ * the others are given out as ever.
  *
  * Rules (docs/ipam.md): an address that was released rests (restSeconds) before it is given out
  * again; among free ones the longest rested comes first, never used before used, so a range is
@@ -59,9 +59,9 @@ void rs_ipam_close(struct rs_ipam *ipam);
 
 /*
  * Lease one address per family that has ranges, for a key that holds none (-EEXIST, code 105).
- * All families or none. Exhausted: -EADDRNOTAVAIL, code 100; only resting addresses: -EAGAIN, code
- * 11, and the message says when the next is free. A damaged file anywhere in the folder: -EBADMSG,
- * code 103. out has room for 2; *n is set.
+ * All families or none. Exhausted: -EADDRNOTAVAIL, code 100, or -EBADMSG, code 103, where a damaged
+ * file keeps one of the addresses; only resting addresses: -EAGAIN, code 11, and the message says
+ * when the next is free. out has room for 2; *n is set.
  */
 int rs_ipam_acquire(struct rs_ipam *ipam, const char *container_id, const char *ifname,
 		    struct rs_addr out[2], size_t *n, struct rs_err *err);
@@ -70,7 +70,12 @@ int rs_ipam_acquire(struct rs_ipam *ipam, const char *container_id, const char *
 int rs_ipam_release(struct rs_ipam *ipam, const char *container_id, const char *ifname,
 		    struct rs_err *err);
 
-/* Would an acquire succeed now? 0, or the error it would give. Reads only; cheap (STATUS). */
+/* The same for a key that holds these addresses and no others, as its record tells: without reading
+ * the whole folder. What it does not hold stays as it is. */
+int rs_ipam_release_addrs(struct rs_ipam *ipam, const char *container_id, const char *ifname,
+			  const struct rs_addr *addrs, size_t n, struct rs_err *err);
+
+/* Would an acquire succeed now? 0, or the error it would give. Changes no lease; cheap (STATUS). */
 int rs_ipam_check_free(struct rs_ipam *ipam, struct rs_err *err);
 
 /* Does the key hold exactly these addresses? For CHECK: -ENOENT when not. */

@@ -112,6 +112,37 @@ const char *lease_name(const struct rs_addr *a, enum rs_lease_state state, char 
 	return buf;
 }
 
+bool lease_name_parse(const char *name, struct rs_addr *a, enum rs_lease_state *state,
+		      bool *canonical)
+{
+	const size_t tail = strlen(RESTING_SUFFIX);
+	char text[LEASE_NAME_LEN], want[LEASE_NAME_LEN];
+	size_t len = strnlen(name, sizeof(text));
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, name, len + 1);
+	*state = RS_LEASE_HELD;
+	if (len > tail && !strcmp(text + len - tail, RESTING_SUFFIX)) {
+		text[len - tail] = '\0';
+		*state = RS_LEASE_RESTING;
+	}
+	if (rs_addr_parse(text, a, NULL) < 0)
+		return false;
+	*canonical = !strcmp(name, lease_name(a, *state, want));
+	return true;
+}
+
+int lease_resting_since(const struct rs_statedir *d, const char *name, struct timespec *since)
+{
+	struct stat st;
+
+	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	*since = st.st_mtim;
+	return S_ISREG(st.st_mode) ? 0 : -EBADMSG;
+}
+
 static int damaged(const struct rs_statedir *d, const char *name, struct rs_err *why,
 		   struct rs_err *err)
 {
@@ -177,8 +208,8 @@ int lease_hold(const struct rs_statedir *d, const struct rs_lease *l, struct rs_
 	char name[LEASE_NAME_LEN];
 	int rc;
 
-	rc = rs_statedir_write(d, lease_name(&l->addr, RS_LEASE_HELD, name), text, RS_FILE_CREATE,
-			       err);
+	rc = rs_statedir_write_boot(d, lease_name(&l->addr, RS_LEASE_HELD, name), text,
+				    RS_FILE_CREATE, err);
 	if (rc < 0)
 		return rc;
 	/* Its time as a resting one is over. Should this fail, the held file still counts. */
@@ -210,9 +241,9 @@ int lease_rest(const struct rs_statedir *d, const struct rs_addr *a, struct time
 
 	lease_name(a, RS_LEASE_HELD, held);
 	lease_name(a, RS_LEASE_RESTING, resting);
-	/* The stamp first: the other way round a crash would leave a rest that began at the ADD. */
-	if (utimensat(d->fd, held, times, 0) == 0 && renameat(d->fd, held, d->fd, resting) == 0 &&
-	    fsync(d->fd) == 0)
+	/* The stamp first: the other way round a crash would leave a rest that began at the ADD. No
+	 * fsync: after a power failure the boot is another one and every lease void. */
+	if (utimensat(d->fd, held, times, 0) == 0 && renameat(d->fd, held, d->fd, resting) == 0)
 		return 0;
 	rc = rs_err_sys(err, errno, "%s: release %s", d->path, held);
 	rs_err_cni(err, RS_CNI_IO);
@@ -220,6 +251,55 @@ int lease_rest(const struct rs_statedir *d, const struct rs_addr *a, struct time
 }
 
 /* ---- the folder ------------------------------------------------------------------------------ */
+
+static void note_damage(struct lease_table *t, struct rs_err *why)
+{
+	if (!t->damage.num)
+		rs_err_move(&t->damage, why);
+	rs_err_clear(why);
+}
+
+/* Whose a damaged file is nobody can tell, but its name says which address it is about. A rest
+ * needs no text. */
+static void take_damaged(const struct rs_statedir *d, const char *name, struct lease_table *t,
+			 struct rs_err *why)
+{
+	struct lease_file f = { 0 };
+	bool canonical;
+
+	note_damage(t, why);
+	if (!lease_name_parse(name, &f.lease.addr, &f.lease.state, &canonical))
+		return;
+	f.damaged = !canonical || f.lease.state == RS_LEASE_HELD ||
+		    lease_resting_since(d, name, &f.since) < 0;
+	if (f.damaged)
+		f.lease.state = RS_LEASE_HELD;
+	*rs_vec_push(&t->files) = f;
+}
+
+int lease_table_take(const struct rs_statedir *d, const char *boot_id, const char *name,
+		     struct lease_table *t, struct rs_err *err)
+{
+	struct rs_err why = { 0 };
+	struct lease_file f;
+	int rc = lease_read(d, name, &f, &why);
+
+	if (rc == -EBADMSG) {
+		take_damaged(d, name, t, &why);
+		return 0;
+	}
+	if (rc == -ENOENT) {
+		rs_err_clear(&why);
+		return 0;
+	}
+	if (rc < 0) {
+		rs_err_move(err, &why);
+		return rc;
+	}
+	f.stale = strcmp(f.lease.boot_id, boot_id) != 0;
+	*rs_vec_push(&t->files) = f;
+	return 0;
+}
 
 struct loading {
 	const struct rs_statedir *d;
@@ -231,27 +311,8 @@ struct loading {
 static int load_one(const char *name, void *arg)
 {
 	struct loading *l = arg;
-	struct rs_err why = { 0 };
-	struct lease_file f;
-	int rc = lease_read(l->d, name, &f, &why);
 
-	if (rc == -ENOENT) {
-		rs_err_clear(&why);
-		return 0;
-	}
-	if (rc == -EBADMSG) {
-		if (!l->t->damage.num)
-			rs_err_move(&l->t->damage, &why);
-		rs_err_clear(&why);
-		return 0;
-	}
-	if (rc < 0) {
-		rs_err_move(l->err, &why);
-		return rc;
-	}
-	f.stale = strcmp(f.lease.boot_id, l->boot_id) != 0;
-	*rs_vec_push(&l->t->files) = f;
-	return 0;
+	return lease_table_take(l->d, l->boot_id, name, l->t, l->err);
 }
 
 static int by_address(const void *a, const void *b)
@@ -290,10 +351,15 @@ int lease_table_load(const struct rs_statedir *d, const char *boot_id, struct le
 		lease_table_free(t);
 		return rc;
 	}
+	lease_table_settle(t);
+	return 0;
+}
+
+void lease_table_settle(struct lease_table *t)
+{
 	if (t->files.n)
 		qsort(t->files.v, t->files.n, sizeof(*t->files.v), by_address);
 	drop_shadowed(t);
-	return 0;
 }
 
 void lease_table_free(struct lease_table *t)

@@ -26,7 +26,8 @@
 struct lease_file {
 	struct rs_lease lease;
 	struct timespec since;
-	bool stale; /* of another boot: void */
+	bool stale;   /* of another boot: void */
+	bool damaged; /* held by nobody knows whom: its address is given to no one */
 };
 
 struct lease_table {
@@ -34,11 +35,26 @@ struct lease_table {
 	struct rs_err damage;			/* the first damaged file, if there is any */
 };
 
-/* Read the whole folder. A damaged file is noted in damage and is no row of the table. */
+/* Read the whole folder. A damaged file is noted in damage; the address that its name tells of is a
+ * row without a key. A resting file whose text is damaged rests all the same. */
 int lease_table_load(const struct rs_statedir *d, const char *boot_id, struct lease_table *t,
 		     struct rs_err *err);
+/*
+ * The same by what can be told without reading JSON: names, times, and whether a held file's text
+ * has this boot's id and the container's in it. Only rows of that container have their strings, and
+ * resting files of another boot are not known as such. Only under the lock: temporary files of dead
+ * writers go on the way.
+ */
+int lease_table_glance(const struct rs_statedir *d, const char *boot_id, const char *container_id,
+		       struct lease_table *t, struct rs_err *err);
 void lease_table_free(struct lease_table *t);
 #define auto_lease_table __attribute__((cleanup(lease_table_free))) struct lease_table
+
+/* Take one file into a table; what load and glance share. */
+int lease_table_take(const struct rs_statedir *d, const char *boot_id, const char *name,
+		     struct lease_table *t, struct rs_err *err);
+/* Sort what was taken; of two files of one address the held one stays. */
+void lease_table_settle(struct lease_table *t);
 
 /* Read one file by name; -EBADMSG (code 103) when it is damaged. */
 int lease_read(const struct rs_statedir *d, const char *name, struct lease_file *out,
@@ -48,6 +64,13 @@ int lease_read(const struct rs_statedir *d, const char *name, struct lease_file 
 #define LEASE_NAME_LEN (RS_ADDR_STRLEN + 8)
 const char *lease_name(const struct rs_addr *a, enum rs_lease_state state,
 		       char buf[LEASE_NAME_LEN]);
+
+/* The address and state that a name tells of; false when it tells of none. *canonical: it is the
+ * one form of a name that we write. */
+bool lease_name_parse(const char *name, struct rs_addr *a, enum rs_lease_state *state,
+		      bool *canonical);
+/* Since when a resting file rests; -EBADMSG when it is no regular file, -ENOENT when it is gone. */
+int lease_resting_since(const struct rs_statedir *d, const char *name, struct timespec *since);
 
 /* Changes; only under the lock. */
 int lease_hold(const struct rs_statedir *d, const struct rs_lease *l, struct rs_err *err);

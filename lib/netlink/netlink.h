@@ -32,6 +32,15 @@ int rs_nl_open(struct rs_nl **out, struct rs_err *err);
 int rs_nl_open_netns(int netns_fd, struct rs_nl **out, struct rs_err *err);
 void rs_nl_close(struct rs_nl *nl);
 
+/*
+ * From gather to flush, what changes links, addresses, neighbours or routes only waits; then it
+ * goes in one datagram, in its order, and is answered once. The kernel does not stop at the first
+ * that fails, which is the one that the error names. forget() drops what waits.
+ */
+void rs_nl_gather(struct rs_nl *nl);
+int rs_nl_flush(struct rs_nl *nl, struct rs_err *err);
+void rs_nl_forget(struct rs_nl *nl);
+
 /* Open a network namespace path: -EINVAL with code 8 when it is missing, no nsfs file, or the
  * caller's own namespace (compared by device and inode). O_CLOEXEC. */
 int rs_netns_open(const char *path, int *fd, struct rs_err *err);
@@ -79,8 +88,20 @@ int rs_link_set_noarp(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
 int rs_link_set_group(struct rs_nl *nl, uint32_t ifindex, uint32_t group, struct rs_err *err);
 /* No IPv6 address of its own making; on a kernel without IPv6 nothing is to be done. */
 int rs_link_set_no_addrgen(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
+/* IPv4 settings of a link, by linux/ip.h's IPV4_DEVCONF_*; as a file each under
+ * /proc/sys/net/ipv4/conf/LINK, in one request. */
+struct rs_link_setting {
+	uint16_t which;
+	uint32_t value;
+};
+int rs_link_set_ipv4(struct rs_nl *nl, uint32_t ifindex, const struct rs_link_setting *v, size_t n,
+		     struct rs_err *err);
 /* Deleting what is gone is no error. */
 int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);
+
+/* All links of a group at once: the kernel's waiting, which is most of a deletion, is done once.
+ * None there is no error; group 0, in which every link begins, is -EINVAL. */
+int rs_link_del_group(struct rs_nl *nl, uint32_t group, struct rs_err *err);
 
 /* len: prefix length; flags set for us: nodad, permanent. */
 int rs_addr_add_link(struct rs_nl *nl, uint32_t ifindex, const struct rs_addr *a, unsigned int len,
@@ -134,6 +155,9 @@ int rs_uplink(struct rs_nl *nl, int family, struct rs_link *out, struct rs_err *
 /* Write /proc/sys/<path> ("net/ipv4/conf/rs1/rp_filter") if it does not hold the value already.
  * A missing file is -ENOENT. Acts on the calling thread's namespace. */
 int rs_sysctl_set(const char *path, const char *value, struct rs_err *err);
+/* The same for files of one folder, of which an open one is given. */
+int rs_sysctl_folder(const char *path, struct rs_err *err);
+int rs_sysctl_set_at(int folder, const char *name, const char *value, struct rs_err *err);
 int rs_sysctl_get(const char *path, char *buf, size_t size, struct rs_err *err);
 
 #endif

@@ -25,11 +25,8 @@ int rs_addr_add_link(struct rs_nl *nl, uint32_t ifindex, const struct rs_addr *a
 
 	RS_NL_PUT(rc, rs_nl_put_addr(msg, IFA_LOCAL, a));
 	RS_NL_PUT(rc, rs_nl_put_addr(msg, IFA_ADDRESS, a));
-	rc = rs_nl_talk(nl, msg, NULL, NULL);
-	if (rc < 0)
-		return rs_nl_fail(err, rc, "add address %s/%u to the link with index %u",
-				  rs_addr_str(a, text), len, ifindex);
-	return 0;
+	return rs_nl_change(nl, msg, 0, err, "add address %s/%u to the link with index %u",
+			    rs_addr_str(a, text), len, ifindex);
 }
 
 struct addrs {
@@ -99,11 +96,8 @@ int rs_neigh_set(struct rs_nl *nl, uint32_t ifindex, const struct rs_addr *a, co
 
 	RS_NL_PUT(rc, rs_nl_put_addr(msg, NDA_DST, a));
 	RS_NL_PUT(rc, nla_put(msg, NDA_LLADDR, 6, mac));
-	rc = rs_nl_talk(nl, msg, NULL, NULL);
-	if (rc < 0)
-		return rs_nl_fail(err, rc, "add neighbour %s to the link with index %u",
-				  rs_addr_str(a, text), ifindex);
-	return 0;
+	return rs_nl_change(nl, msg, 0, err, "add neighbour %s to the link with index %u",
+			    rs_addr_str(a, text), ifindex);
 }
 
 struct neighs {

@@ -20,8 +20,18 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
+/* A change that waits for rs_nl_flush(). */
+struct rs_nl_asked {
+	struct nl_msg *msg;
+	char *what; /* for the error */
+	int fine;   /* an errno that is no failure */
+	uint32_t seq;
+};
+
 struct rs_nl {
 	struct nl_sock *sk;
+	bool gathers;
+	struct rs_vec(struct rs_nl_asked) asked;
 };
 
 /* One message of an answer. A negative return ends the request with that error. */
@@ -42,6 +52,11 @@ struct nl_msg *rs_nl_msg(int type, int flags, const void *hdr, size_t len);
  * kernel's errno, negated; -EAGAIN when a dump was interrupted by a change (ask again).
  */
 int rs_nl_talk(struct rs_nl *nl, struct nl_msg *msg, rs_nl_fn fn, void *arg);
+
+/* A request that only changes something: sent now, or gathered. msg is freed; `fine` is an errno
+ * that is no failure, or 0; the text names the object. */
+int rs_nl_change(struct rs_nl *nl, struct nl_msg *msg, int fine, struct rs_err *err,
+		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* rs_err for a refused request: names the object, classifies EPERM and a missing feature. */
 int rs_nl_fail(struct rs_err *err, int rc, const char *fmt, ...)

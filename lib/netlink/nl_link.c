@@ -200,9 +200,9 @@ static int set_flags(struct rs_nl *nl, uint32_t ifindex, unsigned int flags, uns
 		.ifi_flags = flags,
 		.ifi_change = mask,
 	};
-	int rc = rs_nl_talk(nl, rs_nl_msg(RTM_NEWLINK, 0, &ifi, sizeof(ifi)), NULL, NULL);
 
-	return rc < 0 ? rs_nl_fail(err, rc, "link with index %u: set flags", ifindex) : 0;
+	return rs_nl_change(nl, rs_nl_msg(RTM_NEWLINK, 0, &ifi, sizeof(ifi)), 0, err,
+			    "link with index %u: set flags", ifindex);
 }
 
 int rs_link_set_up(struct rs_nl *nl, uint32_t ifindex, bool up, struct rs_err *err)
@@ -222,8 +222,7 @@ int rs_link_set_group(struct rs_nl *nl, uint32_t ifindex, uint32_t group, struct
 	int rc = 0;
 
 	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_GROUP, group));
-	rc = rs_nl_talk(nl, msg, NULL, NULL);
-	return rc < 0 ? rs_nl_fail(err, rc, "link with index %u: set group %u", ifindex, group) : 0;
+	return rs_nl_change(nl, msg, 0, err, "link with index %u: set group %u", ifindex, group);
 }
 
 static int put_addrgen(struct nl_msg *msg)
@@ -248,15 +247,48 @@ int rs_link_set_no_addrgen(struct rs_nl *nl, uint32_t ifindex, struct rs_err *er
 	struct nl_msg *msg = rs_nl_msg(RTM_NEWLINK, 0, &ifi, sizeof(ifi));
 	int rc = put_addrgen(msg);
 
-	if (rc < 0)
+	if (rc < 0) {
 		nlmsg_free(msg);
-	else
-		rc = rs_nl_talk(nl, msg, NULL, NULL);
+		return rs_nl_fail(err, rc, "link with index %u", ifindex);
+	}
 	/* A kernel or a link without IPv6 generates nothing anyway. */
-	if (rc < 0 && rc != -EAFNOSUPPORT)
-		return rs_nl_fail(err, rc, "link with index %u: IPv6 address generation off",
-				  ifindex);
-	return 0;
+	return rs_nl_change(nl, msg, EAFNOSUPPORT, err,
+			    "link with index %u: IPv6 address generation off", ifindex);
+}
+
+static int put_ipv4(struct nl_msg *msg, const struct rs_link_setting *v, size_t n)
+{
+	struct nlattr *spec = nla_nest_start(msg, IFLA_AF_SPEC), *four, *conf;
+	int rc = 0;
+
+	if (!spec)
+		return -EMSGSIZE;
+	four = nla_nest_start(msg, AF_INET);
+	if (!four)
+		return -EMSGSIZE;
+	conf = nla_nest_start(msg, IFLA_INET_CONF);
+	if (!conf)
+		return -EMSGSIZE;
+	for (size_t i = 0; i < n; i++)
+		RS_NL_PUT(rc, nla_put_u32(msg, v[i].which, v[i].value));
+	nla_nest_end(msg, conf);
+	nla_nest_end(msg, four);
+	nla_nest_end(msg, spec);
+	return rc;
+}
+
+int rs_link_set_ipv4(struct rs_nl *nl, uint32_t ifindex, const struct rs_link_setting *v, size_t n,
+		     struct rs_err *err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	struct nl_msg *msg = rs_nl_msg(RTM_NEWLINK, 0, &ifi, sizeof(ifi));
+	int rc = put_ipv4(msg, v, n);
+
+	if (rc < 0) {
+		nlmsg_free(msg);
+		return rs_nl_fail(err, rc, "link with index %u", ifindex);
+	}
+	return rs_nl_change(nl, msg, 0, err, "link with index %u: IPv4 settings", ifindex);
 }
 
 int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err)
@@ -270,5 +302,21 @@ int rs_link_del(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err)
 	rc = rs_nl_talk(nl, rs_nl_msg(RTM_DELLINK, 0, &ifi, sizeof(ifi)), NULL, NULL);
 	if (rc < 0 && rc != -ENODEV)
 		return rs_nl_fail(err, rc, "delete the link with index %u", ifindex);
+	return 0;
+}
+
+int rs_link_del_group(struct rs_nl *nl, uint32_t group, struct rs_err *err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	struct nl_msg *msg;
+	int rc = 0;
+
+	if (!group)
+		return rs_err_set(err, EINVAL, "links of group 0 are not deleted");
+	msg = rs_nl_msg(RTM_DELLINK, 0, &ifi, sizeof(ifi));
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_GROUP, group));
+	rc = rs_nl_talk(nl, msg, NULL, NULL);
+	if (rc < 0 && rc != -ENODEV)
+		return rs_nl_fail(err, rc, "delete the links of group %u", group);
 	return 0;
 }

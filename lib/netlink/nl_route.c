@@ -53,6 +53,7 @@ int rs_route_add(struct rs_nl *nl, const struct rs_route *r, bool replace, struc
 {
 	int flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL);
 	uint8_t scope = r->via.family || r->unreachable ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+	char text[RS_CIDR_STRLEN];
 	struct nl_msg *msg;
 	int rc = 0;
 
@@ -63,11 +64,11 @@ int rs_route_add(struct rs_nl *nl, const struct rs_route *r, bool replace, struc
 		RS_NL_PUT(rc, rs_nl_put_addr(msg, RTA_PREFSRC, &r->src));
 	if (r->mtu)
 		RS_NL_PUT(rc, put_metrics(msg, r->mtu));
-	if (rc < 0)
+	if (rc < 0) {
 		nlmsg_free(msg);
-	else
-		rc = rs_nl_talk(nl, msg, NULL, NULL);
-	return rc < 0 ? fail(err, rc, "add", r) : 0;
+		return fail(err, rc, "add", r);
+	}
+	return rs_nl_change(nl, msg, 0, err, "add route %s", rs_cidr_str(&r->dst, text));
 }
 
 int rs_route_del(struct rs_nl *nl, const struct rs_route *r, struct rs_err *err)

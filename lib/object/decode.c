@@ -93,6 +93,7 @@ static int decode_object(struct rs_dec *d, enum rs_kind kind, const struct rs_at
 	if (rc == 0)
 		rc = check_twice(d, kind, root);
 	if (rc == 0) {
+		d->ns = d->name = NULL;
 		rs_store_put(d->store, kind, o);
 		return 0;
 	}

@@ -83,6 +83,12 @@ struct rs_labels rs_labels_copy(const struct rs_labels *l)
 	return copy;
 }
 
+/* Objects of a store share words. */
+static bool same_word(const char *a, const char *b)
+{
+	return a == b || !strcmp(a, b);
+}
+
 bool rs_labels_equal(const struct rs_labels *a, const struct rs_labels *b)
 {
 	size_t i;
@@ -90,7 +96,8 @@ bool rs_labels_equal(const struct rs_labels *a, const struct rs_labels *b)
 	if (a->n != b->n)
 		return false;
 	for (i = 0; i < a->n; i++)
-		if (strcmp(a->v[i].key, b->v[i].key) || strcmp(a->v[i].value, b->v[i].value))
+		if (!same_word(a->v[i].key, b->v[i].key) ||
+		    !same_word(a->v[i].value, b->v[i].value))
 			return false;
 	return true;
 }

@@ -7,7 +7,8 @@
  * yaml_scalar.c (what a plain scalar means), decode.c and decode_*.c (one file a kind, with the
  * validation of the API server), syntax.c (names), labels.c (labels and selectors),
  * object_equal.c (did anything change), object_encode.c (JSON again), store.c (the objects by
- * name), extras.c (kinds that only the command line reads).
+ * name, over objtable.c), packed.c and wordpool.c (how they lie there), extras.c (kinds that only
+ * the command line reads).
  */
 #include <ripstop/object.h>
 
@@ -15,6 +16,7 @@
 
 #include "base/base.h"
 #include "object/object_free.h"
+#include "object/packed.h"
 
 const char *rs_kind_name(enum rs_kind kind)
 {
@@ -85,11 +87,20 @@ void rs_rules_free(struct rs_rule *rules, size_t n)
 	free(rules);
 }
 
+/* What a store has packed is released whole. */
+static bool packed_free(enum rs_kind kind, struct rs_meta *m)
+{
+	if (!m->packed)
+		return false;
+	rs_packed_free(kind, m);
+	return true;
+}
+
 void rs_policy_free(struct rs_policy *p)
 {
 	int d;
 
-	if (!p)
+	if (!p || packed_free(RS_KIND_POLICY, &p->meta))
 		return;
 	rs_meta_free_in(&p->meta);
 	rs_selector_free_in(&p->subject);
@@ -102,7 +113,7 @@ void rs_pod_free(struct rs_pod *p)
 {
 	size_t i;
 
-	if (!p)
+	if (!p || packed_free(RS_KIND_POD, &p->meta))
 		return;
 	rs_meta_free_in(&p->meta);
 	for (i = 0; i < p->n_ports; i++)
@@ -126,7 +137,7 @@ void rs_namespace_free(struct rs_namespace *n)
 
 void rs_node_free(struct rs_node *n)
 {
-	if (!n)
+	if (!n || packed_free(RS_KIND_NODE, &n->meta))
 		return;
 	rs_meta_free_in(&n->meta);
 	free(n->pod_cidrs);

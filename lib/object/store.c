@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* store.c - objects by kind, namespace and name, with sorted views that are made when asked for. */
 #include "object/changes.h"
+#include "object/objtable.h"
+#include "object/objview.h"
+#include "object/packed.h"
 #include "object/store.h"
 
 #include <ripstop/workload.h>
@@ -16,19 +19,6 @@
 /* More than this many lines helps nobody, and their number comes from outside. */
 #define MAX_WARNINGS 200
 
-struct entry {
-	UT_hash_handle hh;
-	uint32_t mark;		/* of the list that last held it; see rs_store_sweep() */
-	char *key;		/* "namespace/name"; neither can hold a slash */
-	struct rs_meta *object; /* every kind begins with its metadata */
-};
-
-struct view {
-	const void **v;
-	size_t n;
-	bool fresh;
-};
-
 struct file {
 	UT_hash_handle hh;
 	char name[];
@@ -42,10 +32,10 @@ struct skipped {
 };
 
 struct rs_store {
-	struct entry *objects[RS_KINDS];
+	struct rs_objtable objects[RS_KINDS];
 	uint64_t serial;
 	struct rs_changes changes; /* from the first time that all kinds are synced */
-	struct view views[RS_KINDS];
+	struct rs_objview views[RS_KINDS];
 	bool synced[RS_KINDS];
 	uint64_t revision;
 	struct file *files;
@@ -125,21 +115,14 @@ struct rs_store *rs_store_new(void)
 	return s;
 }
 
-static void entry_free(enum rs_kind kind, struct entry *e)
-{
-	rs_object_free(kind, e->object);
-	free(e->key);
-	free(e);
-}
-
 /* Out of the table, into the changes. */
-static void entry_gone(struct rs_store *s, enum rs_kind kind, struct entry *e)
+static void slot_gone(struct rs_store *s, enum rs_kind kind, struct rs_objslot *slot)
 {
-	HASH_DEL(s->objects[kind], e);
-	rs_changes_add(&s->changes, kind, rs_steal_ptr(&e->object), NULL, false);
-	free(e->key);
-	free(e);
-	s->views[kind].fresh = false;
+	struct rs_meta *was = slot->object;
+
+	rs_objview_gone(&s->views[kind], was);
+	rs_objtable_remove(&s->objects[kind], slot);
+	rs_changes_add(&s->changes, kind, was, NULL, false);
 	s->revision++;
 }
 
@@ -160,18 +143,18 @@ static void free_names(struct rs_store *s)
 
 void rs_store_free(struct rs_store *s)
 {
-	struct entry *e, *next;
 	size_t i;
 	int kind;
 
 	if (!s)
 		return;
 	for (kind = 0; kind < RS_KINDS; kind++) {
-		HASH_ITER(hh, s->objects[kind], e, next) {
-			HASH_DEL(s->objects[kind], e);
-			entry_free((enum rs_kind)kind, e);
-		}
-		free(s->views[kind].v);
+		struct rs_objtable *t = &s->objects[kind];
+
+		for (i = 0; i < t->n; i++)
+			rs_object_free((enum rs_kind)kind, t->v[i].object);
+		rs_objtable_free(t);
+		rs_objview_free(&s->views[kind]);
 	}
 	rs_changes_free(&s->changes);
 	free_names(s);
@@ -183,43 +166,39 @@ void rs_store_free(struct rs_store *s)
 
 /* ---- objects --------------------------------------------------------------------------------- */
 
-static struct entry *find(const struct rs_store *s, enum rs_kind kind, const char *ns,
-			  const char *name)
+static struct rs_objslot *find(const struct rs_store *s, enum rs_kind kind, const char *ns,
+			       const char *name)
 {
-	rs_autofree char *key = rs_asprintf("%s/%s", ns ? ns : "", name);
-	struct entry *e;
-
-	HASH_FIND_STR(s->objects[kind], key, e);
-	return e;
+	return rs_objtable_find(&s->objects[kind], ns, name);
 }
 
-static struct entry *add(struct rs_store *s, enum rs_kind kind, struct rs_meta *o)
+/* The mark stays what it was. */
+static struct rs_objslot *put(struct rs_store *s, enum rs_kind kind, struct rs_meta *o,
+			      bool *differs)
 {
-	struct entry *e = rs_new(struct entry);
+	struct rs_meta *packed = rs_object_pack(kind, o), *was = NULL;
+	struct rs_objslot *slot = find(s, kind, packed->ns, packed->name);
 
-	e->key = rs_asprintf("%s/%s", o->ns ? o->ns : "", o->name);
-	HASH_ADD_KEYPTR(hh, s->objects[kind], e->key, strlen(e->key), e);
-	return e;
+	*differs = true;
+	if (slot) {
+		was = slot->object;
+		*differs = !object_equal(kind, was, packed);
+		/* Also an equal object takes the old one's place: its position may have moved. */
+		slot->object = packed;
+	} else {
+		slot = rs_objtable_add(&s->objects[kind], packed);
+	}
+	rs_objview_put(&s->views[kind], was, packed);
+	rs_changes_add(&s->changes, kind, was, packed, !*differs);
+	s->revision += *differs;
+	return slot;
 }
 
 bool rs_store_put(struct rs_store *s, enum rs_kind kind, void *o)
 {
-	struct rs_meta *meta = o;
-	struct entry *e = find(s, kind, meta->ns, meta->name);
-	struct rs_meta *was = NULL;
-	bool differs = true;
+	bool differs;
 
-	if (e) {
-		was = e->object;
-		differs = !object_equal(kind, was, o);
-	} else {
-		e = add(s, kind, meta);
-	}
-	/* Also an equal object takes the old one's place: its position may have moved. */
-	e->object = meta;
-	rs_changes_add(&s->changes, kind, was, meta, !differs);
-	s->views[kind].fresh = false;
-	s->revision += differs;
+	put(s, kind, o, &differs);
 	return differs;
 }
 
@@ -245,11 +224,11 @@ bool rs_store_put_node(struct rs_store *s, struct rs_node *o)
 
 bool rs_store_del(struct rs_store *s, enum rs_kind kind, const char *ns, const char *name)
 {
-	struct entry *e = find(s, kind, ns, name);
+	struct rs_objslot *slot = find(s, kind, ns, name);
 
-	if (!e)
+	if (!slot)
 		return false;
-	entry_gone(s, kind, e);
+	slot_gone(s, kind, slot);
 	return true;
 }
 
@@ -258,38 +237,36 @@ bool rs_store_del(struct rs_store *s, enum rs_kind kind, const char *ns, const c
 bool rs_store_mark(struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
 		   uint32_t mark)
 {
-	struct entry *e = find(s, kind, ns, name);
+	struct rs_objslot *slot = find(s, kind, ns, name);
 
-	if (e)
-		e->mark = mark;
-	return e != NULL;
+	if (slot)
+		slot->mark = mark;
+	return slot != NULL;
 }
 
 bool rs_store_marked(const struct rs_store *s, enum rs_kind kind, const char *ns, const char *name,
 		     uint32_t mark)
 {
-	const struct entry *e = find(s, kind, ns, name);
+	const struct rs_objslot *slot = find(s, kind, ns, name);
 
-	return e && e->mark == mark;
+	return slot && slot->mark == mark;
 }
 
 static void warn_safe(struct rs_store *s, const char *safe);
 
 bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind, uint32_t mark)
 {
-	struct entry *e, *next;
+	struct rs_objtable *t = &from->objects[kind];
 	bool any = false;
 	size_t i;
 
-	HASH_ITER(hh, from->objects[kind], e, next) {
-		struct rs_meta *o = e->object;
+	for (i = 0; i < t->n; i++) {
+		bool differs;
 
-		HASH_DEL(from->objects[kind], e);
-		any |= rs_store_put(s, kind, o);
-		rs_store_mark(s, kind, o->ns, o->name, mark);
-		free(e->key);
-		free(e);
+		put(s, kind, t->v[i].object, &differs)->mark = mark;
+		any |= differs;
 	}
+	rs_objtable_free(t);
 	from->views[kind].fresh = false;
 	for (i = 0; i < from->warnings.n; i++)
 		warn_safe(s, from->warnings.v[i]);
@@ -298,13 +275,16 @@ bool rs_store_move(struct rs_store *s, struct rs_store *from, enum rs_kind kind,
 
 bool rs_store_sweep(struct rs_store *s, enum rs_kind kind, uint32_t mark)
 {
-	struct entry *e, *next;
+	const struct rs_objtable *t = &s->objects[kind];
 	bool any = false;
+	size_t i = 0;
 
-	HASH_ITER(hh, s->objects[kind], e, next) {
-		if (e->mark == mark)
+	while (i < t->n) {
+		if (t->v[i].mark == mark) {
+			i++;
 			continue;
-		entry_gone(s, kind, e);
+		}
+		slot_gone(s, kind, &t->v[i]); /* another is in its place now */
 		any = true;
 	}
 	return any;
@@ -313,9 +293,9 @@ bool rs_store_sweep(struct rs_store *s, enum rs_kind kind, uint32_t mark)
 const struct rs_meta *rs_store_find(const struct rs_store *s, enum rs_kind kind, const char *ns,
 				    const char *name)
 {
-	const struct entry *e = find(s, kind, ns, name);
+	const struct rs_objslot *slot = find(s, kind, ns, name);
 
-	return e ? e->object : NULL;
+	return slot ? slot->object : NULL;
 }
 
 const struct rs_namespace *rs_store_namespace(const struct rs_store *s, const char *name)
@@ -340,30 +320,19 @@ const struct rs_node *rs_store_node(const struct rs_store *s, const char *name)
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
-{
-	const struct rs_meta *x = *(const struct rs_meta *const *)a;
-	const struct rs_meta *y = *(const struct rs_meta *const *)b;
-	int d = strcmp(x->ns ? x->ns : "", y->ns ? y->ns : "");
-
-	return d ? d : strcmp(x->name, y->name);
-}
-
 /* The view is a cache: making it changes nothing that a caller can see of a const store. */
 static const void *const *view(const struct rs_store *s, enum rs_kind kind, size_t *n)
 {
-	struct view *view = &((struct rs_store *)(uintptr_t)s)->views[kind];
-	const struct entry *e;
+	struct rs_objview *view = &((struct rs_store *)(uintptr_t)s)->views[kind];
+	const struct rs_objtable *t = &s->objects[kind];
 
 	if (!view->fresh) {
-		view->v = rs_reallocarray(view->v, HASH_COUNT(s->objects[kind]) + 1,
-					  sizeof(*view->v));
-		view->n = 0;
-		for (e = s->objects[kind]; e; e = e->hh.next)
-			view->v[view->n++] = e->object;
-		qsort(view->v, view->n, sizeof(*view->v), by_name);
-		view->fresh = true;
+		rs_objview_begin(view, t->n);
+		for (view->n = 0; view->n < t->n; view->n++)
+			view->v[view->n] = t->v[view->n].object;
+		rs_objview_sort(view);
 	}
+	view->edits = 0;
 	*n = view->n;
 	return view->v;
 }
@@ -519,23 +488,27 @@ static bool warnings_equal(const struct rs_store *a, const struct rs_store *b)
 	return true;
 }
 
+/* Whether s has an object that is equal. */
+static bool is_same(const struct rs_store *s, enum rs_kind kind, const struct rs_meta *o)
+{
+	const struct rs_objslot *slot = find(s, kind, o->ns, o->name);
+
+	return slot && object_equal(kind, o, slot->object);
+}
+
 bool rs_store_equal(const struct rs_store *a, const struct rs_store *b)
 {
+	size_t i;
 	int kind;
 
 	for (kind = 0; kind < RS_KINDS; kind++) {
-		const struct entry *e;
+		const struct rs_objtable *t = &a->objects[kind];
 
-		if (a->synced[kind] != b->synced[kind] ||
-		    HASH_COUNT(a->objects[kind]) != HASH_COUNT(b->objects[kind]))
+		if (a->synced[kind] != b->synced[kind] || t->n != b->objects[kind].n)
 			return false;
-		for (e = a->objects[kind]; e; e = e->hh.next) {
-			const struct entry *other;
-
-			HASH_FIND_STR(b->objects[kind], e->key, other);
-			if (!other || !object_equal((enum rs_kind)kind, e->object, other->object))
+		for (i = 0; i < t->n; i++)
+			if (!is_same(b, (enum rs_kind)kind, t->v[i].object))
 				return false;
-		}
 	}
 	return warnings_equal(a, b);
 }
@@ -574,7 +547,7 @@ static void imply_namespaces(struct rs_store *s, enum rs_kind kind, struct impli
 void rs_store_finish_with(struct rs_store *s, const struct rs_extras *x)
 {
 	struct implied im = { 0 };
-	struct entry *e;
+	const struct rs_objtable *namespaces = &s->objects[RS_KIND_NAMESPACE];
 	size_t i;
 
 	imply_namespaces(s, RS_KIND_POD, &im);
@@ -590,8 +563,11 @@ void rs_store_finish_with(struct rs_store *s, const struct rs_extras *x)
 			      rs_strbuf_str(&im.names));
 	rs_strbuf_free(&im.names);
 	/* The API server sets this label and lets nobody choose it (semantics D10). */
-	for (e = s->objects[RS_KIND_NAMESPACE]; e; e = e->hh.next)
-		rs_labels_set(&e->object->labels, "kubernetes.io/metadata.name", e->object->name);
+	for (i = 0; i < namespaces->n; i++) {
+		struct rs_meta *m = namespaces->v[i].object;
+
+		rs_labels_set(&m->labels, "kubernetes.io/metadata.name", m->name);
+	}
 }
 
 void rs_store_finish_folder(struct rs_store *s)

@@ -23,6 +23,13 @@ struct answer {
 	uint32_t content, why, n_why;
 };
 
+/* How the egress rules of a group use a port name; a set of these. */
+enum name_use {
+	NAME_USED = 1,
+	NAME_TO_ANY = 2,    /* by a rule without peers */
+	NAME_TO_BLOCKS = 4, /* by a rule with ipBlocks */
+};
+
 struct work {
 	struct rs_cc *c;
 	/* for all groups */
@@ -35,7 +42,7 @@ struct work {
 	struct rs_u32s any;  /* rules without peers */
 	struct lists facets; /* facet: rules that select it */
 	struct lists ranges; /* range class: rules whose blocks hold it */
-	bool *uses_named;    /* names in this group's egress rules */
+	uint8_t *name_use;   /* by name: enum name_use */
 	bool any_named;
 	struct rs_intern seen;
 	struct rs_vec(struct answer) answers;
@@ -75,6 +82,19 @@ static void u32s_free(struct rs_u32s *v, size_t n)
 	free(v);
 }
 
+static void note_names(struct work *x, const struct rs_crule *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->named.n; i++) {
+		if (r->named.v[i] == RS_NONE)
+			continue;
+		x->any_named = true;
+		x->name_use[r->named.v[i]] |= NAME_USED | (r->rule->any_peer ? NAME_TO_ANY : 0) |
+					      (r->block != RS_NONE ? NAME_TO_BLOCKS : 0);
+	}
+}
+
 /* Rules stand for themselves; RS_NONE marks a facet that is touched by a port name alone. */
 static void gather(struct work *x)
 {
@@ -99,22 +119,42 @@ static void gather(struct work *x)
 				for (m = 0; m < f->n; m++)
 					lists_add(&x->facets, f->v[m], (uint32_t)k);
 			}
-			for (n = 0; x->g->dir == RS_EGRESS && n < r->named.n; n++)
-				if (r->named.v[n] != RS_NONE)
-					x->any_named = x->uses_named[r->named.v[n]] = true;
+			if (x->g->dir == RS_EGRESS)
+				note_names(x, r);
 		}
 	}
 }
 
-/* Declaring a name that an egress rule uses makes a pod differ from its range, too. */
+static bool in_touched_range(const struct work *x, const struct rs_facet *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->classes.n; i++)
+		if (x->ranges.of[x->c->d.classes.v[f->classes.v[i]].range_cls].n)
+			return true;
+	return false;
+}
+
+/*
+ * Declaring a name makes a pod differ from its range, too, where an egress rule that uses the name
+ * holds for the pod by its address alone. A rule that selects pods has touched those that it
+ * selects, and says nothing about others.
+ */
 static void touch_named(struct work *x)
 {
 	size_t i, k;
 
-	for (i = 0; x->any_named && i < x->c->named_out.n; i++)
-		for (k = 0; x->uses_named[i] && k < x->named_facets[i].n; k++)
-			if (!x->facets.of[x->named_facets[i].v[k]].n)
-				lists_add(&x->facets, x->named_facets[i].v[k], RS_NONE);
+	for (i = 0; x->any_named && i < x->c->named_out.n; i++) {
+		const struct rs_u32s *f = &x->named_facets[i];
+
+		if (!(x->name_use[i] & (NAME_TO_ANY | NAME_TO_BLOCKS)))
+			continue;
+		for (k = 0; k < f->n; k++)
+			if (!x->facets.of[f->v[k]].n &&
+			    (x->name_use[i] & NAME_TO_ANY ||
+			     in_touched_range(x, &x->c->facets.v[f->v[k]])))
+				lists_add(&x->facets, f->v[k], RS_NONE);
+	}
 }
 
 static void paint_named(struct rs_portset *s, const struct rs_u64s *pairs, uint32_t id,
@@ -262,7 +302,7 @@ static void answer_key(struct work *x, uint32_t range, uint32_t facet)
 	if (x->rules.n)
 		rs_strbuf_add(&x->key, x->rules.v, x->rules.n * sizeof(*x->rules.v));
 	for (i = 0; x->g->dir == RS_EGRESS && i < pairs->n; i++) {
-		if (!x->uses_named[pairs->v[i] >> 16])
+		if (!x->name_use[pairs->v[i] >> 16])
 			continue;
 		rs_key_u32(&x->key, 1); /* one more */
 		rs_strbuf_add(&x->key, &pairs->v[i], sizeof(pairs->v[i]));
@@ -373,10 +413,26 @@ static void group_done(struct work *x)
 	x->any.n = 0;
 	lists_clear(&x->facets);
 	lists_clear(&x->ranges);
-	memset(x->uses_named, 0, x->c->named_out.n * sizeof(*x->uses_named));
+	memset(x->name_use, 0, x->c->named_out.n * sizeof(*x->name_use));
 	x->any_named = false;
 	rs_intern_free(&x->seen);
 	x->answers.n = 0;
+}
+
+static int cmp_class(const void *a, const void *b)
+{
+	const struct rs_draft_cell *x = a, *y = b;
+
+	return x->cls < y->cls ? -1 : x->cls > y->cls;
+}
+
+/* Profiles are numbered in this order, which must not hang on the numbers of facets. */
+static void sort_cells(struct work *x, size_t first)
+{
+	size_t n = x->c->d.cells.n - first;
+
+	if (n > 1)
+		qsort(x->c->d.cells.v + first, n, sizeof(*x->c->d.cells.v), cmp_class);
 }
 
 static void isolated_group(struct work *x)
@@ -401,6 +457,7 @@ static void isolated_group(struct work *x)
 		x->g->content = RS_CONTENT_NONE;
 		x->g->n_why = 0;
 	}
+	sort_cells(x, first);
 	group_done(x);
 }
 
@@ -453,7 +510,7 @@ static void work_free(struct work *x)
 	rs_vec_free(&x->rules);
 	rs_vec_free(&x->answers);
 	rs_strbuf_free(&x->key);
-	free(x->uses_named);
+	free(x->name_use);
 	free(x->range_answer);
 }
 
@@ -470,7 +527,7 @@ void rs_cc_cells(struct rs_cc *c)
 	x.atom_facets = rs_new0(struct rs_u32s, c->atoms.n);
 	x.named_facets = rs_new0(struct rs_u32s, c->named_out.n);
 	x.block_classes = rs_new0(struct rs_u32s, c->blocks.by_id.n);
-	x.uses_named = rs_new0(bool, c->named_out.n);
+	x.name_use = rs_new0(uint8_t, c->named_out.n);
 	x.range_answer = rs_new0(struct answer, c->d.classes.n);
 	lists_init(&x.facets, c->facets.n);
 	lists_init(&x.ranges, c->d.classes.n);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "object/store.h"
 #include "policy/classify.h"
 #include "policy/compile.h"
 #include "policy/reuse.h"
@@ -157,7 +158,7 @@ static struct rs_hash class_key(const struct rs_cc *c, uint32_t range, const str
 	return rs_hash_bytes(v, (facets->n + 1) * sizeof(*v));
 }
 
-static uint32_t exact_class(struct rs_cc *c, uint32_t range, const struct rs_u32s *facets)
+uint32_t rs_classifier_put_class(struct rs_cc *c, uint32_t range, const struct rs_u32s *facets)
 {
 	rs_auto_strbuf key = { 0 };
 	struct rs_draft_class *cls;
@@ -243,17 +244,17 @@ static void report_conflict(struct rs_classifier *x, size_t from, size_t to, uns
 	names = claim_names(x, from, to);
 	rs_addr_str(&first->addr, text);
 	if (!first->local)
-		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
+		rs_conditions_add(&x->told, "AddressClaimedTwice",
 				  "%s is claimed by %s: only what is allowed for all is allowed",
 				  text, names);
 	else if (count > from + 1)
 		rs_conditions_add(
-			x->c->conditions, "AddressClaimedTwice",
+			&x->told, "AddressClaimedTwice",
 			"%s is held by more than one pod of this node (%s): there they are "
 			"closed",
 			text, names);
 	else
-		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
+		rs_conditions_add(&x->told, "AddressClaimedTwice",
 				  "%s is claimed by %s: the first is this node's and counts", text,
 				  names);
 }
@@ -274,8 +275,8 @@ static void classify_address(struct rs_classifier *x, size_t from, size_t to,
 	rs_u32s_sort_unique(facets);
 	a = rs_vec_push(&x->c->d.addrs);
 	a->addr = x->claims.v[from].addr;
-	a->cls = exact_class(x->c, rs_draft_range_of(&x->c->d, &a->addr), facets);
-	a->comment = claim_names(x, from, end);
+	a->cls = rs_classifier_put_class(x->c, rs_draft_range_of(&x->c->d, &a->addr), facets);
+	a->comment = *rs_vec_push(&x->c->d.names) = claim_names(x, from, end);
 	x->c->d.classes.v[a->cls].n_addrs++;
 }
 
@@ -318,12 +319,12 @@ static void classify_all(struct rs_classifier *x)
 	}
 	rs_vec_free(&facets);
 	if (conflicts > MAX_NAMED_IN_CONDITIONS)
-		rs_conditions_add(x->c->conditions, "AddressClaimedTwice",
+		rs_conditions_add(&x->told, "AddressClaimedTwice",
 				  "%u more addresses are claimed by more than one pod",
 				  conflicts - MAX_NAMED_IN_CONDITIONS);
 	if (x->outside)
 		rs_conditions_add(
-			x->c->conditions, "PodAddressOutsideRanges",
+			&x->told, "PodAddressOutsideRanges",
 			"%zu pod addresses lie outside their node's pod ranges and do not "
 			"count (the first: %s)",
 			x->outside, x->first_outside);
@@ -340,21 +341,38 @@ static void keep_counts(struct rs_classifier *x)
 	rs_vec_free(&x->claims);
 	rs_reuse_free(x->reuse);
 	x->reuse = NULL;
+	x->known_since = rs_store_sequence(x->c->w->store);
+	x->known_locals = x->c->subjects.n;
+}
+
+struct rs_classifier *rs_classifier_begin(struct rs_cc *c)
+{
+	struct rs_u64s nothing = { 0 };
+	struct rs_u32s none = { 0 };
+
+	rs_classifier_facet(c, &none, &nothing);
+	return rs_classifier_new(c);
+}
+
+void rs_classifier_done(struct rs_classifier *x)
+{
+	size_t i;
+
+	for (i = 0; x->c->conditions && i < x->told.n; i++)
+		rs_conditions_copy(x->c->conditions, &x->told.v[i]);
 	rs_intern_free(&x->seen);
 	rs_vec_free(&x->seen_facet);
 }
 
 void rs_cc_classes(struct rs_cc *c)
 {
-	struct rs_u32s none = { 0 };
-	struct rs_u64s nothing = { 0 };
-	struct rs_classifier *x = c->classifier = rs_classifier_new(c);
+	struct rs_classifier *x = c->classifier = rs_classifier_begin(c);
 
-	rs_classifier_facet(c, &none, &nothing);
 	if (c->old)
 		x->reuse = rs_reuse_new(x, c->old, c->old_since);
 	collect_claims(x);
 	drop_repeats(x);
 	classify_all(x);
 	keep_counts(x);
+	rs_classifier_done(x);
 }

@@ -25,6 +25,22 @@ struct rs_known {
 
 struct rs_reuse;
 
+/*
+ * Answers that a compile gets again and again, by the place where a word lies: in a store equal
+ * words lie in one place, and while a compile runs nobody moves them.
+ */
+struct rs_memo {
+	struct {
+		const char *key;
+		bool asked_for;
+	} keys[64];
+	struct {
+		const char *name;
+		uint8_t proto;
+		uint32_t id;
+	} ports[16];
+};
+
 /* Everything that is asked of a pod's labels, indexed so that few atoms are tried for each pod. */
 struct rs_classifier {
 	struct rs_cc *c;
@@ -37,6 +53,7 @@ struct rs_classifier {
 	struct rs_u32s found;
 	struct rs_u64s named;
 	struct rs_strbuf key;
+	struct rs_memo memo;
 	/* the namespace at hand */
 	const char *ns;
 	uint32_t ns_id;
@@ -44,10 +61,13 @@ struct rs_classifier {
 	bool *dim_matches;
 	struct rs_vec(struct rs_claim) claims;
 	struct rs_vec(struct rs_known) known; /* stored pods, in the store's order */
+	uint64_t known_since;		      /* the store's sequence when they were listed */
+	size_t known_locals;		      /* pods of this node then */
 	struct rs_reuse *reuse;		      /* of an earlier compile; NULL: nothing */
 	struct rs_claimset claimed;	      /* the same, for moves */
 	size_t outside;
 	char *first_outside;
+	struct rs_conditions told; /* about addresses */
 };
 
 /* ---- facets.c -------------------------------------------------------------------------------- */
@@ -72,6 +92,14 @@ bool rs_classifier_reaches(const struct rs_classifier *x, uint32_t atom);
 uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view *v);
 
 /* ---- classes.c ------------------------------------------------------------------------------- */
+
+/* A classifier that has seen nobody; c has its atoms and named ports. */
+struct rs_classifier *rs_classifier_begin(struct rs_cc *c);
+/* Every address has its class: tell the conditions. */
+void rs_classifier_done(struct rs_classifier *x);
+
+/* The exact class of these facets, sorted, over a range class; one more where there is none. */
+uint32_t rs_classifier_put_class(struct rs_cc *c, uint32_t range, const struct rs_u32s *facets);
 
 /* The exact class of one facet over a range class; RS_NONE when the draft has none. */
 uint32_t rs_classifier_class(const struct rs_cc *c, uint32_t range, uint32_t facet);

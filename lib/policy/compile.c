@@ -7,6 +7,7 @@
 #include "policy/irtools.h"
 #include "policy/moves.h"
 #include "policy/number.h"
+#include "policy/reclass.h"
 
 struct rs_compiler {
 	struct rs_numbering *last;
@@ -15,6 +16,8 @@ struct rs_compiler {
 	struct rs_kept *kept;		/* of the compile that made `last`; NULL: compile */
 	struct rs_kept *pending_kept;
 	struct rs_kept *before; /* of the newest compile, when it is none of these */
+	bool before_last;	/* ...and that is the one that made `last` */
+	uint64_t quick;
 };
 
 struct rs_compiler *rs_compiler_new(const struct rs_ir *seed)
@@ -43,6 +46,7 @@ static void set_before(struct rs_compiler *c, struct rs_kept **k)
 	if (!*k)
 		return;
 	rs_kept_free(c->before);
+	c->before_last = k == &c->kept;
 	c->before = rs_steal_ptr(k);
 }
 
@@ -91,14 +95,23 @@ static void free_tables(struct rs_cc *c)
 	rs_intern_free(&c->why_keys);
 }
 
+void rs_draft_free_addrs(struct rs_draft *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->names.n; i++)
+		free(d->names.v[i]);
+	rs_vec_free(&d->names);
+	rs_vec_free(&d->addrs);
+}
+
 static void free_draft(struct rs_draft *d)
 {
 	size_t i;
 
 	for (i = 0; i < d->classes.n; i++)
 		rs_vec_free(&d->classes.v[i].members);
-	for (i = 0; i < d->addrs.n; i++)
-		free(d->addrs.v[i].comment);
+	rs_draft_free_addrs(d);
 	for (i = 0; i < d->groups.n; i++) {
 		rs_vec_free(&d->groups.v[i].policies);
 		rs_vec_free(&d->groups.v[i].named);
@@ -107,7 +120,6 @@ static void free_draft(struct rs_draft *d)
 		rs_vec_free(&d->contents.v[i]);
 	rs_vec_free(&d->classes);
 	rs_vec_free(&d->ranges);
-	rs_vec_free(&d->addrs);
 	rs_vec_free(&d->locals);
 	rs_vec_free(&d->groups);
 	rs_vec_free(&d->cells);
@@ -124,6 +136,11 @@ void rs_cc_free(struct rs_cc *c)
 	free_tables(c);
 	free_draft(&c->d);
 	free(c);
+}
+
+uint64_t rs_compiler_quick(const struct rs_compiler *c)
+{
+	return c->quick;
 }
 
 /* Without its final numbers an IR cannot be compared, so the generation is set last. */
@@ -146,7 +163,10 @@ static int compile(struct rs_compiler *comp, struct rs_cc *c, struct rs_ir **out
 	rc = rs_cc_ranges(c, err);
 	if (rc < 0)
 		return rc;
-	rs_cc_classes(c);
+	if (comp->before && comp->before_last && rs_cc_reclass(c, comp->before, comp->last->last))
+		comp->quick++;
+	else
+		rs_cc_classes(c);
 	rs_cc_groups(c);
 	rs_cc_cells(c);
 	rc = rs_number_draft(comp->last, &c->d, &no, &next, err);
@@ -209,7 +229,7 @@ void rs_compiler_committed(struct rs_compiler *comp, const struct rs_ir *ir)
 
 	if (comp->pending && comp->pending_ir == ir) {
 		next = rs_steal_ptr(&comp->pending);
-		next->last = rs_ir_copy_relations(ir);
+		next->last = rs_ir_share(ir);
 		rs_kept_drop(&comp->kept);
 		comp->kept = rs_steal_ptr(&comp->pending_kept);
 	} else if (comp->last->last && rs_ir_equal(comp->last->last, ir)) {
@@ -217,6 +237,7 @@ void rs_compiler_committed(struct rs_compiler *comp, const struct rs_ir *ir)
 	} else {
 		/* Not what was compiled last: its meanings are found again by their members. */
 		rs_kept_drop(&comp->kept);
+		comp->before_last = false;
 		next = rs_numbering_new(ir);
 		rs_numbering_floor(next, comp->last);
 	}

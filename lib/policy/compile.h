@@ -8,6 +8,7 @@
  *	ranges.c  address intervals by the ipBlocks that hold them: range classes
  *	facets.c  peers by the atoms they satisfy
  *	classes.c addresses by their claimants' facets to exact classes
+ *		  (or, from those of the compile before, reclass.c)
  *	groups.c  subjects by the policies that isolate them and their named ports
  *	cells.c   what each (group, class) may, where it differs from the lookup without it
  *	number.c  symbolic numbers to kernel numbers
@@ -84,7 +85,7 @@ struct rs_draft_class {
 struct rs_draft_addr {
 	struct rs_addr addr;
 	uint32_t cls;
-	char *comment;
+	const char *comment; /* of rs_draft.names, or of the IR that is in force */
 };
 
 struct rs_draft_range {
@@ -127,6 +128,7 @@ struct rs_draft {
 	struct rs_vec(struct rs_draft_class) classes; /* [0] is the world */
 	struct rs_vec(struct rs_draft_range) ranges;
 	struct rs_vec(struct rs_draft_addr) addrs;
+	struct rs_vec(char *) names; /* owned */
 	struct rs_vec(struct rs_draft_local) locals;
 	struct rs_vec(struct rs_draft_group) groups;
 	struct rs_vec(struct rs_draft_cell) cells;
@@ -171,6 +173,7 @@ struct rs_cc {
 };
 
 void rs_cc_free(struct rs_cc *c); /* NULL is legal */
+void rs_draft_free_addrs(struct rs_draft *d);
 void rs_cc_in_use(struct rs_cc *c);
 int rs_cc_ranges(struct rs_cc *c, struct rs_err *err);
 void rs_cc_classes(struct rs_cc *c);

@@ -76,6 +76,7 @@ void rs_classifier_free(struct rs_classifier *x)
 	rs_reuse_free(x->reuse);
 	rs_claimset_free(&x->claimed);
 	free(x->first_outside);
+	rs_conditions_free(&x->told);
 	free(x);
 }
 
@@ -92,24 +93,64 @@ void rs_classifier_enter(struct rs_classifier *x, const struct rs_view *v)
 		x->dim_matches[i] = rs_selector_matches(x->c->ns_dim_sel.v[i], v->ns_labels);
 }
 
-/* The part of a pod that any rule can see: equal keys, equal facets. */
+static size_t memo_place(const char *word, size_t n)
+{
+	return ((uintptr_t)word >> 4) % n;
+}
+
+/* Whether any selector asks for that key. */
+static bool asked_for(struct rs_classifier *x, const char *key)
+{
+	size_t at = memo_place(key, RS_ARRAY_SIZE(x->memo.keys));
+
+	if (x->memo.keys[at].key != key) {
+		x->memo.keys[at].key = key;
+		x->memo.keys[at].asked_for = rs_intern_find(&x->keys, key, strlen(key)) != RS_NONE;
+	}
+	return x->memo.keys[at].asked_for;
+}
+
+static void add_place(struct rs_strbuf *key, const char *word)
+{
+	rs_strbuf_add(key, &word, sizeof(word));
+}
+
+/* The part of a pod that any rule can see: equal keys, equal facets. Words stand in it by where
+ * they lie; equal ones that lie apart are looked at twice, and found to have one facet. */
 static void visible_key(struct rs_classifier *x, const struct rs_view *v)
 {
 	size_t i;
 
 	rs_strbuf_reset(&x->key);
-	rs_key_str(&x->key, v->ns);
+	add_place(&x->key, v->ns);
 	for (i = 0; i < v->labels->n; i++) {
 		const struct rs_label *l = &v->labels->v[i];
 
-		if (rs_intern_find(&x->keys, l->key, strlen(l->key)) == RS_NONE)
+		if (!asked_for(x, l->key))
 			continue;
-		rs_key_str(&x->key, l->key);
-		rs_key_str(&x->key, l->value);
+		add_place(&x->key, l->key);
+		add_place(&x->key, l->value);
 	}
-	rs_key_u32(&x->key, RS_NONE - 1); /* no string is that long: the labels end here */
+	add_place(&x->key, NULL); /* the labels end here */
 	for (i = 0; i < x->named.n; i++)
 		rs_strbuf_add(&x->key, &x->named.v[i], sizeof(x->named.v[i]));
+}
+
+/* The number of that port's name, RS_NONE where peers are not told apart by it. */
+static uint32_t port_id(struct rs_classifier *x, const struct rs_container_port *p)
+{
+	size_t at = memo_place(p->name, RS_ARRAY_SIZE(x->memo.ports));
+	uint32_t id;
+
+	if (x->memo.ports[at].name == p->name && x->memo.ports[at].proto == p->proto)
+		return x->memo.ports[at].id;
+	id = rs_cc_named_find(x->c, p->proto, p->name);
+	if (id != RS_NONE && !x->c->named_out.v[id])
+		id = RS_NONE;
+	x->memo.ports[at].name = p->name;
+	x->memo.ports[at].proto = p->proto;
+	x->memo.ports[at].id = id;
+	return id;
 }
 
 static void named_ports(struct rs_classifier *x, const struct rs_view *v)
@@ -117,11 +158,11 @@ static void named_ports(struct rs_classifier *x, const struct rs_view *v)
 	size_t i;
 
 	x->named.n = 0;
-	for (i = 0; x->c->named.head && i < v->n_ports; i++) {
+	for (i = 0; x->c->named.by_id.n && i < v->n_ports; i++) {
 		const struct rs_container_port *p = &v->ports[i];
-		uint32_t id = p->name ? rs_cc_named_find(x->c, p->proto, p->name) : RS_NONE;
+		uint32_t id = p->name ? port_id(x, p) : RS_NONE;
 
-		if (id != RS_NONE && x->c->named_out.v[id])
+		if (id != RS_NONE)
 			*rs_vec_push(&x->named) = rs_named_pair(id, p->port);
 	}
 	rs_u64s_sort_unique(&x->named);
@@ -209,17 +250,21 @@ uint32_t rs_classifier_facet(struct rs_cc *c, const struct rs_u32s *atoms,
 	struct rs_facet *f;
 	bool fresh;
 	uint32_t id;
-	size_t i;
 
 	facet_key(&key, atoms, named);
 	id = rs_intern_put(&c->facet_keys, key.s, key.len, &fresh);
 	if (!fresh)
 		return id;
 	f = rs_vec_push(&c->facets);
-	for (i = 0; i < atoms->n; i++)
-		*rs_vec_push(&f->atoms) = atoms->v[i];
-	for (i = 0; i < named->n; i++)
-		*rs_vec_push(&f->named) = named->v[i];
+	/* There may be as many as pods: no room to spare. */
+	if (atoms->n) {
+		f->atoms.v = rs_memdup(atoms->v, atoms->n * sizeof(*atoms->v));
+		f->atoms.n = f->atoms.cap = atoms->n;
+	}
+	if (named->n) {
+		f->named.v = rs_memdup(named->v, named->n * sizeof(*named->v));
+		f->named.n = f->named.cap = named->n;
+	}
 	f->hash = facet_hash(c, f);
 	return id;
 }
@@ -246,7 +291,8 @@ uint32_t rs_classifier_known_facet(struct rs_classifier *x, const struct rs_view
 {
 	rs_auto_strbuf key = { 0 };
 
-	x->ns = NULL; /* the name that it was may be gone */
+	x->ns = NULL; /* the word may be gone, and all that was remembered by its place */
+	memset(&x->memo, 0, sizeof(x->memo));
 	rs_classifier_enter(x, v);
 	named_ports(x, v);
 	match_atoms(x, v);

@@ -6,54 +6,120 @@
 
 #include "object/keyed_hash.h"
 
-struct rs_intern_entry {
-	UT_hash_handle hh;
-	uint32_t id;
-	size_t len;
-	char key[];
+#define CHUNK_MIN 256u
+#define CHUNK_MAX (64u * 1024)
+
+/* Keys lie in pieces of memory that grow with the table and never move. */
+struct rs_intern_chunk {
+	struct rs_intern_chunk *next;
+	size_t used, size;
+	_Alignas(8) char data[];
 };
+
+static char *room(struct rs_intern *t, size_t len)
+{
+	struct rs_intern_chunk *c = t->chunks;
+	size_t size = c ? c->size * 2 : CHUNK_MIN;
+	char *at;
+
+	len = (len + 7) & ~(size_t)7;
+	if (!c || c->size - c->used < len) {
+		size = size > CHUNK_MAX ? CHUNK_MAX : size;
+		size = size < len ? len : size;
+		c = rs_reallocarray(NULL, 1, sizeof(*c) + size);
+		*c = (struct rs_intern_chunk){ .next = t->chunks, .size = size };
+		t->chunks = c;
+	}
+	at = c->data + c->used;
+	c->used += len;
+	return at;
+}
+
+/* Where the key's number is, or would be. */
+static size_t place(const struct rs_intern *t, uint32_t hash, const void *key, size_t len)
+{
+	size_t at = hash & (t->places - 1);
+
+	for (; t->index[at]; at = (at + 1) & (t->places - 1)) {
+		const struct rs_intern_entry *e = &t->by_id.v[t->index[at] - 1];
+
+		if (e->hash == hash && e->len == len && (!len || !memcmp(e->key, key, len)))
+			break;
+	}
+	return at;
+}
+
+static void grow(struct rs_intern *t)
+{
+	size_t i, at;
+
+	t->places = t->places ? t->places * 2 : 16;
+	free(t->index);
+	t->index = rs_new0(uint32_t, t->places);
+	for (i = 0; i < t->by_id.n; i++) {
+		at = t->by_id.v[i].hash & (t->places - 1);
+		while (t->index[at])
+			at = (at + 1) & (t->places - 1);
+		t->index[at] = (uint32_t)i + 1;
+	}
+}
 
 uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len)
 {
-	struct rs_intern_entry *e = NULL;
+	uint32_t number;
 
-	HASH_FIND(hh, t->head, key, len, e);
-	return e ? e->id : RS_NONE;
+	if (!t->places)
+		return RS_NONE;
+	number = t->index[place(t, rs_keyed_hash(key, len), key, len)];
+	return number ? number - 1 : RS_NONE;
 }
 
 uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *fresh)
 {
-	struct rs_intern_entry *e = NULL;
+	uint32_t hash = rs_keyed_hash(key, len);
+	struct rs_intern_entry *e;
+	char *copy;
+	size_t at;
 
-	HASH_FIND(hh, t->head, key, len, e);
+	if (t->by_id.n >= t->places / 4 * 3)
+		grow(t);
+	at = place(t, hash, key, len);
 	if (fresh)
-		*fresh = !e;
-	if (e)
-		return e->id;
-	e = rs_calloc(1, sizeof(*e) + len + 1);
-	e->id = (uint32_t)t->by_id.n;
-	e->len = len;
+		*fresh = !t->index[at];
+	if (t->index[at])
+		return t->index[at] - 1;
+	/* RS_NONE is no number, and neither is what stands for it in the index. */
+	if (t->by_id.n >= RS_NONE - 1 || len > UINT32_MAX)
+		rs_oom();
+	copy = room(t, len + 1);
 	if (len)
-		memcpy(e->key, key, len);
-	HASH_ADD_KEYPTR(hh, t->head, e->key, len, e);
-	*rs_vec_push(&t->by_id) = e;
-	return e->id;
+		memcpy(copy, key, len);
+	copy[len] = '\0';
+	e = rs_vec_push(&t->by_id);
+	*e = (struct rs_intern_entry){ .key = copy, .len = (uint32_t)len, .hash = hash };
+	t->index[at] = (uint32_t)t->by_id.n;
+	return t->index[at] - 1;
 }
 
 const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len)
 {
 	if (len)
-		*len = t->by_id.v[id]->len;
-	return t->by_id.v[id]->key;
+		*len = t->by_id.v[id].len;
+	return t->by_id.v[id].key;
 }
 
 void rs_intern_free(struct rs_intern *t)
 {
-	size_t i;
+	struct rs_intern_chunk *c, *next;
 
-	HASH_CLEAR(hh, t->head);
-	for (i = 0; i < t->by_id.n; i++)
-		free(t->by_id.v[i]);
+	for (c = t->chunks; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	t->chunks = NULL;
+	free(t->index);
+	t->index = NULL;
+	t->places = 0;
 	rs_vec_free(&t->by_id);
 }
 

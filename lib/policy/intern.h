@@ -16,11 +16,19 @@
 
 #define RS_NONE UINT32_MAX
 
-struct rs_intern_entry;
+struct rs_intern_entry {
+	const void *key;
+	uint32_t len;
+	uint32_t hash;
+};
+
+struct rs_intern_chunk;
 
 struct rs_intern {
-	struct rs_intern_entry *head;
-	struct rs_vec(struct rs_intern_entry *) by_id;
+	struct rs_vec(struct rs_intern_entry) by_id;
+	uint32_t *index; /* open addressing: a number plus one; 0: free */
+	size_t places;	 /* of index: a power of two */
+	struct rs_intern_chunk *chunks;
 };
 
 struct rs_u32s rs_vec(uint32_t);
@@ -36,6 +44,7 @@ struct rs_hash {
 uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *fresh);
 /* RS_NONE when it was never put. */
 uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len);
+/* Behind its bytes lies a NUL, which *len (may be NULL) does not count. */
 const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len);
 void rs_intern_free(struct rs_intern *t);
 

@@ -15,6 +15,8 @@ struct chunk {
 
 struct rs_ir_arena {
 	struct chunk *chunks;
+	unsigned int shared; /* others that hold the IR */
+	uint64_t applied;    /* rs_ir_moves.sequence of the last moves */
 };
 
 struct rs_ir *rs_ir_new(void)
@@ -29,14 +31,31 @@ void rs_ir_free(struct rs_ir *ir)
 {
 	struct chunk *c, *next;
 
-	if (!ir)
+	if (!ir || ir->arena->shared) {
+		if (ir)
+			ir->arena->shared--;
 		return;
+	}
 	for (c = ir->arena->chunks; c; c = next) {
 		next = c->next;
 		free(c);
 	}
 	free(ir->arena);
 	free(ir);
+}
+
+struct rs_ir *rs_ir_share(const struct rs_ir *ir)
+{
+	ir->arena->shared++;
+	return (struct rs_ir *)(uintptr_t)ir;
+}
+
+bool rs_ir_applies(struct rs_ir *ir, uint64_t sequence)
+{
+	if (sequence && ir->arena->applied == sequence)
+		return false;
+	ir->arena->applied = sequence;
+	return true;
 }
 
 static struct chunk *chunk_new(size_t size)

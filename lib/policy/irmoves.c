@@ -103,8 +103,11 @@ static void add_new(struct rs_ir *ir, const struct rs_ir_moves *m, size_t *index
 
 void rs_ir_apply(struct rs_ir *ir, const struct rs_ir_moves *m)
 {
-	rs_autofree size_t *index = rs_new0(size_t, m->n);
+	rs_autofree size_t *index = NULL;
 
+	if (!rs_ir_applies(ir, m->sequence))
+		return;
+	index = rs_new0(size_t, m->n);
 	if (m->n) {
 		change_and_remove(ir, m, index);
 		add_new(ir, m, index);

@@ -11,115 +11,10 @@
 /* More of them at once are compiled: that is not slower, and gathers better. */
 #define MAX_MOVES 4096u
 
-struct rs_kept {
-	struct rs_cc *c;
-	uint32_t *class_no;
-	uint64_t serial, sequence; /* of the store, moves included */
-	uint64_t compiled;	   /* its sequence at the compile */
-	struct rs_hash world;	   /* of everything else that was compiled */
-	bool open;		   /* moves were asked for and are not committed */
-};
+/* Each leaves something in the IR until the next compile. */
+#define MAX_MOVED (64u * 1024)
 
 /* ---- whether it still holds ------------------------------------------------------------------ */
-
-static void put_addr(struct rs_strbuf *b, const struct rs_addr *a)
-{
-	rs_strbuf_add(b, a, sizeof(*a));
-}
-
-static void put_local(struct rs_strbuf *b, const struct rs_local_pod *p)
-{
-	size_t i;
-
-	rs_key_str(b, p->ns);
-	rs_key_str(b, p->name);
-	rs_key_str(b, p->ifname);
-	rs_key_u32(b, p->ifindex);
-	rs_key_u32(b, p->closed);
-	rs_strbuf_add(b, p->mac, sizeof(p->mac));
-	put_addr(b, &p->ll);
-	rs_key_u32(b, (uint32_t)p->labels->n);
-	for (i = 0; i < p->labels->n; i++) {
-		rs_key_str(b, p->labels->v[i].key);
-		rs_key_str(b, p->labels->v[i].value);
-	}
-	rs_key_u32(b, (uint32_t)p->n_ips);
-	for (i = 0; i < p->n_ips; i++)
-		put_addr(b, &p->ips[i]);
-	rs_key_u32(b, (uint32_t)p->n_ports);
-	for (i = 0; i < p->n_ports; i++) {
-		rs_key_str(b, p->ports[i].name);
-		rs_key_u32(b, (uint32_t)p->ports[i].proto << 16 | p->ports[i].port);
-	}
-}
-
-static void put_cidrs(struct rs_strbuf *b, const struct rs_cidr *v, size_t n)
-{
-	size_t i;
-
-	rs_key_u32(b, (uint32_t)n);
-	for (i = 0; i < n; i++) {
-		put_addr(b, &v[i].addr);
-		rs_key_u32(b, v[i].len);
-	}
-}
-
-/* Of a world without its store. */
-static struct rs_hash world_hash(const struct rs_world *w)
-{
-	rs_auto_strbuf b = { 0 };
-	size_t i;
-
-	rs_key_u32(&b, w->complete);
-	rs_key_u32(&b, w->max_cells_per_group);
-	put_cidrs(&b, w->pod_ranges, w->n_pod_ranges);
-	put_cidrs(&b, w->node_ranges, w->n_node_ranges);
-	for (i = 0; i < w->n_locals; i++)
-		put_local(&b, &w->locals[i]);
-	return rs_hash_bytes(rs_strbuf_str(&b), b.len);
-}
-
-struct rs_kept *rs_kept_new(struct rs_cc *c, uint32_t *class_no)
-{
-	struct rs_kept *k = rs_new(struct rs_kept);
-	size_t i;
-
-	k->c = c;
-	k->class_no = class_no;
-	k->serial = rs_store_serial(c->w->store);
-	k->sequence = k->compiled = rs_store_sequence(c->w->store);
-	k->world = world_hash(c->w);
-	c->w = NULL;
-	c->old = NULL;
-	c->conditions = NULL;
-	for (i = 0; i < c->d.addrs.n; i++)
-		free(c->d.addrs.v[i].comment);
-	rs_vec_free(&c->d.addrs);
-	rs_vec_free(&c->d.cells);
-	return k;
-}
-
-void rs_kept_free(struct rs_kept *k)
-{
-	if (!k)
-		return;
-	rs_cc_free(k->c);
-	free(k->class_no);
-	free(k);
-}
-
-const struct rs_cc *rs_kept_cc(const struct rs_kept *k, const struct rs_store *s, uint64_t *since)
-{
-	if (!k || rs_store_serial(s) != k->serial)
-		return NULL;
-	*since = k->compiled;
-	return k->c;
-}
-
-void rs_kept_settle(struct rs_kept *k)
-{
-	k->open = false;
-}
 
 /* As inuse.c has it: a policy that selects none of this node's pods is not looked at. */
 static bool in_use(const struct rs_world *w, const struct rs_policy *p)
@@ -138,7 +33,7 @@ static bool harmless(const struct rs_world *w, const struct rs_store_change *ch)
 {
 	switch (ch->kind) {
 	case RS_KIND_POD:
-		return true;
+		return !rs_world_local(w, ch->ns, ch->name);
 	case RS_KIND_POLICY:
 		return !in_use(w, (const struct rs_policy *)(const void *)ch->was) &&
 		       !in_use(w, rs_store_policy(w->store, ch->ns, ch->name));
@@ -149,11 +44,9 @@ static bool harmless(const struct rs_world *w, const struct rs_store_change *ch)
 
 static bool holds(const struct rs_kept *k, const struct rs_world *w, size_t *n)
 {
-	struct rs_hash now;
 	size_t i;
 
-	if (k->open || rs_store_serial(w->store) != k->serial ||
-	    !rs_store_changes(w->store, k->sequence, n))
+	if (k->moved > MAX_MOVED || !rs_kept_follows(k, w, n) || *n > MAX_MOVES)
 		return false;
 	for (i = 0; i < *n; i++) {
 		const struct rs_store_change ch = rs_store_change(w->store, k->sequence, i);
@@ -161,8 +54,12 @@ static bool holds(const struct rs_kept *k, const struct rs_world *w, size_t *n)
 		if (!harmless(w, &ch))
 			return false;
 	}
-	now = world_hash(w);
-	return !rs_hash_cmp(&now, &k->world);
+	return rs_kept_same_locals(k, w);
+}
+
+void rs_kept_settle(struct rs_kept *k)
+{
+	k->open = false;
 }
 
 /* ---- one change ------------------------------------------------------------------------------ */
@@ -176,13 +73,44 @@ struct touch {
 
 struct touches rs_vec(struct touch);
 
+/* A claim that came or went, to be taken back. */
+struct reclaimed {
+	struct rs_addr addr;
+	bool came;
+};
+
 struct placing {
 	struct rs_kept *k;
 	const struct rs_world *w;
+	struct rs_vec(struct reclaimed) claims;
 	struct rs_intern seen; /* addresses of v */
 	struct touches v;
 	struct rs_intern done; /* pods that were looked at */
 };
+
+/* How many claims there are then. */
+static unsigned int claim(struct placing *p, const struct rs_addr *a, bool comes)
+{
+	struct rs_claimset *claimed = &p->k->c->classifier->claimed;
+
+	*rs_vec_push(&p->claims) = (struct reclaimed){ *a, comes };
+	return comes ? rs_claimset_add(claimed, a) : rs_claimset_remove(claimed, a);
+}
+
+/* A compile can still start from what is committed. */
+static void take_back(struct placing *p)
+{
+	struct rs_claimset *claimed = &p->k->c->classifier->claimed;
+
+	while (p->claims.n) {
+		const struct reclaimed *r = &p->claims.v[--p->claims.n];
+
+		if (r->came)
+			rs_claimset_remove(claimed, &r->addr);
+		else
+			rs_claimset_add(claimed, &r->addr);
+	}
+}
 
 static struct touch *touch(struct placing *p, const struct rs_addr *a)
 {
@@ -236,12 +164,11 @@ static bool take_away(struct placing *p, const struct rs_pod *pod)
 	if (!place(p, pod, ips, &n, &facet))
 		return false;
 	for (i = 0; i < n; i++) {
-		struct rs_classifier *x = p->k->c->classifier;
 		struct touch *t;
 
-		if (rs_claimset_count(&x->claimed, &ips[i]) != 1)
+		if (rs_claimset_count(&p->k->c->classifier->claimed, &ips[i]) != 1)
 			return false;
-		rs_claimset_remove(&x->claimed, &ips[i]);
+		claim(p, &ips[i], false);
 		t = touch(p, &ips[i]);
 		if (!class_of(p, &ips[i], facet, &t->from))
 			return false;
@@ -261,8 +188,7 @@ static bool put_there(struct placing *p, const struct rs_pod *pod)
 	for (i = 0; i < n; i++) {
 		struct touch *t = touch(p, &ips[i]);
 
-		if (rs_claimset_add(&p->k->c->classifier->claimed, &ips[i]) != 1 ||
-		    !class_of(p, &ips[i], facet, &t->to))
+		if (claim(p, &ips[i], true) != 1 || !class_of(p, &ips[i], facet, &t->to))
 			return false;
 		free(t->comment);
 		t->comment = rs_asprintf("%s/%s", pod->meta.ns, pod->meta.name);
@@ -293,8 +219,6 @@ static bool leave(struct placing *p, size_t n)
 
 		if (!first_of(p, &ch))
 			continue;
-		if (rs_world_local(p->w, ch.ns, ch.name))
-			return false;
 		if (ch.was && !take_away(p, (const struct rs_pod *)(const void *)ch.was))
 			return false;
 	}
@@ -375,6 +299,7 @@ static void placing_free(struct placing *p)
 	for (i = 0; i < p->v.n; i++)
 		free(p->v.v[i].comment);
 	rs_vec_free(&p->v);
+	rs_vec_free(&p->claims);
 	rs_intern_free(&p->seen);
 	rs_intern_free(&p->done);
 }
@@ -383,13 +308,18 @@ bool rs_kept_moves(struct rs_kept *k, const struct rs_world *w, struct rs_ir_mov
 {
 	struct placing p = { .k = k, .w = w };
 	size_t n;
-	bool ok = holds(k, w, &n);
+	bool ok;
 
-	k->open = true;
-	ok = ok && n <= MAX_MOVES && leave(&p, n) && arrive(&p, n) && recount(&p);
+	if (!holds(k, w, &n))
+		return false;
+	ok = leave(&p, n) && arrive(&p, n) && recount(&p);
 	if (ok) {
 		tell(&p, out);
-		k->sequence = rs_store_sequence(w->store);
+		out->sequence = k->sequence = rs_store_sequence(w->store);
+		k->moved += out->n;
+		k->open = true;
+	} else {
+		take_back(&p);
 	}
 	placing_free(&p);
 	return ok;

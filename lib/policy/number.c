@@ -169,7 +169,7 @@ static void propose(struct job *j)
 	for (i = 0; ir && i < d->ranges.n; i++)
 		claim_unbound(&j->cls, d->ranges.v[i].cls,
 			      rs_ir_class_range(ir, &d->ranges.v[i].lo));
-	for (i = 0; ir && i < d->addrs.n; i++)
+	for (i = 0; ir && !j->last->bound && i < d->addrs.n; i++)
 		if (rs_ir_class_exact(ir, &d->addrs.v[i].addr, &no))
 			claim_unbound(&j->cls, d->addrs.v[i].cls, no);
 	for (i = 0; ir && i < d->locals.n; i++) {
@@ -410,11 +410,13 @@ static struct rs_numbering *bind(const struct job *j)
 	bool fresh;
 	size_t i;
 
+	n->bound = true;
 	for (i = 1; i < j->d->classes.n; i++) {
 		rs_intern_put(&n->class_keys, &j->d->classes.v[i].key, sizeof(struct rs_hash),
 			      &fresh);
 		if (fresh)
 			*rs_vec_push(&n->class_no) = j->cls.no[i];
+		n->bound &= fresh;
 	}
 	for (i = 0; i < j->d->groups.n; i++) {
 		rs_intern_put(&n->group_keys, &j->d->groups.v[i].key, sizeof(struct rs_hash),

@@ -60,6 +60,7 @@ struct rs_numbering {
 	struct rs_ir *last;			 /* relations only; NULL: nothing is in force */
 	struct rs_intern class_keys, group_keys; /* digest to position in the arrays */
 	struct rs_u32s class_no, group_no;
+	bool bound; /* the meaning of every number of a class is known */
 	uint32_t next_class, next_group, next_profile;
 };
 

@@ -9,10 +9,11 @@
  * from events.
  *
  * Rooms inside: selector.c (labels against selectors), compile.c and its neighbours (classes,
- * groups, cells, profiles), number.c (numbers bound to meanings), ir.c (allocation, print,
- * compare), eval.c (one flow against an IR), refuse.c (may this step refuse something), explain.c
- * (reasons, nearest miss), oracle.c (a second, independent reading of the API text, for tests and
- * for cross-checks; shares nothing with the compiler).
+ * groups, cells, profiles), kept.c and its (what the next compile need not find out again),
+ * number.c (numbers bound to meanings), ir.c (allocation, print, compare), eval.c (one flow against
+ * an IR), refuse.c (may this step refuse something), explain.c (reasons, nearest miss), oracle.c (a
+ * second, independent reading of the API text, for tests and for cross-checks; shares nothing with
+ * the compiler).
  */
 #ifndef RIPSTOP_POLICY_POLICY_H
 #define RIPSTOP_POLICY_POLICY_H
@@ -118,14 +119,19 @@ void rs_compiler_free(struct rs_compiler *c);
  */
 int rs_compile(struct rs_compiler *c, const struct rs_world *w, struct rs_ir **out,
 	       struct rs_conditions *conditions, struct rs_err *err);
+/* The compiler holds that IR, too, from then on. */
 void rs_compiler_committed(struct rs_compiler *c, const struct rs_ir *ir);
+
+/* Of its compiles those that looked only at pods which may have become others (reclass.h), for
+ * tests and benchmarks: what comes of them is the same. */
+uint64_t rs_compiler_quick(const struct rs_compiler *c);
 
 /*
  * The quick way, whose cost does not grow with the world: since the last IR that was compiled
  * and committed only pods of other nodes came, went or changed, in which no rule sees what it had
  * not seen before, and policies that select none of this node's pods. True: *out leads from that IR
- * to the one that rs_compile() would make (which may be the same: no moves). Commit it and tell
- * rs_compiler_moved(); or, as after false, compile.
+ * to the one that rs_compile() would make (which may be the same: no moves). Commit it, apply it
+ * and tell rs_compiler_moved(); or, as after false, compile.
  */
 bool rs_compile_moves(struct rs_compiler *c, const struct rs_world *w, struct rs_ir_moves *out);
 void rs_compiler_moved(struct rs_compiler *c, const struct rs_ir_moves *m);

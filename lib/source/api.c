@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "base/base.h"
 
@@ -62,6 +63,7 @@ static int api_dispatch(struct rs_source *src, bool *changed, struct rs_err *err
 	int i;
 
 	rs_http_run(api->http);
+	rs_http_run(api->reads);
 	for (i = 0; i < RS_KINDS; i++)
 		rs_apikind_run(&api->kinds[i], rs_mono_ms());
 	rs_apiask_run(api, rs_mono_ms());
@@ -87,8 +89,9 @@ static int api_timeout_ms(const struct rs_source *src)
 {
 	const struct rs_api *api = api_of(src);
 	int64_t now = rs_mono_ms(), left = rs_http_timeout_ms(api->http);
-	int i;
+	int reads = rs_http_timeout_ms(api->reads), i;
 
+	left = sooner(left, reads < 0 ? -1 : now + reads, now);
 	for (i = 0; i < RS_KINDS; i++)
 		left = sooner(left, rs_apikind_due(&api->kinds[i]), now);
 	return (int)sooner(left, rs_apiask_due(api), now);
@@ -98,7 +101,7 @@ static int api_timeout_ms(const struct rs_source *src)
 
 static int api_fd(const struct rs_source *src)
 {
-	return rs_http_fd(api_of(src)->http);
+	return api_of(src)->epfd;
 }
 
 static const struct rs_store *api_store(const struct rs_source *src)
@@ -170,6 +173,9 @@ static void api_close(struct rs_source *src)
 	if (!api)
 		return;
 	rs_http_close(api->http);
+	rs_http_close(api->reads);
+	if (api->epfd >= 0)
+		close(api->epfd);
 	rs_apifresh_clear(api);
 	for (i = 0; i < RS_KINDS; i++)
 		rs_apikind_clear(&api->kinds[i]);
@@ -201,12 +207,29 @@ static void set_numbers(struct rs_source_config *to, const struct rs_source_conf
 	to->ask_ms = or_default(from->ask_ms, ASK_MS);
 }
 
+static int open_http(struct rs_api *api, struct rs_err *err)
+{
+	struct rs_http **both[] = { &api->http, &api->reads };
+	int rc = 0;
+
+	api->epfd = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; rc == 0 && i < RS_ARRAY_SIZE(both); i++) {
+		struct epoll_event ev = { .events = EPOLLIN };
+
+		rc = rs_http_open(&api->conf, both[i], err);
+		if (rc == 0 && epoll_ctl(api->epfd, EPOLL_CTL_ADD, rs_http_fd(*both[i]), &ev) < 0)
+			rc = rs_err_sys(err, errno, "descriptors of the API source");
+	}
+	return rc;
+}
+
 static int api_open(const struct rs_source_config *cfg, struct rs_source **out, struct rs_err *err)
 {
 	struct rs_api *api = rs_new(struct rs_api);
 	int rc, i;
 
 	api->base.ops = &rs_source_api;
+	api->epfd = -1;
 	api->store = rs_store_new();
 	set_numbers(&api->cfg, cfg);
 	api->node_name = rs_strdup(cfg->node_name);
@@ -215,7 +238,7 @@ static int api_open(const struct rs_source_config *cfg, struct rs_source **out, 
 		rs_apikind_init(&api->kinds[i], api, (enum rs_kind)i);
 	rc = rs_apiconf_load(cfg, &api->conf, err);
 	if (rc == 0)
-		rc = rs_http_open(&api->conf, &api->http, err);
+		rc = open_http(api, err);
 	if (rc < 0) {
 		api_close(&api->base);
 		return rc;

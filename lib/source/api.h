@@ -71,7 +71,9 @@ struct rs_api {
 	struct rs_source base;
 	struct rs_apiconf conf;
 	struct rs_source_config cfg; /* numbers only, defaults put in */
-	struct rs_http *http;
+	struct rs_http *http;	     /* lists and watches */
+	struct rs_http *reads; /* what is asked now and then: its connections go when nothing is */
+	int epfd;	       /* of both */
 	struct rs_store *store;
 	struct rs_apikind kinds[RS_KINDS];
 	struct rs_vec(struct rs_apifloor) floors;

@@ -128,7 +128,7 @@ static bool ask(struct rs_apiask *a)
 	}
 	a->got = rs_store_new();
 	a->split = rs_split_new(RS_SPLIT_LIST, on_part, a);
-	if (rs_http_get(a->api->http, path, a->api->cfg.ask_ms, a->api->cfg.ask_ms, &http_ops, a,
+	if (rs_http_get(a->api->reads, path, a->api->cfg.ask_ms, a->api->cfg.ask_ms, &http_ops, a,
 			&a->req, NULL) < 0)
 		again(a);
 	return true;

@@ -104,14 +104,14 @@ static int begin_part(struct rs_apifresh *f, struct part *p, enum rs_kind kind, 
 	p->kind = kind;
 	p->got = rs_store_new();
 	p->split = rs_split_new(RS_SPLIT_LIST, on_part, p);
-	return rs_http_get(f->api->http, path, f->api->cfg.answer_ms, f->api->cfg.answer_ms,
+	return rs_http_get(f->api->reads, path, f->api->cfg.answer_ms, f->api->cfg.answer_ms,
 			   &http_ops, p, &p->req, err);
 }
 
 static void part_clear(struct rs_apifresh *f, struct part *p, bool cancel)
 {
 	if (p->req && cancel)
-		rs_http_cancel(f->api->http, p->req);
+		rs_http_cancel(f->api->reads, p->req);
 	rs_split_free(p->split);
 	rs_store_free(p->got);
 	rs_apinames_free(&p->odd);

@@ -5,8 +5,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
@@ -14,12 +12,12 @@
 
 #include "base/base.h"
 #include "base/jsonio.h"
+#include "source/apiwire.h"
 
-#define CONNECT_MS 10000L
 #define MAX_COMPLAINT (16UL * 1024) /* of a body that says why not */
 #define MAX_RETRY_AFTER_S 300
 #define MAX_CONNECTIONS 64L /* watches hold theirs */
-#define KEEP_IDLE 16L
+#define QUIET_MS 10000
 
 struct rs_http_req {
 	struct rs_http_req *next;
@@ -37,10 +35,12 @@ struct rs_http_req {
 };
 
 struct rs_http {
-	CURLM *multi;
+	CURLM *multi; /* NULL: nothing was asked for QUIET_MS, or ever */
 	struct rs_apiconf *conf;
 	int epfd, timerfd;
 	struct rs_http_req *reqs;
+	int64_t used; /* when the last of them ended */
+	bool started; /* libcurl */
 };
 
 /* ---- the head of an answer ------------------------------------------------------------------- */
@@ -207,6 +207,7 @@ static void detach(struct rs_http_req *r)
 		at = &(*at)->next;
 	if (*at)
 		*at = r->next;
+	r->http->used = rs_mono_ms();
 	curl_multi_remove_handle(r->http->multi, r->easy);
 }
 
@@ -335,16 +336,29 @@ static bool end_idle(struct rs_http *h, int64_t now)
 	return false;
 }
 
+/* OpenSSL needs some 100 KB for a connection: it is kept for the next request of a row, not for
+ * hours. */
+static void rest(struct rs_http *h)
+{
+	if (!h->multi || h->reqs || rs_mono_ms() < h->used + QUIET_MS)
+		return;
+	curl_multi_cleanup(h->multi);
+	h->multi = NULL;
+	on_timer(NULL, -1, h);
+}
+
 void rs_http_run(struct rs_http *h)
 {
 	struct epoll_event evs[32];
 	int n = epoll_wait(h->epfd, evs, RS_ARRAY_SIZE(evs), 0), i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; h->multi && i < n; i++)
 		take_event(h, &evs[i]);
-	take_done(h);
+	if (h->multi)
+		take_done(h);
 	while (end_idle(h, rs_mono_ms()))
 		;
+	rest(h);
 }
 
 int rs_http_timeout_ms(const struct rs_http *h)
@@ -354,66 +368,14 @@ int rs_http_timeout_ms(const struct rs_http *h)
 
 	for (r = h->reqs; r; r = r->next)
 		first = req_end(r) - now < first ? req_end(r) - now : first;
-	if (!h->reqs)
+	if (!h->multi)
 		return -1;
+	if (!h->reqs)
+		first = h->used + QUIET_MS - now;
 	return (int)(first < 0 ? 0 : first);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */
-
-/* A peer that is gone without a word is noticed by TCP itself, also while we wait for its bytes. */
-static int on_new_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-	unsigned int gone_ms = 30000;
-
-	(void)arg;
-	(void)purpose;
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_ms, sizeof(gone_ms));
-	return CURL_SOCKOPT_OK;
-}
-
-static void set_blob(CURL *e, CURLoption option, const struct rs_api_pem *p)
-{
-	struct curl_blob blob = { .data = p->data, .len = p->len, .flags = CURL_BLOB_NOCOPY };
-
-	curl_easy_setopt(e, option, &blob);
-}
-
-static void set_identity(CURL *e, const struct rs_apiconf *c)
-{
-	if (c->ca.data)
-		set_blob(e, CURLOPT_CAINFO_BLOB, &c->ca);
-	else if (c->ca.file)
-		curl_easy_setopt(e, CURLOPT_CAINFO, c->ca.file);
-	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-	if (c->cert.data)
-		set_blob(e, CURLOPT_SSLCERT_BLOB, &c->cert);
-	else if (c->cert.file)
-		curl_easy_setopt(e, CURLOPT_SSLCERT, c->cert.file);
-	if (c->key.data)
-		set_blob(e, CURLOPT_SSLKEY_BLOB, &c->key);
-	else if (c->key.file)
-		curl_easy_setopt(e, CURLOPT_SSLKEY, c->key.file);
-}
-
-static void set_transport(CURL *e)
-{
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(e, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(e, CURLOPT_PROXY, "");
-	curl_easy_setopt(e, CURLOPT_NETRC, CURL_NETRC_IGNORED);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 20L);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 5L);
-	curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
-}
 
 static int set_headers(struct rs_http_req *r, struct rs_err *err)
 {
@@ -442,8 +404,7 @@ static int prepare(struct rs_http_req *r, const char *path, const char *body, st
 	rs_autofree char *url = rs_asprintf("%s%s", r->http->conf->server, path);
 	CURL *e = r->easy;
 
-	set_transport(e);
-	set_identity(e, r->http->conf);
+	rs_apiwire_set(e, r->http->conf);
 	curl_easy_setopt(e, CURLOPT_URL, url);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "ripstop/" RIPSTOP_VERSION);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, r);
@@ -475,6 +436,19 @@ static struct rs_http_req *new_req(struct rs_http *h, int64_t idle_ms, int64_t m
 	return r;
 }
 
+static void open_multi(struct rs_http *h)
+{
+	h->multi = curl_multi_init();
+	if (!h->multi)
+		rs_oom();
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, MAX_CONNECTIONS);
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, MAX_CONNECTIONS);
+}
+
 /* body: NULL for a GET. Takes r. */
 static int begin(struct rs_http_req *r, const char *path, const char *body,
 		 struct rs_http_req **out, struct rs_err *err)
@@ -482,6 +456,8 @@ static int begin(struct rs_http_req *r, const char *path, const char *body,
 	struct rs_http *h = r->http;
 	int rc = prepare(r, path, body, err);
 
+	if (!h->multi)
+		open_multi(h);
 	if (rc == 0 && curl_multi_add_handle(h->multi, r->easy) != CURLM_OK)
 		rc = rs_err_set(err, EIO, "libcurl takes no further request");
 	if (rc < 0) {
@@ -540,21 +516,14 @@ int rs_http_open(struct rs_apiconf *conf, struct rs_http **out, struct rs_err *e
 
 	h->conf = conf;
 	h->epfd = h->timerfd = -1;
-	if (open_fds(h, err) < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+	if (open_fds(h, err) == 0)
+		h->started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+	if (!h->started) {
 		int rc = err && err->num ? -err->num : rs_err_set(err, EIO, "libcurl: no start");
 
 		rs_http_close(h);
 		return rc;
 	}
-	h->multi = curl_multi_init();
-	if (!h->multi)
-		rs_oom();
-	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-	curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, MAX_CONNECTIONS);
-	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, KEEP_IDLE);
 	*out = h;
 	return 0;
 }
@@ -565,10 +534,10 @@ void rs_http_close(struct rs_http *h)
 		return;
 	while (h->reqs)
 		rs_http_cancel(h, h->reqs);
-	if (h->multi) {
+	if (h->multi)
 		curl_multi_cleanup(h->multi);
+	if (h->started)
 		curl_global_cleanup();
-	}
 	if (h->timerfd >= 0)
 		close(h->timerfd);
 	if (h->epfd >= 0)

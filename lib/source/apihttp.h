@@ -7,6 +7,8 @@
  * work; nothing blocks. HTTP/1.1 only: a dead HTTP/2 connection would take all watches with it, and
  * in silence. No redirect is followed, no proxy is asked, no compression is offered.
  *
+ * Connections are kept until nothing was asked for ten seconds.
+ *
  * The answer's head is judged here: rs_http_ops.head() sees only a 200 with JSON in it. Everything
  * else ends in done() with an error that names status and reason, and the status in the result.
  */
@@ -68,7 +70,7 @@ void rs_http_cancel(struct rs_http *h, struct rs_http_req *r);
 /* Do what can be done without waiting. */
 void rs_http_run(struct rs_http *h);
 
-/* Milliseconds until rs_http_run() is due for an idle request; -1: never. */
+/* Milliseconds until rs_http_run() is due for what is idle; -1: never. */
 int rs_http_timeout_ms(const struct rs_http *h);
 
 #endif

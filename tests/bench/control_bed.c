@@ -5,36 +5,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "dataplane/nft/grace.h"
 #include "tests/bench/bench_say.h"
 
 /* ---- the wait for a grace period ------------------------------------------------------------- */
 
 static double grace_ms;
 
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
+/* A thread asks for the grace period (grace.c); what counts is how long a commit stands still for it. */
+void __real_rs_nft_grace_wait(struct rs_nft_grace *g);
+void __wrap_rs_nft_grace_wait(struct rs_nft_grace *g);
 
-long __wrap_syscall(long number, ...)
+void __wrap_rs_nft_grace_wait(struct rs_nft_grace *g)
 {
-	long a[6], rc;
-	double t0;
-	va_list ap;
+	double t0 = bench_now_ms();
 
-	va_start(ap, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
-	t0 = bench_now_ms();
-	rc = __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-	if (number == SYS_membarrier)
-		grace_ms += bench_now_ms() - t0;
-	return rc;
+	__real_rs_nft_grace_wait(g);
+	grace_ms += bench_now_ms() - t0;
 }
 
 /* ---- the bed --------------------------------------------------------------------------------- */

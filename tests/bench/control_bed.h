@@ -4,8 +4,8 @@
  * step as the agent takes it (agent/reconcile.c): moves where they are enough, else a compile and a commit.
  *
  * A step that follows another which refused something within a second waits for a grace period of RCU before it sends
- * (lib/dataplane/nft/commit.c). That wait is the same whatever the world is, and is told apart: the program is linked with
- * --wrap=syscall, and the membarrier of commit.c is timed there.
+ * (lib/dataplane/nft/grace.c). That wait is the same whatever the world is, and is told apart: the program is linked with
+ * --wrap=rs_nft_grace_wait, and timed there.
  */
 #ifndef RIPSTOP_TESTS_BENCH_CONTROL_BED_H
 #define RIPSTOP_TESTS_BENCH_CONTROL_BED_H

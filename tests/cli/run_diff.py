@@ -34,6 +34,7 @@ SCREENS = {  # name: (arguments, exit code)
     "diff-wide": ("diff -f new --against old -o wide", 1),
     "diff-traffic": ("diff -f new --against old --traffic flows.jsonl", 1),
     "diff-ns": ("diff -f new --against old --by ns", 1),
+    "diff-of-namespace": ("diff -f new --against old -n ops", 1),
     "diff-color": ("diff -f new --against old --color always", 1),
     "diff-json": ("diff -f new --against old --traffic flows.jsonl -o json", 1),
     "diff-csv": ("diff -f new --against old -o csv", 1),
@@ -67,6 +68,7 @@ WRONG = [  # name, files, arguments, exit code, what stderr says
      "b/x.yaml:2:"),
     ("diff of a template", {"a/x.yaml": "kind: {{ .Values.kind }}\n", "b/x.yaml": ""}, "diff -f a --against b", 6,
      "a/x.yaml:1"),
+    ("diff of no namespace", {"a/x.yaml": "", "b/x.yaml": ""}, "diff -f a --against b -n shop", 3, "no namespace shop"),
     ("no such --by", {}, "diff -f a --against b --by cluster", 2, "pod|workload|ns"),
     ("no such form", {}, "diff -f a --against b -o dot", 2, "no form"),
     ("--against means nothing to simulate", {}, "simulate -f a --against b", 2, "means nothing"),
@@ -427,9 +429,21 @@ class Runner:
             self.expect_text(new, by, *ends, item["after"], name + " after")
             self.check(name + " is said", item.get("why") and item.get("policy"), item)
         self.unlisted(old, new, by, seen, seed)
+        if seed % 6 == 0:
+            self.of_namespace(root, d, by, f"world {seed} by {by}")
         s = d["summary"]
         self.check(f"world {seed} by {by}: counts", code == (1 if d["items"] else 0) and d["complete"] and
                    len(d["items"]) == s["lost"] + s["gained"] + s["changed"], s)
+
+    def of_namespace(self, root, whole, by, name):
+        """-n leaves the pairs of one namespace, and changes nothing of them."""
+        for ns in ("ns0", "ns1"):
+            code, out, err = self.call(["diff", "-f", "new", "--against", "old", "--by", by, "-o", "json", "--all", "-n", ns,
+                                        "--cluster-cidr", "10.1.0.0/16"], cwd=root)
+            d = json.loads(out) if code in (0, 1) else {"items": None}
+            want = [i for i in whole["items"] if ns in (i["from"].get("namespace"), i["to"].get("namespace"))]
+            self.check(f"{name}: -n {ns}", d["items"] == want and d["namespace"] == ns and code == (1 if want else 0) and
+                       d["summary"]["unchanged"] <= whole["summary"]["unchanged"], f"{code} {err} {d['items']} {want}")
 
     def unlisted(self, old, new, by, seen, seed):
         """No pair of pods that differs is missing."""

@@ -7,6 +7,9 @@ import ipaddress
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 
 import bed
 import bedlib
@@ -14,6 +17,9 @@ import scene
 from bedinstall import MANIFESTS, NAMESPACE
 from bedlib import wait_for
 from scene import PORT, UDP, at
+
+sys.path.insert(0, os.path.join(bedlib.ROOT, "tests", "netns", "lib"))
+import pcapng  # noqa: E402
 
 CLUSTERS = [{"nodes": 3, "kubelet": {"maxPods": 120}}, {"dual": True}]
 NS = "smoke"
@@ -35,6 +41,7 @@ def run(cluster, result):
         services(cluster, result, who, pods)
         policies(cluster, result, who, pods)
     world(cluster, result, kind)
+    watched(cluster, result, kind)
     if len(cluster.nodes) > 2:
         weight(cluster, result)
         events(cluster, result)
@@ -191,6 +198,41 @@ def world(cluster, result, kind):
             with scene.Outside(cluster, address) as outside:
                 said = wait_for("an answer from outside", 60, lambda o=outside: o.seen(NS, "friend"))
                 assert said == cluster.node(1).ips[i], "%s, not %s" % (said, cluster.node(1).ips[i])
+
+
+def watched(cluster, result, kind):
+    """What those see who look on through kubectl while a packet is dropped on another node."""
+    path, file = os.path.join(cluster.build, "kubectl-ripstop"), os.path.join(cluster.dir, "dropped-%s.pcapng" % kind)
+    stream = os.path.join(cluster.dir, "followed-%s.jsonl" % kind)
+    with result.case(kind + " kubectl ripstop monitor --follow and capture tell which policy drops a packet"):
+        cluster.apply(scene.policy(NS, "deny", {"app": "web"}, ingress=[]))
+        pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        target = at(scene.addresses(cluster.get_one("pod", "web2", NS))[-1], PORT)
+        with open(stream, "w+", encoding="utf-8") as told, \
+                cluster.popen([path, "monitor", "--follow", "--last", "0", "-n", NS, "-o", "jsonl"], stdout=told, **pipes) as follow, \
+                cluster.popen([path, "capture", NS + "/web2", "--dropped", "-c", "1", "-O", file], stdout=subprocess.PIPE,
+                              **pipes) as capture:
+            def caught():
+                scene.probe(cluster, NS, "friend", target, seconds=2)
+                return capture.poll() is not None and os.path.getsize(stream)
+            try:
+                # Each of the two sees what comes after its own start.
+                wait_for("a dropped packet, both followed and caught", 60, caught)
+            finally:
+                follow.send_signal(signal.SIGINT)
+                capture.terminate()
+                _, faults = follow.communicate(timeout=30)
+            told.seek(0)
+            said = told.read()
+        assert follow.returncode == 0 and capture.returncode == 0, "%d %d %s" % (follow.returncode, capture.returncode, faults)
+        drops = [d for d in map(json.loads, said.splitlines()) if d["destination"].get("pod_name") == "web2"]
+        assert drops, "nothing about web2 in: %s" % said[-500:]
+        assert drops[0]["source"]["pod_name"] == "friend", drops[0]
+        assert [p["name"] for p in drops[0]["ingress_denied_by"]] == ["deny"], drops[0]
+        with open(file, "rb") as f:
+            packet = pcapng.File(f.read()).packets[0]
+        assert at(packet.dst, packet.dport) == target and NS + "/deny" in packet.comment, packet
+        cluster.kubectl("delete", "networkpolicy", "deny", "-n", NS)
 
 
 def weight(cluster, result):

@@ -94,6 +94,8 @@ class Crowd:
         self.friends = {p["metadata"]["name"]: p for p in c.wait_pods(ns, "role=friend", 2, 240)}
         self.strangers = {p["metadata"]["name"]: p for p in c.wait_pods(ns, "role=stranger", 2, 240)}
         wait_for("traffic that flows", 120, self.flows, 1)
+        # What the other node dropped before it had heard of these pods is told as missing only now.
+        time.sleep(SETTLE)
         return self
 
     def everybody(self):

@@ -279,6 +279,14 @@ bool bed_talk(const struct bed_conn *c)
 	return bed_readable(c->server) && recv(c->server, buf, sizeof(buf), MSG_DONTWAIT) > 0;
 }
 
+void bed_forget(const struct bed_conn *c)
+{
+	char buf[64];
+
+	while (recv(c->server, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+}
+
 void bed_close(struct bed_conn *c)
 {
 	struct linger now = { .l_onoff = 1 };

@@ -57,6 +57,8 @@ struct bed_conn {
 bool bed_open(struct bed_conn *c, enum bed_place from, enum bed_place to, int family,
 	      uint16_t port);
 bool bed_talk(const struct bed_conn *c); /* client to server */
+/* What has arrived until now is no answer to a later bed_talk(). */
+void bed_forget(const struct bed_conn *c);
 void bed_close(struct bed_conn *c);
 
 /* ---- IRs ------------------------------------------------------------------------------------- */

@@ -37,5 +37,7 @@ void test_records(struct rs_dp *dp);
 void test_owner(void);
 /* nft_stale.c: changes between two looks, stamps, grace periods */
 void test_stale(void);
+/* nft_ledger.c: whether anybody else may have changed the table, without reading it */
+void test_ledger(void);
 
 #endif

@@ -38,6 +38,7 @@ static void test_unheard(void)
 	bed_sh(NODE, NULL, "nft delete element inet ripstop grp_in4 '{ 10.244.0.4 }'");
 	check(commit(dp, &full, &done) && !done.changed,
 	      "control: that agent does not hear of a deletion");
+	check(!dp->ops->untouched(dp), "but does not take the table for untouched");
 	check(commit(dp, &without_c, &done) && done.changed && done.bumped && !done.rebuilt &&
 		      drifts(dp, NULL) == 0,
 	      "deleting what is gone already: a second try, as a difference, with a bump");

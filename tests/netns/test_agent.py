@@ -141,13 +141,31 @@ class Bed:
         return self.ask({"op": "status"})["result"]
 
     def cni(self, verb, cid="c1", pod="web", ns="shop", labels="app:web"):
+        p = self.begin(verb, cid, pod, ns, labels)
+        out = p.communicate(timeout=30 * SLOW)[0]
+        return p.returncode, json.loads(out) if out.strip() else {}
+
+    def begin(self, verb, cid="c1", pod="web", ns="shop", labels="app:web", netns=POD):
         conf = {"cniVersion": "1.0.0", "name": "t", "type": "ripstop", "stateDir": self.state,
                 "socket": self.socket, "timeoutSeconds": int(3 * SLOW)}
         env = {"PATH": os.environ["PATH"], "CNI_COMMAND": verb, "CNI_CONTAINERID": cid, "CNI_IFNAME": "eth0",
-               "CNI_NETNS": "/run/netns/" + POD, "CNI_PATH": "/nonexistent",
+               "CNI_NETNS": "/run/netns/" + netns, "CNI_PATH": "/nonexistent",
                "CNI_ARGS": "K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;RIPSTOP_LABELS=%s" % (ns, pod, labels)}
-        p = sh("ip", "netns", "exec", NODE, BUILD + "/ripstop-cni", check=False, env=env, input=json.dumps(conf))
-        return p.returncode, json.loads(p.stdout) if p.stdout.strip() else {}
+        p = subprocess.Popen(["ip", "netns", "exec", NODE, BUILD + "/ripstop-cni"], env=env, text=True,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        p.stdin.write(json.dumps(conf))
+        p.stdin.close()
+        p.stdin = None
+        return p
+
+    def queued(self):
+        """Connections that the agent has not accepted yet."""
+        lines = [l.split() for l in node("ss", "-xlH").stdout.splitlines() if self.socket in l]
+        return int(lines[0][2]) if lines else 0
+
+    def record(self, cid):
+        with open("%s/endpoints/%s:eth0.json" % (self.state, cid)) as f:
+            return json.load(f)
 
     def rules(self):
         """The table, without what a running kernel changes by itself."""
@@ -299,6 +317,130 @@ def del_without_agent_leaves_a_tombstone_that_the_next_buries(bed):
     expect("10.7.1.1 " not in bed.rules(), bed.rules())
     leases = os.listdir(bed.state + "/leases")
     expect(all(x.endswith(".resting") for x in leases if not x.startswith(".")), leases)
+
+
+# ---- links of pods that leave -----------------------------------------------------------------------
+
+CONDEMNED = "21064"
+
+
+class Crowd:
+    """Pods with a namespace each, and their links on the node."""
+
+    def __init__(self, bed, n):
+        self.bed, self.ids = bed, ["crowd%d" % i for i in range(n)]
+        for i in self.ids:
+            sh("ip", "netns", "add", "rsg-" + i)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        for i in self.ids:
+            sh("ip", "netns", "del", "rsg-" + i, check=False)
+
+    def all(self, verb):
+        return [self.bed.begin(verb, i, i, netns="rsg-" + i) for i in self.ids]
+
+    def add(self):
+        for p in self.all("ADD"):
+            out = p.communicate(timeout=30 * SLOW)[0]
+            expect(p.returncode == 0, out, self.bed.logs())
+        self.names = {i: self.bed.record(i)["hostIfname"] for i in self.ids}
+        expect(set(self.names.values()) <= set(links()), self.names, links())
+
+    def left(self, procs):
+        """Each DEL succeeds, and when it has its link is gone."""
+        for i, p in zip(self.ids, procs):
+            out = p.communicate(timeout=30 * SLOW)[0]
+            expect(p.returncode == 0, out, self.bed.logs())
+            expect(self.names[i] not in links(), "DEL returned before its link was gone")
+
+
+def links(group=None):
+    words = ("group", group) if group else ()
+    out = json.loads(node("ip", "-j", "link", "show", *words).stdout or "[]")
+    return [l["ifname"] for l in out if l.get("ifname", "").startswith("rs")]
+
+
+def all_gone(bed):
+    files = [f for sub in ("endpoints", "leases") for f in os.listdir(os.path.join(bed.state, sub))]
+    return not links() and not [f for f in files if not f.startswith(".") and not f.endswith(".resting")]
+
+
+@test
+def DELs_at_once_share_one_request(bed):
+    p = bed.start("--log-level", "debug")
+    with Crowd(bed, 12) as crowd:
+        crowd.add()
+        # They all wait at the socket of an agent that does not answer yet.
+        p.send_signal(signal.SIGSTOP)
+        dels = crowd.all("DEL")
+        expect(until(lambda: bed.queued() >= 12), "12 DELs wait")
+        p.send_signal(signal.SIGCONT)
+        crowd.left(dels)
+        expect(all_gone(bed), links(), os.listdir(bed.state + "/endpoints"))
+        rounds = [int(n) for n in re.findall(r'msg="links of pods that left" links=(\d+)', bed.logs())]
+        expect(sum(rounds) == 12 and max(rounds) > 1, rounds, bed.logs())
+
+
+@test
+def a_stranger_in_the_condemned_group_stays(bed):
+    node("ip", "link", "add", "rsstranger", "group", CONDEMNED, "type", "dummy", check=False)
+    if "rsstranger" not in links(CONDEMNED):
+        node("ip", "link", "add", "rsstranger", "group", CONDEMNED, "type", "veth", "peer", "name", "peer0")
+    p = bed.start("--log-level", "debug")
+    with Crowd(bed, 6) as crowd:
+        crowd.add()
+        p.send_signal(signal.SIGSTOP)
+        dels = crowd.all("DEL")
+        expect(until(lambda: bed.queued() >= 6), "6 DELs wait")
+        p.send_signal(signal.SIGCONT)
+        crowd.left(dels)
+        expect(links() == ["rsstranger"], links(), bed.logs())
+        expect("rsstranger is in group" in bed.logs(), bed.logs())
+
+
+@test
+def killed_between_condemning_and_deleting(bed):
+    p = bed.start()
+    with Crowd(bed, 3) as crowd:
+        crowd.add()
+        p.kill()
+        p.wait()
+        for name in links():
+            node("ip", "link", "set", name, "down", "group", CONDEMNED)
+        bed.start()
+        expect(len(links(CONDEMNED)) == 3, "a restart deletes what no DEL has asked for")
+        crowd.left(crowd.all("DEL"))
+        expect(all_gone(bed), links(), os.listdir(bed.state + "/endpoints"))
+
+
+@test
+def DELs_survive_an_agent_that_dies_under_them(bed):
+    bed.write("a.yaml", DENY)
+    p = bed.start()
+    with Crowd(bed, 5) as crowd:
+        for i in range(8):
+            crowd.add()
+            dels = crowd.all("DEL")
+            time.sleep(i * 0.006)
+            p.kill()
+            p.wait()
+            crowd.left(dels)
+            p = bed.start()
+            expect(until(lambda: all_gone(bed)), i, links(), os.listdir(bed.state + "/endpoints"), bed.logs())
+
+
+@test
+def a_plugin_that_does_not_ask_deletes_its_link_itself(bed):
+    """An agent's answer to a detach without takeLink says nothing of the link, and leaves it alone."""
+    bed.start()
+    with Crowd(bed, 1) as crowd:
+        crowd.add()
+        answer = bed.ask({"op": "detach", "containerID": "crowd0", "ifname": "eth0"})
+        expect(answer["ok"] and "linkGone" not in answer["result"] and len(links()) == 1, answer, links())
+        crowd.left(crowd.all("DEL"))
 
 
 @test

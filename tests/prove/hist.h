@@ -112,7 +112,7 @@ struct hist {
 	struct rs_strbuf log; /* a line for what each step did */
 	enum hist_aspect aspect;
 	char *why;
-	uint64_t checks, compiles, commits, moves, unsynced, flows;
+	uint64_t checks, compiles, quick, commits, moves, unsynced, flows;
 };
 
 /* One history from its first world to its last check. */
@@ -120,7 +120,7 @@ struct hist_result {
 	enum hist_aspect aspect;
 	char *why; /* owned */
 	char *log; /* owned */
-	uint64_t checks, compiles, commits, moves, unsynced, flows;
+	uint64_t checks, compiles, quick, commits, moves, unsynced, flows;
 };
 
 struct hist_kind {

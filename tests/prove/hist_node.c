@@ -279,6 +279,7 @@ int hist_compile(struct hist *h, enum hist_fate fate)
 	rs_auto_err err = { 0 };
 	struct rs_ir *ir = NULL;
 	struct rs_world w;
+	uint64_t quick;
 	int rc;
 
 	if (!rs_store_synced(h->store))
@@ -292,9 +293,11 @@ int hist_compile(struct hist *h, enum hist_fate fate)
 		return rc < 0 ? rc : 0;
 	h->moved = rc > 0;
 	h->settled |= h->moved;
+	quick = rs_compiler_quick(h->compiler);
 	if (rs_compile(h->compiler, &w, &ir, NULL, &err) < 0)
 		return hist_fail(h, HIST_ERROR, "compile: %s", rs_err_str(&err));
 	h->compiles++;
+	h->quick += rs_compiler_quick(h->compiler) - quick;
 	rc = check_step(h, ir);
 	if (rc == 0)
 		rc = commit_compiled(h, ir, fate);

@@ -131,6 +131,7 @@ void hist_play(uint64_t seed, uint64_t index, const struct hist_step *steps, siz
 		.log = rs_strbuf_steal(&h->log),
 		.checks = h->checks,
 		.compiles = h->compiles,
+		.quick = h->quick,
 		.moves = h->moves,
 		.commits = h->commits,
 		.unsynced = h->unsynced,

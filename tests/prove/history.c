@@ -45,7 +45,7 @@ struct options {
 
 /* Written by one worker, read by the parent. */
 struct tally {
-	uint64_t histories, failed, checks, compiles, commits, moves, unsynced, flows;
+	uint64_t histories, failed, checks, compiles, quick, commits, moves, unsynced, flows;
 	uint64_t played[MAX_KINDS];
 	bool in_failed[MAX_KINDS];
 	bool broken[HIST_ASPECTS];
@@ -127,6 +127,7 @@ static void one_history(const struct options *o, struct tally *t, uint64_t index
 	t->histories++;
 	t->checks += r.checks;
 	t->compiles += r.compiles;
+	t->quick += r.quick;
 	t->commits += r.commits;
 	t->moves += r.moves;
 	t->unsynced += r.unsynced;
@@ -200,6 +201,7 @@ static void sum_up(const struct tally *t, unsigned int jobs, struct tally *sum)
 		sum->failed += t[i].failed;
 		sum->checks += t[i].checks;
 		sum->compiles += t[i].compiles;
+		sum->quick += t[i].quick;
 		sum->commits += t[i].commits;
 		sum->moves += t[i].moves;
 		sum->unsynced += t[i].unsynced;
@@ -239,6 +241,7 @@ static int close_up(const struct options *o, const struct tally *sum, unsigned i
 
 		line(n && !sum->broken[i], aspects[i], n, &passed, &failed);
 	}
+	line(sum->quick, "compiles_from_the_one_before", sum->quick, &passed, &failed);
 	printf("seed %" PRIu64 ": %" PRIu64 " histories of %zu steps, %" PRIu64 " failed, %" PRIu64
 	       " checks, %" PRIu64 " compiles, %" PRIu64 " commits, %.1f s, %u workers\n",
 	       o->seed, sum->histories, o->steps, sum->failed, sum->checks, sum->compiles,

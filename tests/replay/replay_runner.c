@@ -265,6 +265,15 @@ static int do_commits_fail(struct player *p)
 	return 0;
 }
 
+static int do_kernel_refuses(struct player *p)
+{
+	rs_auto_err err = { 0 };
+
+	if (rs_addr_parse(p->words[1], &p->s.refused, &err) < 0)
+		return play_fail(p, "%s", rs_err_str(&err));
+	return 0;
+}
+
 static int do_node_has(struct player *p)
 {
 	free(p->s.own_addr);
@@ -461,6 +470,7 @@ static const struct command {
 	{ "attach", 2, do_attach },
 	{ "detach", 2, do_detach },
 	{ "commits-fail", 2, do_commits_fail },
+	{ "kernel-refuses", 2, do_kernel_refuses },
 	{ "node-has", 2, do_node_has },
 	{ "answer", 3, want_answer },
 	{ "no-answer", 2, want_no_answer },

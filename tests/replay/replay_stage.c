@@ -189,6 +189,8 @@ static int counted_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_
 	on_stage->commits++;
 	if (on_stage->commit_fails)
 		return rs_err_set(err, EPERM, "the story says no");
+	if (on_stage->refused.family && rs_ir_local(next, &on_stage->refused))
+		return rs_err_set(err, EINVAL, "the story refuses that pod");
 	return rs_dp_null.commit(dp, next, done, err);
 }
 

@@ -40,9 +40,10 @@ struct stage {
 	char *own_addr;
 	unsigned int commits; /* calls, of which some change nothing */
 	bool commit_fails;
-	bool unsynced;	      /* a kind is not known (random events) */
-	bool labels_from_api; /* from the next start on */
-	bool fresh_reads;     /* the same */
+	struct rs_addr refused; /* no commit with a pod of that address; family 0: none */
+	bool unsynced;		/* a kind is not known (random events) */
+	bool labels_from_api;	/* from the next start on */
+	bool fresh_reads;	/* the same */
 };
 
 int stage_open(struct stage *s, struct rs_err *err);

@@ -291,10 +291,12 @@ class FakeKubectl:
     def __init__(self, folder, ripstop):
         self.folder, self.table = folder, {"agents": [], "pods": [], "sockets": {}, "ripstop": ripstop, "faults": []}
         os.makedirs(folder)
-        with open(os.path.abspath(__file__), encoding="utf-8") as f:
-            text = f.read()
+        # It is called thousands of times: compiled once, without the modules that site would load or this function needs.
+        import py_compile
+        py_compile.compile(os.path.abspath(__file__), cfile=os.path.join(folder, "fake_kubectl.pyc"), doraise=True)
         with open(os.path.join(folder, "kubectl"), "w", encoding="utf-8") as f:
-            f.write("#!%s -SB\n%s" % (sys.executable, text))
+            f.write("#!%s -ISB\nimport sys\nsys.path.insert(0, %r)\nimport fake_kubectl\nfake_kubectl.main()\n" %
+                    (sys.executable, folder))
         os.chmod(os.path.join(folder, "kubectl"), 0o755)
 
     def write(self, /, **more):
@@ -332,7 +334,3 @@ class FakeKubectl:
             os.kill(pid, 9)
         os.unlink(path)
         return len(pids)
-
-
-if __name__ == "__main__":
-    main()

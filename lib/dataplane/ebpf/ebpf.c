@@ -232,7 +232,7 @@ static int ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct r
 {
 	struct rs_ebpf *e = rs_ebpf_of(dp);
 	struct rs_nft_news news;
-	int rc = rs_nft_watch_drain(e->watch, &news, err);
+	int rc = rs_nft_watch_drain(e->watch, 0, &news, err);
 
 	*foreign = e->model && (news.ours || news.others) &&
 		   rs_ebpf_anchor_check(e->nl, NULL) == -ESTALE;

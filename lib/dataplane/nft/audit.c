@@ -116,6 +116,7 @@ int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err)
 		compare(&d, want, k.plan);
 	if (want && k.usable && k.stamps[0] >> __builtin_ctz(n->stamps.mask) != n->stamp)
 		drift(&d, rs_strdup("element stamp_now"), "changed");
+	rs_nft_ledger_begin(&n->ledger, d.v.n ? 0 : k.generation);
 	if (d.v.n) {
 		n->known = false;
 		n->drifted = true;

@@ -102,7 +102,7 @@ static int pick_rebuild_stamp(struct rs_nft *n, uint16_t *stamp)
 static int send_move(struct rs_nft *n, struct rs_nft_batch *b, bool moves,
 		     struct rs_dp_commit *done, struct rs_err *err)
 {
-	int rc = rs_nft_batch_send(b, n->nl, &done->ms, err);
+	int rc = rs_nft_send(n, b, &done->ms, err);
 
 	if (moves)
 		rs_nft_grace_begin(&n->grace);
@@ -132,6 +132,7 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 		   struct rs_err *err)
 {
 	struct rs_nft_skeleton sk;
+	uint32_t before, after;
 	rs_auto_batch b;
 	uint16_t stamp;
 	int rc;
@@ -147,11 +148,14 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 	rs_nft_put_plan(&b, RS_NFT_TABLE, to);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(n->cfg.ct_mark_mask, stamp),
 			 to->generation, false);
+	(void)rs_nft_generation(n->nl, &before); /* 0 where it cannot be known */
 	rc = send_move(n, &b, true, done, err);
 	n->rules = sk.n + to->profiles.n + to->ports.n;
 	rs_nft_skeleton_free(&sk);
 	if (rc)
 		return rc;
+	(void)rs_nft_generation(n->nl, &after);
+	rs_nft_ledger_begin(&n->ledger, before && after == before + 1 ? after : 0);
 	done->rebuilt = done->bumped = true;
 	snprintf(done->why, sizeof(done->why), "%s",
 		 n->why_not  ? n->why_not
@@ -165,12 +169,40 @@ static int rebuild(struct rs_nft *n, const struct rs_nft_plan *to, struct rs_dp_
 
 /* ---- a difference ---------------------------------------------------------------------------- */
 
-static bool may_refuse(const struct rs_nft *n, const struct rs_ir *next)
+/* An address that leaves its class, a pod that comes, goes or has another group: rs_ir_may_refuse()
+ * proves nothing of those, and most steps have one. A comment alone is none. */
+static bool surely_unproven(const struct rs_nft *n, const struct rs_nft_plan *to,
+			    const struct rs_nft_diff *d)
+{
+	static const enum rs_nft_set_id leave[] = { SET_CLS4, SET_CLS6, SET_IN4,
+						    SET_IN6,  SET_OUT4, SET_OUT6 };
+	size_t at;
+
+	/* A pod of this node came or went. */
+	if (d->set[SET_SELF4].add.n + d->set[SET_SELF4].del.n + d->set[SET_SELF6].add.n +
+	    d->set[SET_SELF6].del.n)
+		return true;
+	for (size_t s = 0; s < RS_ARRAY_SIZE(leave); s++) {
+		enum rs_nft_set_id id = leave[s];
+
+		for (size_t i = 0; i < d->set[id].del.n; i++) {
+			uint32_t was = d->set[id].del.v[i];
+
+			if (!rs_nft_plan_find(to, id, rs_nft_key(n->model, id, was), &at) ||
+			    to->set[id].data[at] != n->model->set[id].data[was])
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool may_refuse(const struct rs_nft *n, const struct rs_nft_plan *to,
+		       const struct rs_nft_diff *d, const struct rs_ir *next)
 {
 	struct rs_ir *now = NULL;
 	bool may;
 
-	if (n->drifted || rs_nft_plan_to_ir(n->model, &now, NULL) < 0)
+	if (n->drifted || surely_unproven(n, to, d) || rs_nft_plan_to_ir(n->model, &now, NULL) < 0)
 		return true;
 	may = rs_ir_may_refuse(now, next);
 	rs_ir_free(now);
@@ -233,7 +265,7 @@ static int apply(struct rs_nft *n, const struct rs_nft_plan *to, const struct rs
 
 	rs_nft_diff_make(n->model, to, &d);
 	if (d.edits)
-		rc = rs_nft_send_diff(n, n->model, to, &d, may_refuse(n, next), done, err);
+		rc = rs_nft_send_diff(n, n->model, to, &d, may_refuse(n, to, &d, next), done, err);
 	rs_nft_diff_free(&d);
 	return rc;
 }
@@ -264,10 +296,10 @@ void rs_nft_hear_news(struct rs_nft *n)
 {
 	struct rs_nft_news news;
 
-	if (rs_nft_watch_drain(n->watch, &news, NULL) < 0)
+	if (rs_nft_watch_drain(n->watch, n->ledger.base, &news, NULL) < 0)
 		news.ours = news.others = true;
 	free(news.who);
-	n->others_changed |= news.others;
+	rs_nft_take_news(n, &news);
 	if (news.ours && n->known) {
 		n->known = false;
 		n->drifted = true;

@@ -92,6 +92,7 @@ int rs_nft_load(struct rs_nft *n, struct rs_err *err)
 
 	if (!rc)
 		rc = rs_nft_readback(n->nl, &n->cfg, rs_nft_cache(n), &k, err);
+	rs_nft_ledger_begin(&n->ledger, rc ? 0 : k.generation);
 	if (!rc)
 		rc = rs_nft_claim(n, &k, err);
 	if (rc) {
@@ -221,7 +222,7 @@ static int close_cache(struct rs_nft *n, struct rs_err *err)
 	rs_nft_batch_begin(&b);
 	rs_nft_put_stamp(&b, RS_NFT_TABLE, rs_nft_stamp_bits(n->cfg.ct_mark_mask, n->stamp), 0,
 			 true);
-	rc = rs_nft_batch_send(&b, n->nl, NULL, err);
+	rc = rs_nft_send(n, &b, NULL, err);
 	rs_nft_grace_begin(&n->grace);
 	return rc;
 }
@@ -231,11 +232,11 @@ static int nft_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs
 	struct rs_nft *n = rs_nft_of(dp);
 	bool was_cached = rs_nft_cache(n), was_known = n->known;
 	struct rs_nft_news news;
-	int rc = rs_nft_watch_drain(n->watch, &news, err);
+	int rc = rs_nft_watch_drain(n->watch, n->ledger.base, &news, err);
 
 	*foreign = news.ours;
 	*who = news.who;
-	n->others_changed |= news.others;
+	rs_nft_take_news(n, &news);
 	if (!rc)
 		rc = rs_nft_check_others(n, err);
 	if (!rc && was_cached && n->conflict && was_known && n->model) {
@@ -270,7 +271,7 @@ static int nft_remove(struct rs_dp *dp, struct rs_err *err)
 
 	rs_nft_batch_begin(&b);
 	rs_nft_put_table_del(&b, RS_NFT_TABLE);
-	rc = rs_nft_batch_send(&b, n->nl, NULL, &why);
+	rc = rs_nft_send(n, &b, NULL, &why);
 	if (rc && rc != -ENOENT) {
 		/* A reader is told whose table it is. */
 		if (rc != -EPERM || rs_nft_load(n, err) != -EPERM) {
@@ -319,6 +320,7 @@ const struct rs_dp_ops rs_dp_nft = {
 	.shift = rs_nft_shift,
 	.print = nft_print,
 	.audit = rs_nft_audit,
+	.untouched = rs_nft_untouched,
 	.holding = rs_nft_holding,
 	.stats = rs_nft_stats,
 	.watch_fd = nft_watch_fd,

@@ -11,6 +11,7 @@
 
 #include "dataplane/nft/batch.h"
 #include "dataplane/nft/grace.h"
+#include "dataplane/nft/ledger.h"
 #include "dataplane/nft/nflog.h"
 #include "dataplane/nft/plan.h"
 #include "dataplane/nft/readback.h"
@@ -31,7 +32,8 @@ struct rs_nft {
 	struct rs_nft_plan *want;  /* of the last commit */
 	uint16_t stamp;
 	uint64_t stamp_handle;
-	struct rs_nft_grace grace; /* after a commit that freed, moved or refused something */
+	struct rs_nft_grace grace;   /* after a commit that freed, moved or refused something */
+	struct rs_nft_ledger ledger; /* since the kernel was seen to hold the model, or given it */
 	size_t rules;
 
 	bool others_changed; /* other tables: look through them again */
@@ -64,6 +66,11 @@ int rs_nft_send_diff(struct rs_nft *n, const struct rs_nft_plan *from, const str
 		     struct rs_err *err);
 /* Notifications that nobody has asked for yet: a model that is known to be wrong is given up. */
 void rs_nft_hear_news(struct rs_nft *n);
+struct rs_nft_news;
+void rs_nft_take_news(struct rs_nft *n, const struct rs_nft_news *news);
+/* A batch of ours: every one goes this way, for the ledger. */
+int rs_nft_send(struct rs_nft *n, struct rs_nft_batch *b, double *ms, struct rs_err *err);
+bool rs_nft_untouched(struct rs_dp *dp);
 int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
 int rs_nft_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
 		   struct rs_err *err);

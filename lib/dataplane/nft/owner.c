@@ -33,7 +33,7 @@ static void try_both(struct rs_nft *n)
 	rs_nft_batch_begin(&b);
 	rs_nft_put_table(&b, TRIAL_TABLE, FLAG_OWNER | FLAG_PERSIST, rs_nft_table_comment);
 	rs_nft_put_table_del(&b, TRIAL_TABLE);
-	n->own = rs_nft_batch_send(&b, n->nl, NULL, &why) == 0;
+	n->own = rs_nft_send(n, &b, NULL, &why) == 0;
 	n->own_tried = n->own || why.num != EPERM;
 	free(n->owner_note);
 	n->owner_note =
@@ -50,7 +50,7 @@ static int claim_orphan(struct rs_nft *n, struct rs_err *err)
 
 	rs_nft_batch_begin(&b);
 	rs_nft_put_table(&b, RS_NFT_TABLE, FLAG_OWNER | FLAG_PERSIST, rs_nft_table_comment);
-	return rs_nft_batch_send(&b, n->nl, NULL, err);
+	return rs_nft_send(n, &b, NULL, err);
 }
 
 static int not_ours(uint32_t port, struct rs_err *err)

@@ -81,18 +81,20 @@ static void grow(struct rs_nft_elems *e, size_t stride)
  * '?'. */
 static uint32_t put_comment(struct rs_strbuf *pool, const char *text, uint32_t *hash)
 {
-	size_t at = pool->len;
+	char safe[RS_NFT_COMMENT_MAX + 1];
+	size_t at = pool->len, n = 0;
 
 	*hash = 2166136261u; /* FNV-1a */
-	for (size_t i = 0; text[i] && i < RS_NFT_COMMENT_MAX; i++) {
-		char c = text[i];
+	for (; text[n] && n < RS_NFT_COMMENT_MAX; n++) {
+		char c = text[n];
 
 		if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
 			c = '?';
-		rs_strbuf_putc(pool, c);
+		safe[n] = c;
 		*hash = (*hash ^ (uint8_t)c) * 16777619u;
 	}
-	rs_strbuf_putc(pool, '\0');
+	safe[n] = '\0';
+	rs_strbuf_add(pool, safe, n + 1);
 	if (!*hash)
 		*hash = 1;
 	return (uint32_t)at;

@@ -22,6 +22,7 @@
 #include <libnftnl/udata.h>
 
 #include "base/base.h"
+#include "dataplane/nft/ledger.h"
 #include "dataplane/nft/rules.h"
 
 #define TRIES 8
@@ -353,6 +354,19 @@ static int read_once(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool
 	return rc;
 }
 
+static int read_between(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool cache,
+			struct rs_nft_kernel *k)
+{
+	uint32_t before, after;
+	int rc;
+
+	(void)rs_nft_generation(nl, &before);
+	rc = read_once(nl, cfg, cache, k);
+	if (!rc && rs_nft_generation(nl, &after) == 0 && before == after)
+		k->generation = after;
+	return rc;
+}
+
 int rs_nft_readback(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool cache,
 		    struct rs_nft_kernel *out, struct rs_err *err)
 {
@@ -362,7 +376,7 @@ int rs_nft_readback(struct mnl_socket *nl, const struct rs_dp_config *cfg, bool 
 	for (int i = 0; i < TRIES && (rc == -EINTR || rc == -ENOENT); i++) {
 		memset(out, 0, sizeof(*out));
 		out->rules_only = rules_only;
-		rc = read_once(nl, cfg, cache, out);
+		rc = read_between(nl, cfg, cache, out);
 		if (rc)
 			rs_nft_kernel_clear(out);
 	}

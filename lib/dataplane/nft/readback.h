@@ -23,6 +23,7 @@ struct rs_nft_kernel {
 	struct rs_nft_plan *plan;
 	bool elements; /* plan holds all of them, also where the table is not usable */
 	size_t rules;
+	uint32_t generation; /* of the ruleset all the while; 0: it was not one */
 };
 
 void rs_nft_kernel_clear(struct rs_nft_kernel *k);

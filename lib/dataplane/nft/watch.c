@@ -50,7 +50,8 @@ int rs_nft_watch_open(uint32_t own_port, struct mnl_socket **out, struct rs_err 
 	return 0;
 }
 
-static void see_generation(const struct nlmsghdr *h, struct rs_nft_news *news)
+/* The end of a transaction; news of what it did have come before. */
+static void see_generation(const struct nlmsghdr *h, uint32_t since, struct rs_nft_news *news)
 {
 	const struct nlattr *a;
 	const char *name = NULL;
@@ -58,6 +59,8 @@ static void see_generation(const struct nlmsghdr *h, struct rs_nft_news *news)
 
 	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
 	{
+		if (mnl_attr_get_type(a) == NFTA_GEN_ID && mnl_attr_get_payload_len(a) == 4)
+			news->transactions += (int32_t)(ntohl(mnl_attr_get_u32(a)) - since) > 0;
 		if (mnl_attr_get_type(a) == NFTA_GEN_PROC_PID && mnl_attr_get_payload_len(a) == 4)
 			pid = ntohl(mnl_attr_get_u32(a));
 		if (mnl_attr_get_type(a) == NFTA_GEN_PROC_NAME &&
@@ -75,7 +78,7 @@ static void see_generation(const struct nlmsghdr *h, struct rs_nft_news *news)
 }
 
 /* Attribute 1 is the table's name in every kind of message but the one that ends a transaction. */
-static void see(const struct nlmsghdr *h, struct rs_nft_news *news)
+static void see(const struct nlmsghdr *h, uint32_t since, struct rs_nft_news *news)
 {
 	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a;
@@ -84,7 +87,7 @@ static void see(const struct nlmsghdr *h, struct rs_nft_news *news)
 	    mnl_nlmsg_get_payload_len(h) < sizeof(*g))
 		return;
 	if (NFNL_MSG_TYPE(h->nlmsg_type) == NFT_MSG_NEWGEN) {
-		see_generation(h, news);
+		see_generation(h, since, news);
 		return;
 	}
 	mnl_attr_for_each(a, h, sizeof(*g))
@@ -98,7 +101,8 @@ static void see(const struct nlmsghdr *h, struct rs_nft_news *news)
 	}
 }
 
-int rs_nft_watch_drain(struct mnl_socket *nl, struct rs_nft_news *news, struct rs_err *err)
+int rs_nft_watch_drain(struct mnl_socket *nl, uint32_t since, struct rs_nft_news *news,
+		       struct rs_err *err)
 {
 	rs_autofree char *buf = rs_calloc(1, 65536);
 
@@ -120,6 +124,6 @@ int rs_nft_watch_drain(struct mnl_socket *nl, struct rs_nft_news *news, struct r
 		if (got < 0)
 			return rs_err_sys(err, errno, "watch the ruleset");
 		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
-			see(h, news);
+			see(h, since, news);
 	}
 }

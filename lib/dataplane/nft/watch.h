@@ -12,12 +12,14 @@
 int rs_nft_watch_open(uint32_t own_port, struct mnl_socket **out, struct rs_err *err);
 
 struct rs_nft_news {
-	bool ours;   /* our table was touched, or something may have been missed */
-	bool others; /* another table was */
-	char *who;   /* "pid 4411 (nft)"; caller frees */
+	bool ours;	       /* our table was touched, or something may have been missed */
+	bool others;	       /* another table was */
+	uint32_t transactions; /* of others, after the number `since` */
+	char *who;	       /* "pid 4411 (nft)"; caller frees */
 };
 
-/* Drain; never blocks. */
-int rs_nft_watch_drain(struct mnl_socket *nl, struct rs_nft_news *news, struct rs_err *err);
+/* Drain; never blocks. since: of a transaction (ledger.h). */
+int rs_nft_watch_drain(struct mnl_socket *nl, uint32_t since, struct rs_nft_news *news,
+		       struct rs_err *err);
 
 #endif

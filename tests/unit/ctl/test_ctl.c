@@ -491,6 +491,90 @@ static void test_socket_that_comes_late(void **arg)
 	assert_int_equal(call(5000, true, NULL, NULL), 0);
 }
 
+/* ---- what is done while the agent works ------------------------------------------------------ */
+
+static int worked;
+
+/* The agent waits for it, so an answer says that it was done meanwhile. */
+static int make_mark(void *arg, struct rs_err *err)
+{
+	rs_autofree char *mark = rs_asprintf("%s/mark", dir);
+	rs_autofclose FILE *f = fopen(mark, "w");
+
+	(void)arg, (void)err;
+	worked++;
+	return f ? 0 : -errno;
+}
+
+static int fail_to_work(void *arg, struct rs_err *err)
+{
+	(void)arg;
+	worked++;
+	return rs_err_set(err, ENOENT, "no such tool");
+}
+
+static void wait_for_mark(int fd, int nr)
+{
+	rs_autofree char *mark = rs_asprintf("%s/mark", dir);
+	char req[4096];
+
+	(void)nr;
+	read_request(fd, req, sizeof(req));
+	while (access(mark, F_OK) < 0)
+		usleep(1000);
+	unlink(mark);
+	answer(fd, "{\"protocol\":1,\"ok\":true}");
+}
+
+static int call_while(rs_ctl_meanwhile_fn *fn, int timeout_ms, bool *nobody, struct rs_err *err)
+{
+	rs_autojson struct json_object *req = json_object_new_object();
+
+	worked = 0;
+	return rs_ctl_call_while(path, req, timeout_ms, fn, NULL, nobody, err);
+}
+
+static void test_works_while_the_agent_does(void **arg)
+{
+	bool nobody;
+
+	(void)arg;
+	serve(wait_for_mark);
+	assert_int_equal(call_while(make_mark, 5000, &nobody, NULL), 0);
+	assert_int_equal(worked, 1);
+	assert_false(nobody);
+}
+
+/* Its error is no reason to ask again, even if it reads like an agent that is away. */
+static void test_work_that_fails_ends_the_call(void **arg)
+{
+	rs_auto_err err = { 0 };
+	bool nobody;
+
+	(void)arg;
+	assert_int_equal(call_while(fail_to_work, 5000, &nobody, &err), -ENOENT);
+	assert_string_equal(rs_err_str(&err), "no such tool");
+	assert_int_equal(worked, 1);
+	assert_true(nobody);
+	serve(say_nothing);
+	assert_int_equal(call_while(fail_to_work, 5000, &nobody, &err), -ENOENT);
+	assert_string_equal(rs_err_str(&err), "no such tool");
+	assert_int_equal(worked, 1);
+	assert_false(nobody);
+}
+
+static void test_works_once_whoever_restarts(void **arg)
+{
+	rs_autofree char *mark = rs_asprintf("%s/mark", dir);
+	bool nobody;
+
+	(void)arg;
+	serve(die_at_first);
+	assert_int_equal(call_while(make_mark, 5000, &nobody, NULL), 0);
+	assert_int_equal(worked, 1);
+	unlink(mark);
+}
+
 static void test_garbage_XG5(void **arg)
 {
 	static const struct {
@@ -561,6 +645,9 @@ int main(void)
 		T(test_queue_is_full),
 		T(test_agent_that_restarts),
 		T(test_socket_that_comes_late),
+		T(test_works_while_the_agent_does),
+		T(test_work_that_fails_ends_the_call),
+		T(test_works_once_whoever_restarts),
 		T(test_garbage_XG5),
 		T(test_long_path),
 	};

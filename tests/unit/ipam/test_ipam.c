@@ -3,6 +3,7 @@
 #include "ipam/ipam.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -114,11 +115,52 @@ static void put_file(const char *name, const char *text)
 	fputs(text, f);
 }
 
+static void put_folder(const char *name)
+{
+	rs_autofree char *path = rs_asprintf("%s/leases/%s", state, name);
+
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void forget(const char *name)
+{
+	rs_autofree char *path = rs_asprintf("%s/leases/%s", state, name);
+
+	assert_int_equal(unlink(path), 0);
+}
+
+static void stamp(const char *name, int64_t at)
+{
+	rs_autofree char *path = rs_asprintf("%s/leases/%s", state, name);
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = at } };
+
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
 static bool file_is_there(const char *name)
 {
 	rs_autofree char *path = rs_asprintf("%s/leases/%s", state, name);
 
 	return access(path, F_OK) == 0;
+}
+
+struct seen {
+	int held, resting, bad;
+};
+
+static int see(struct rs_lease *l, const char *name, const struct rs_err *why, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)name;
+	if (!l) {
+		assert_int_equal(why->cni, RS_CNI_LEASES);
+		s->bad++;
+		return 0;
+	}
+	*(l->state == RS_LEASE_HELD ? &s->held : &s->resting) += 1;
+	rs_lease_clear(l);
+	return 0;
 }
 
 static void test_walks_round_robin(void **arg)
@@ -296,9 +338,11 @@ static void test_leases_of_another_boot_are_void_XF1(void **arg)
 	assert_string_equal(get("10.1.0.0/30", "c"), "code 100");
 }
 
-static void test_a_damaged_file_stops_giving_out_XF16(void **arg)
+/* Whose a damaged file is nobody can tell: its own address is given to no one, the others are. */
+static void test_a_damaged_file_blocks_its_own_address_XF16(void **arg)
 {
-	static const char *const texts[] = { "", "{", "null", "{\"version\":1}", "\xff\xfe" };
+	static const char *const texts[] = { "",	 "{",	      "null", "{\"version\":1}",
+					     "\xff\xfe", "\"bootID\"" };
 	struct rs_ipam *ipam;
 	rs_auto_err err = { 0 };
 	struct rs_addr out[2];
@@ -308,11 +352,25 @@ static void test_a_damaged_file_stops_giving_out_XF16(void **arg)
 	get("10.1.0.0/29", "a");
 	for (i = 0; i < RS_ARRAY_SIZE(texts); i++) {
 		put_file("10.1.0.2", texts[i]);
-		assert_string_equal(get("10.1.0.0/29", "b"), "code 103");
+		assert_string_equal(get("10.1.0.0/29", "b"), "10.1.0.3");
+		drop("b");
+		forget("10.1.0.3.resting");
 	}
+	/* Nor by a release, whatever the record says. */
 	ipam = must_open("10.1.0.0/29");
+	rs_addr_parse("10.1.0.2", &out[0], NULL);
+	assert_int_equal(rs_ipam_release_addrs(ipam, "b", "eth0", out, 1, NULL), 0);
+	assert_true(file_is_there("10.1.0.2"));
+	assert_int_equal(rs_ipam_check_free(ipam, NULL), 0);
+	/* Once it is what is missing, it is named. */
+	assert_string_equal(get("10.1.0.0/29", "w"), "10.1.0.3");
+	assert_string_equal(get("10.1.0.0/29", "x"), "10.1.0.4");
+	assert_string_equal(get("10.1.0.0/29", "y"), "10.1.0.5");
+	assert_string_equal(get("10.1.0.0/29", "z"), "10.1.0.6");
 	assert_int_equal(rs_ipam_check_free(ipam, NULL), -EBADMSG);
 	assert_int_equal(rs_ipam_acquire(ipam, "b", "eth0", out, &n, &err), -EBADMSG);
+	assert_int_equal(err.cni, RS_CNI_LEASES);
+	assert_non_null(strstr(rs_err_str(&err), "no address is left"));
 	assert_non_null(strstr(rs_err_str(&err), "leases/10.1.0.2"));
 	assert_non_null(err.hint);
 	/* A release goes on all the same. */
@@ -321,15 +379,50 @@ static void test_a_damaged_file_stops_giving_out_XF16(void **arg)
 	rs_ipam_close(ipam);
 }
 
-/* Name and content must agree, and a name has one form only. */
+/* A file with damage elsewhere is no reason for an empty pool. */
+static void test_damage_outside_the_ranges_XF16(void **arg)
+{
+	(void)arg;
+	assert_string_equal(get("10.1.0.0/31", "a"), "10.1.0.0");
+	put_file("10.9.0.2", "x");
+	put_file("what-is-this", "x");
+	assert_string_equal(get("10.1.0.0/31", "b"), "10.1.0.1");
+	assert_string_equal(get("10.1.0.0/31", "c"), "code 100");
+}
+
+/* A rest is told by name and time; a text that was damaged meanwhile changes nothing about it. */
+static void test_a_damaged_text_rests_all_the_same_XF16(void **arg)
+{
+	(void)arg;
+	get("10.1.0.0/31", "a");
+	get("10.1.0.0/31", "b");
+	drop("a");
+	put_file("10.1.0.0.resting", "x");
+	stamp("10.1.0.0.resting", now);
+	now += 29;
+	assert_string_equal(get("10.1.0.0/31", "c"), "code 11");
+	now += 1;
+	assert_string_equal(get("10.1.0.0/31", "c"), "10.1.0.0");
+	/* What is no file cannot be given out. */
+	drop("c");
+	forget("10.1.0.0.resting");
+	put_folder("10.1.0.0.resting");
+	now += 100;
+	assert_string_equal(get("10.1.0.0/31", "d"), "code 103");
+}
+
+/* A name has one form only; what has another, or is none, is nobody's lease and in nobody's way but
+ * its address's. */
 static void test_misnamed_files_are_damage_XF16(void **arg)
 {
-	static const char *const names[] = { "10.1.0.9", "010.1.0.1", "10.1.0.1.bak", "core" };
+	static const char *const names[] = { "10.1.0.9", "010.1.0.1", "10.1.0.1.bak", "core",
+					     "FD00::1" };
 	struct rs_lease l = { .container_id = (char *)"a",
 			      .ifname = (char *)"eth0",
 			      .boot_id = (char *)BOOT,
 			      .since_s = 5 };
 	rs_autofree char *text = NULL;
+	struct rs_ipam *ipam;
 	size_t i;
 
 	(void)arg;
@@ -337,14 +430,69 @@ static void test_misnamed_files_are_damage_XF16(void **arg)
 	text = rs_lease_to_json(&l);
 	get("10.1.0.0/24", "x");
 	for (i = 0; i < RS_ARRAY_SIZE(names); i++) {
-		rs_autofree char *path = rs_asprintf("%s/leases/%s", state, names[i]);
+		struct seen s = { 0 };
 
 		put_file(names[i], text);
-		assert_string_equal(get("10.1.0.0/24", "b"), "code 103");
-		unlink(path);
+		ipam = must_open("10.1.0.0/24");
+		assert_int_equal(rs_ipam_each(ipam, see, &s, NULL), 0);
+		assert_int_equal(s.bad, 1);
+		rs_ipam_close(ipam);
+		assert_string_equal(get("10.1.0.0/24", "b"), i ? "10.1.0.2" : "10.1.0.10");
+		drop("b");
+		forget(i ? "10.1.0.2.resting" : "10.1.0.10.resting");
+		forget(names[i]);
 	}
+	put_file("FD00::1", text);
+	assert_string_equal(get("fd00::/64", "c"), "fd00::2");
 	put_file(".hidden", text);
 	assert_string_equal(get("10.1.0.0/24", "b"), "10.1.0.2");
+}
+
+/* Held files are searched, not parsed: one name within another, and our own words elsewhere. */
+static void test_whose_a_lease_is_XF3(void **arg)
+{
+	struct rs_lease l = { .container_id = (char *)"held",
+			      .ifname = (char *)"eth0",
+			      .boot_id = (char *)BOOT,
+			      .since_s = 5 };
+	rs_autofree char *text = NULL;
+
+	(void)arg;
+	assert_string_equal(get("10.1.0.0/24", "web-10"), "10.1.0.1");
+	assert_string_equal(get("10.1.0.0/24", "web-1"), "10.1.0.2");
+	assert_string_equal(get("10.1.0.0/24", "eth0"), "10.1.0.3");
+	assert_string_equal(get("10.1.0.0/24", "state"), "10.1.0.4");
+	assert_string_equal(get("10.1.0.0/24", "web-1"), "code 105");
+	/* Written otherwise, with blanks, it is a lease all the same. */
+	rs_addr_parse("10.1.0.5", &l.addr, NULL);
+	text = rs_asprintf("{\"version\": 1, \"address\": \"10.1.0.5\", \"state\": \"held\", "
+			   "\"containerID\": \"held\", \"ifname\": \"eth0\", "
+			   "\"bootID\": \"%s\", \"since\": 5}",
+			   BOOT);
+	put_file("10.1.0.5", text);
+	assert_string_equal(get("10.1.0.0/24", "held"), "code 105");
+	assert_string_equal(get("10.1.0.0/24", "other"), "10.1.0.6");
+}
+
+static void test_release_by_address_compares_the_key_XF7(void **arg)
+{
+	struct rs_addr a[2];
+	struct rs_ipam *ipam;
+
+	(void)arg;
+	get("10.1.0.0/24 fd00::/64", "a");
+	get("10.1.0.0/24 fd00::/64", "b");
+	rs_addr_parse("10.1.0.1", &a[0], NULL);
+	rs_addr_parse("fd00::1", &a[1], NULL);
+	ipam = must_open("10.1.0.0/24 fd00::/64");
+	assert_int_equal(rs_ipam_release_addrs(ipam, "b", "eth0", a, 2, NULL), 0);
+	assert_int_equal(rs_ipam_release_addrs(ipam, "a", "eth1", a, 2, NULL), 0);
+	assert_true(file_is_there("10.1.0.1") && file_is_there("fd00::1"));
+	assert_int_equal(rs_ipam_release_addrs(ipam, "a", "eth0", a, 2, NULL), 0);
+	assert_true(file_is_there("10.1.0.1.resting") && file_is_there("fd00::1.resting"));
+	assert_true(file_is_there("10.1.0.2") && file_is_there("fd00::2"));
+	assert_int_equal(rs_ipam_release_addrs(ipam, "a", "eth0", a, 2, NULL), 0);
+	rs_ipam_close(ipam);
 }
 
 static void test_cut_and_flipped_text_XF16(void **arg)
@@ -428,25 +576,6 @@ static void test_sweep_takes_the_rest_XF18(void **arg)
 	assert_int_equal(u.held, 1);
 	assert_int_equal(u.resting, 2);
 	rs_ipam_close(ipam);
-}
-
-struct seen {
-	int held, resting, bad;
-};
-
-static int see(struct rs_lease *l, const char *name, const struct rs_err *why, void *arg)
-{
-	struct seen *s = arg;
-
-	(void)name;
-	if (!l) {
-		assert_int_equal(why->cni, RS_CNI_LEASES);
-		s->bad++;
-		return 0;
-	}
-	*(l->state == RS_LEASE_HELD ? &s->held : &s->resting) += 1;
-	rs_lease_clear(l);
-	return 0;
 }
 
 static void test_each_tells_all(void **arg)
@@ -544,8 +673,12 @@ int main(void)
 		T(test_one_key_holds_once_XF3),
 		T(test_release_compares_the_key_XF7),
 		T(test_leases_of_another_boot_are_void_XF1),
-		T(test_a_damaged_file_stops_giving_out_XF16),
+		T(test_a_damaged_file_blocks_its_own_address_XF16),
+		T(test_damage_outside_the_ranges_XF16),
+		T(test_a_damaged_text_rests_all_the_same_XF16),
 		T(test_misnamed_files_are_damage_XF16),
+		T(test_whose_a_lease_is_XF3),
+		T(test_release_by_address_compares_the_key_XF7),
 		T(test_cut_and_flipped_text_XF16),
 		T(test_bad_ranges),
 		T(test_sweep_takes_the_rest_XF18),

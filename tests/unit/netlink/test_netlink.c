@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/ip.h>
+
 #include <cmocka.h>
 
 #include "base/base.h"
@@ -200,6 +202,143 @@ static void check_addr(struct rs_nl *nl, uint32_t ifindex, const char *text, uns
 	}
 	free(list);
 	assert_int_equal(hits, 1);
+}
+
+/* What waits changes nothing; then all of it happens, in its order. */
+static void test_gathered_changes_go_together(void **state)
+{
+	struct rs_route r = { .dst = cidr("10.9.0.7/32") };
+	struct rs_addr a = addr("10.9.0.7");
+	struct rs_link_addr *list;
+	rs_auto_err err = { 0 };
+	struct rs_link l;
+	struct pair t;
+	size_t n;
+
+	(void)state;
+	NEED_ROOT();
+	pair_open(&t);
+	rs_nl_gather(t.host);
+	assert_int_equal(rs_link_set_up(t.host, t.h.ifindex, true, &err), 0);
+	assert_int_equal(rs_addr_add_link(t.host, t.h.ifindex, &a, 32, &err), 0);
+	r.ifindex = t.h.ifindex;
+	r.dst = cidr("10.9.1.0/24");
+	assert_int_equal(rs_route_add(t.host, &r, false, &err), 0);
+	/* Questions do not wait. */
+	assert_int_equal(rs_link_get_index(t.host, t.h.ifindex, &l, &err), 0);
+	assert_false(l.up);
+	assert_int_equal(rs_nl_flush(t.host, &err), 0);
+	assert_int_equal(rs_link_get_index(t.host, t.h.ifindex, &l, &err), 0);
+	assert_true(l.up);
+	assert_int_equal(rs_addr_list(t.host, t.h.ifindex, &list, &n, &err), 0);
+	assert_in_range(n, 1, 2); /* and a link-local one */
+	free(list);
+	/* Afterwards nothing waits any more, and nothing is left to flush. */
+	assert_int_equal(rs_link_set_up(t.host, t.h.ifindex, false, &err), 0);
+	assert_int_equal(rs_link_get_index(t.host, t.h.ifindex, &l, &err), 0);
+	assert_false(l.up);
+	assert_int_equal(rs_nl_flush(t.host, &err), 0);
+	pair_close(&t);
+}
+
+/* The first that fails is named, wherever it stands; the handle is good for more. */
+static void test_gathered_changes_that_fail(void **state)
+{
+	struct rs_addr a = addr("10.9.0.8"), b = addr("10.9.0.9");
+	rs_auto_err err = { 0 };
+	struct rs_link l;
+	struct pair t;
+
+	(void)state;
+	NEED_ROOT();
+	pair_open(&t);
+	for (int last = 0; last < 2; last++) {
+		rs_nl_gather(t.host);
+		rs_link_set_up(t.host, t.h.ifindex, true, NULL);
+		if (last)
+			rs_addr_add_link(t.host, t.h.ifindex, &b, 32, NULL);
+		rs_addr_add_link(t.host, 999999, &a, 32, NULL);
+		if (!last) {
+			rs_link_set_up(t.host, 999998, true, NULL);
+			rs_link_set_up(t.host, t.h.ifindex, true, NULL);
+		}
+		assert_int_equal(rs_nl_flush(t.host, &err), -ENODEV);
+		assert_non_null(strstr(rs_err_str(&err), "10.9.0.8/32"));
+		assert_int_equal(rs_link_get_index(t.host, t.h.ifindex, &l, NULL), 0);
+		assert_true(l.up);
+	}
+	/* Forgotten is not done. */
+	rs_nl_gather(t.host);
+	rs_link_set_up(t.host, t.h.ifindex, false, NULL);
+	rs_nl_forget(t.host);
+	assert_int_equal(rs_link_get_index(t.host, t.h.ifindex, &l, NULL), 0);
+	assert_true(l.up);
+	pair_close(&t);
+}
+
+static void test_ipv4_settings(void **state)
+{
+	static const struct rs_link_setting v[] = {
+		{ IPV4_DEVCONF_FORWARDING, 1 },
+		{ IPV4_DEVCONF_RP_FILTER, 2 },
+		{ IPV4_DEVCONF_ROUTE_LOCALNET, 1 },
+	};
+	rs_auto_err err = { 0 };
+	struct pair t;
+	char got[16];
+
+	(void)state;
+	NEED_ROOT();
+	pair_open(&t);
+	assert_int_equal(rs_link_set_ipv4(t.host, t.h.ifindex, v, RS_ARRAY_SIZE(v), &err), 0);
+	rs_sysctl_get("net/ipv4/conf/rsf0/forwarding", got, sizeof(got), NULL);
+	assert_string_equal(got, "1");
+	rs_sysctl_get("net/ipv4/conf/rsf0/rp_filter", got, sizeof(got), NULL);
+	assert_string_equal(got, "2");
+	rs_sysctl_get("net/ipv4/conf/rsf0/route_localnet", got, sizeof(got), NULL);
+	assert_string_equal(got, "1");
+	assert_int_equal(rs_link_set_ipv4(t.host, 999999, v, RS_ARRAY_SIZE(v), &err), -ENODEV);
+	pair_close(&t);
+}
+
+/* Of a group all go, in one request, and no other; also when there is none. */
+static void test_a_group_goes_at_once(void **state)
+{
+	struct rs_veth v = veth;
+	rs_auto_err err = { 0 };
+	struct rs_link *list;
+	struct pair t;
+	size_t n;
+
+	(void)state;
+	NEED_ROOT();
+	pair_open(&t);
+	v.pod_netns_fd = pod_ns;
+	for (int i = 0; i < 5; i++) {
+		char host[16], pod[16];
+		struct rs_link l;
+
+		snprintf(host, sizeof(host), "rsg%d", i);
+		snprintf(pod, sizeof(pod), "eth%d", i + 1);
+		v.host_name = host;
+		v.pod_name = pod;
+		v.host_mac[5] = v.pod_mac[4] = (uint8_t)(i + 10);
+		v.group = i == 4 ? GROUP : GROUP ^ 1;
+		assert_int_equal(rs_veth_create(t.host, &v, &l, &err), 0);
+	}
+	assert_int_equal(rs_link_del_group(t.host, GROUP ^ 1, &err), 0);
+	assert_int_equal(rs_link_list(t.host, &list, &n, &err), 0);
+	assert_int_equal(n, 3); /* lo, rsf0, rsg4 */
+	free(list);
+	assert_int_equal(rs_link_del_group(t.host, GROUP ^ 1, &err), 0);
+	/* In group 0 are all the others' links. */
+	assert_int_equal(rs_link_del_group(t.host, 0, &err), -EINVAL);
+	assert_int_equal(rs_link_del_group(t.host, GROUP, &err), 0);
+	assert_int_equal(rs_link_list(t.host, &list, &n, &err), 0);
+	assert_int_equal(n, 1);
+	free(list);
+	rs_nl_close(t.host);
+	rs_nl_close(t.pod);
 }
 
 static void test_addresses_and_neighbours(void **state)
@@ -394,6 +533,7 @@ static void test_netns_do_comes_back(void **state)
 
 static void test_sysctl(void **state)
 {
+	rs_autoclose int folder = -1;
 	char v[16];
 
 	(void)state;
@@ -404,6 +544,19 @@ static void test_sysctl(void **state)
 	assert_int_equal(rs_sysctl_set("net/ipv4/conf/nosuch0/rp_filter", "0", NULL), -ENOENT);
 	assert_int_equal(rs_sysctl_set("net/../kernel/panic", "0", NULL), -EINVAL);
 	assert_int_equal(rs_sysctl_set("kernel/panic", "0", NULL), -EINVAL);
+	assert_int_equal(rs_sysctl_folder("net/ipv4/conf/nosuch0", NULL), -ENOENT);
+	assert_int_equal(rs_sysctl_folder("net/../kernel", NULL), -EINVAL);
+	folder = rs_sysctl_folder("net/ipv4/conf/lo", NULL);
+	assert_true(folder >= 0);
+	for (int i = 0; i < 3; i++) {
+		static const char *const values[] = { "2", "2", "1" };
+
+		assert_int_equal(rs_sysctl_set_at(folder, "rp_filter", values[i], NULL), 0);
+		rs_sysctl_get("net/ipv4/conf/lo/rp_filter", v, sizeof(v), NULL);
+		assert_string_equal(v, values[i]);
+	}
+	assert_int_equal(rs_sysctl_set_at(folder, "nosuch", "1", NULL), -ENOENT);
+	assert_int_equal(rs_sysctl_set_at(folder, "../all/rp_filter", "1", NULL), -EINVAL);
 }
 
 static void test_many_links_are_all_listed(void **state)
@@ -445,6 +598,10 @@ int main(void)
 		cmocka_unit_test(test_up_down_keeps_noarp),
 		cmocka_unit_test(test_second_veth_of_a_name_changes_nothing),
 		cmocka_unit_test(test_missing_link),
+		cmocka_unit_test(test_gathered_changes_go_together),
+		cmocka_unit_test(test_gathered_changes_that_fail),
+		cmocka_unit_test(test_ipv4_settings),
+		cmocka_unit_test(test_a_group_goes_at_once),
 		cmocka_unit_test(test_addresses_and_neighbours),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_foreign_routes_stay),

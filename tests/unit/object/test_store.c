@@ -297,6 +297,59 @@ static void changes_are_told_in_their_order(void **state)
 	rs_store_free(other);
 }
 
+/* Every object of the kind once, in order, and the one that the store has now. */
+static void expect_view(const struct rs_store *s, size_t expected)
+{
+	const struct rs_pod *const *v;
+	size_t n;
+
+	v = rs_store_pods(s, &n);
+	assert_int_equal(n, expected);
+	for (size_t i = 0; i < n; i++) {
+		int d = i ? strcmp(v[i - 1]->meta.ns, v[i]->meta.ns) : -1;
+
+		assert_true(d < 0 || (!d && strcmp(v[i - 1]->meta.name, v[i]->meta.name) < 0));
+		assert_ptr_equal(v[i], rs_store_pod(s, v[i]->meta.ns, v[i]->meta.name));
+	}
+}
+
+/* Asked after each change, after a few, and after more than a view follows. */
+static void views_follow_any_number_of_changes(void **state)
+{
+	struct rs_store *s = rs_store_new();
+	bool there[4][64] = { 0 };
+	uint64_t seed = 88172645463325252u;
+	size_t count = 0;
+
+	(void)state;
+	for (unsigned int round = 0; round < 400; round++) {
+		unsigned int n = round % 50 == 49 ? 6000 : 1 + round % 7;
+
+		for (unsigned int i = 0; i < n; i++) {
+			char ns[8], name[8];
+			bool *is;
+
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			is = &there[(seed >> 8) & 3][(seed >> 16) & 63];
+			snprintf(ns, sizeof(ns), "n%u", (unsigned int)(seed >> 8) & 3);
+			snprintf(name, sizeof(name), "p%u", (unsigned int)(seed >> 16) & 63);
+			if (*is && (seed >> 32) % 2) {
+				assert_true(rs_store_del(s, RS_KIND_POD, ns, name));
+				*is = false;
+				count--;
+			} else {
+				rs_store_put_pod(s, new_pod(ns, name));
+				count += !*is;
+				*is = true;
+			}
+		}
+		expect_view(s, count);
+	}
+	rs_store_free(s);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -305,6 +358,7 @@ int main(void)
 		cmocka_unit_test(a_change_of_any_part_of_a_policy),
 		cmocka_unit_test(an_equal_object_brings_its_position),
 		cmocka_unit_test(views_are_sorted_and_follow),
+		cmocka_unit_test(views_follow_any_number_of_changes),
 		cmocka_unit_test(G1_keys_do_not_collide),
 		cmocka_unit_test(F15_synced_needs_every_kind),
 		cmocka_unit_test(D10_folder_namespaces),
