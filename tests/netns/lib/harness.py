@@ -30,6 +30,8 @@ import tempfile
 import threading
 import time
 
+import planes
+
 CLONE_NEWNET = 0x40000000
 NETNS_DIR = "/run/netns"
 PREFIX = "rsh"
@@ -45,7 +47,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 # What the agents are told to enforce with.
-DATAPLANE = os.environ.get("RIPSTOP_TEST_DATAPLANE") or "nft"
+PLANE = planes.PLANES[os.environ.get("RIPSTOP_TEST_DATAPLANE") or "nft"]
 
 
 def silence(seconds):
@@ -319,6 +321,12 @@ class Node(NetNs):
     def nft(self, *args):
         return self.run(["nft"] + list(args), check=False)
 
+    def take_rules_away(self):
+        """As somebody else would, who is not us."""
+        wrong = PLANE.take_away(self)
+        if wrong:
+            raise HarnessError("%s: cannot take the rules away: %s" % (self.name, wrong))
+
     # -- CNI
 
     def cni_conf(self, **keys):
@@ -469,7 +477,7 @@ class Lab:
                 raise HarnessError("%s is not built (make BUILD=%s all netns-tools)" % (name, self.build))
         self.dir = tempfile.mkdtemp(prefix="rsh-%d-" % os.getpid())
         self.bpffs = None
-        if DATAPLANE == "ebpf":
+        if PLANE.bpffs:
             self.mount_bpffs()
         _labs.append(self)
         self.world = World(self)
@@ -490,7 +498,7 @@ class Lab:
         return os.path.join(self.bpffs, node.short.replace(".", "_"))
 
     def dataplane_options(self, node):
-        return ["--dataplane", "ebpf", "--bpf-dir", self.bpf_dir(node)] if DATAPLANE == "ebpf" else []
+        return PLANE.options(self.bpf_dir(node) if self.bpffs else None)
 
     def program(self, name):
         return os.path.join(self.build, name)

@@ -8,7 +8,7 @@ import select
 import socket as I
 
 from dial import Listeners
-from harness import HarnessError, is6, patience
+from harness import PLANE, HarnessError, is6, patience
 from sem_bed import (NODE_IPS, OUT, OUT2, POLICIES, block, call_all, calls_of, each, expect, family, fates_of, pairs,
                      policy, ports, test)
 
@@ -194,7 +194,7 @@ def at_the_same_time(pod, resolver, address, rounds):
 def queues(ns):
     """The rules of this namespace that hand packets to a process."""
     text = ns.run(["nft", "-a", "list", "ruleset"]).stdout
-    expect("table inet ripstop" in text and " goto judge" in text, "our rules are not listed:", text[:200])
+    expect(all(w in text for w in PLANE.listed), "our rules are not listed:", text[:200])
     return [line.strip() for line in text.splitlines() if re.search(r"(?i)\bn?f?queue\b", line.split("comment")[0])]
 
 
