@@ -30,8 +30,8 @@ demo: ## policy enforced on real packets, in network namespaces (root)
 	@python3 tools/demo.py --build $(BUILD)
 
 .PHONY: check
-check: ## every circle of tests: house rules, unit, golden, replay, source, netns, fuzz smoke
-	@tests/check --jobs $(JOBS)
+check: ## every circle of tests; DATAPLANE=nft|ebpf limits the netns circle to one
+	@tests/check --jobs $(JOBS) $(if $(DATAPLANE),--dataplane $(DATAPLANE))
 
 .PHONY: mutants
 mutants: ## break compiler and rules on purpose, one mistake at a time: the tests must notice each

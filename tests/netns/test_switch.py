@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 
+os.environ.pop("RIPSTOP_TEST_DATAPLANE", None)  # each agent is told here
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
 from flow_main import main  # noqa: E402

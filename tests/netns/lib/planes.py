@@ -8,7 +8,6 @@ import contextlib
 import ctypes
 import ipaddress
 import json
-import mmap
 import os
 import platform
 import re
@@ -145,10 +144,10 @@ class Ebpf:
 
     def why_not(self):
         try:
-            with open(BTF, "rb") as f, mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ) as types:
-                if types.find(b"\0bpf_nf_link_attach\0") < 0:
+            with open(BTF, "rb") as f:
+                if b"\0bpf_nf_link_attach\0" not in f.read():
                     return "kernel %s has no programs at netfilter hooks (6.4)" % platform.release()
-        except (OSError, ValueError) as e:
+        except OSError as e:
             return "kernel %s: %s: %s" % (platform.release(), BTF, e)
         return None
 
