@@ -84,7 +84,7 @@ static __always_inline __u32 rs_guard(const struct rs_now *n, const struct rs_bp
 {
 	if (rs_from_pod(n, v))
 		return rs_guard_pod(n, v);
-	if (v->iif == RS_LOOPBACK_INDEX || v->broken)
+	if (v->iif == RS_LOOPBACK_INDEX || v->broken == RS_BPF_NO_HEADER)
 		return RS_BPF_ACCEPT;
 	return rs_in_prefix(&rs_own, &v->src, n->epoch) ? rs_spoofed() : RS_BPF_ACCEPT;
 }

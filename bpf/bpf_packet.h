@@ -11,7 +11,7 @@
 #include <ripstop/bpfabi.h>
 
 /* No packet that anybody sends for a purpose has more. */
-#define RS_EXT_HEADERS 8
+#define RS_EXT_HEADERS 64
 
 struct rs_ip4 {
 	__u8 version_words, tos;
@@ -71,7 +71,7 @@ static __always_inline void rs_read_ip4(struct rs_bytes *b, struct rs_bpf_view *
 	struct rs_ip4 h;
 
 	if (!rs_read(b, b->at, &h, sizeof(h)) || h.version_words >> 4 != 4) {
-		v->broken = 1;
+		v->broken = RS_BPF_NO_HEADER;
 		return;
 	}
 	v->src.a[0] = h.src;
@@ -112,7 +112,7 @@ static __always_inline void rs_read_ip6(struct rs_bytes *b, struct rs_bpf_view *
 
 	if (!rs_read(b, b->at, &h, sizeof(h)) ||
 	    (h.version_class_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000)) {
-		v->broken = 1;
+		v->broken = RS_BPF_NO_HEADER;
 		return;
 	}
 	__builtin_memcpy(v->src.a, h.src, 16);
@@ -125,8 +125,10 @@ static __always_inline void rs_read_ip6(struct rs_bytes *b, struct rs_bpf_view *
 			v->l4 = rs_is_ext(next) ? 0 : next;
 			return;
 		}
-	if (rs_is_ext(next)) /* a chain without a purpose */
+	if (rs_is_ext(next)) { /* a chain without a purpose */
+		v->broken = RS_BPF_ENDLESS;
 		return;
+	}
 	v->l4 = next;
 	rs_read_l4(b, v);
 }

@@ -177,7 +177,13 @@ struct rs_bpf_view {
 	__u8 icmp_code;
 	__u8 hops;    /* IPv6 hop limit */
 	__u8 options; /* an IPv4 header of more, or fewer, than five words */
-	__u8 broken;  /* no readable IP header */
+	__u8 broken;  /* enum rs_bpf_broken */
+};
+
+enum rs_bpf_broken {
+	RS_BPF_WHOLE,
+	RS_BPF_NO_HEADER, /* no readable IP header: all else is 0 */
+	RS_BPF_ENDLESS, /* more extension headers than are walked through: what they hide is unknown */
 };
 
 /* Reasons as enum rs_drop_reason. A verdict is RS_BPF_ACCEPT or an index into rs_counts. */
