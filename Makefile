@@ -57,7 +57,7 @@ EXT_object := -lyaml -ljson-c
 EXT_source := -lcurl $(EXT_object)
 EXT_policy := $(EXT_object)
 EXT_answer := $(EXT_object)
-EXT_dataplane := -lnftnl -lmnl $(EXT_object)
+EXT_dataplane := -lnftnl -lmnl -lbpf $(EXT_object)
 EXT_ruleset := -lmnl
 EXT_netlink := -lnl-route-3 -lnl-3 -ljson-c
 EXT_ipam := -ljson-c
@@ -103,6 +103,22 @@ $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,agent) \
 		-Wl,--start-group $(call libs,$(DEPS_agent)) -Wl,--end-group $(EXT_agent)
+
+# The eBPF dataplane's programs, and the file that carries them as bytes. Without llvm-strip they are
+# larger by their debugging symbols.
+BPF_CC = clang-14
+BPF_STRIP := $(firstword $(foreach s,llvm-strip-14 llvm-strip,$(shell command -v $(s))))
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -Wno-unused-parameter \
+	-I. -Iinclude -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+BPF_OBJECT := $(BUILD)/bpf/ripstop.bpf.o
+
+$(BPF_OBJECT): bpf/ripstop.bpf.c $(wildcard bpf/*.h) include/ripstop/bpfabi.h Makefile
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  BPF   $@")
+	$(Q)$(BPF_CC) $(BPF_CFLAGS) -c $< -o $@ $(if $(BPF_STRIP),&& $(BPF_STRIP) -g $@)
+
+$(BUILD)/obj/lib/dataplane/ebpf/bpfobject.o: $(BPF_OBJECT)
+$(BUILD)/obj/lib/dataplane/ebpf/bpfobject.o: CPPFLAGS += -DRS_BPF_OBJECT='"$(BPF_OBJECT)"'
 
 # Its page is built in as it stands, which the compiler's list of dependencies does not know.
 $(BUILD)/obj/cli/matrix/matrixhtml.o: $(wildcard cli/matrix/matrix*.html cli/matrix/matrix*.css cli/matrix/matrix*.js)

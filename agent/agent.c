@@ -31,7 +31,10 @@ static int open_dataplane(struct rs_agent *a, struct rs_err *err)
 	rc = ops->probe(&cfg, err);
 	if (rc == 0)
 		rc = ops->open(&cfg, &a->dp, err);
-	return rc < 0 ? rs_err_wrap(err, "dataplane %s", ops->name) : 0;
+	if (rc < 0)
+		return rs_err_wrap(err, "dataplane %s", ops->name);
+	a->other_judges = rs_otherplane_judges(a);
+	return 0;
 }
 
 /* What run and uninstall both need; nothing in the kernel changes here. */
@@ -65,6 +68,7 @@ static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 	struct rs_reconcile_config cfg = {
 		.reg = a->reg,
 		.dp = a->dp,
+		.guarded = a->other_judges,
 		.metrics = &a->metrics,
 		.node_name = a->opt.node_name,
 		.node_ranges = a->opt.node_ranges.v,

@@ -58,6 +58,7 @@ struct rs_agent {
 	struct rs_metrics metrics;
 	struct rs_source *src;
 	struct rs_dp *dp;
+	bool other_judges; /* rules of another dataplane are still in force */
 	struct rs_reconcile *rec;
 	struct rs_conditions conditions; /* as last shown */
 	char *dp_conditions;		 /* as the backend last told; NULL: none */
@@ -108,6 +109,12 @@ void rs_masquerade_sync(struct rs_agent *a);
 void rs_masquerade_conditions(const struct rs_agent *a, struct rs_conditions *c);
 int rs_masquerade_remove(struct rs_err *err);
 void rs_masquerade_free(struct rs_masquerade *m); /* the kernel keeps it */
+
+/* otherplane.c: an agent that was started with another dataplane has left its rules. Whether they
+ * are there; and away with them once ours are whole. */
+bool rs_otherplane_judges(const struct rs_agent *a);
+void rs_otherplane_leave(struct rs_agent *a);
+int rs_otherplane_remove(struct rs_agent *a, struct rs_err *err); /* whole or not */
 
 /* origin.c: a folder, or an API server. */
 bool rs_origin_is_api(const struct rs_options *o);

@@ -81,6 +81,7 @@ static void on_after(evutil_socket_t fd, short what, void *arg)
 	if (l->board_due)
 		rs_board_update(l->agent);
 	l->board_due = false;
+	rs_otherplane_leave(l->agent);
 	rs_nodefile_update(l->agent, rs_mono_ms());
 }
 
@@ -129,6 +130,7 @@ static void audit(struct rs_agent *a, bool read)
 	if ((read || !rs_repair_untouched(a)) && rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
 		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
 	rs_repair_conditions(a);
+	rs_otherplane_leave(a);
 	rs_routes_sync(a, true);
 }
 

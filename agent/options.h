@@ -50,6 +50,7 @@ struct rs_options {
 	uint32_t ct_mark_mask;
 	uint32_t nflog_group;
 	uint32_t log_rate;
+	char *bpf_dir;
 	char *drop_log;		/* NULL: none; "-": stdout */
 	uint32_t drop_log_size; /* MiB */
 	uint32_t drop_log_files;

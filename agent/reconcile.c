@@ -18,7 +18,8 @@ int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile 
 
 	if (rc < 0)
 		return rs_err_wrap(err, "read what the kernel enforces");
-	rc = rs_fence_pods(cfg->reg, cfg->dp, &ir, err);
+	if (!cfg->guarded)
+		rc = rs_fence_pods(cfg->reg, cfg->dp, &ir, err);
 	if (rc < 0)
 		return rc;
 	*out = rs_new(struct rs_reconcile);

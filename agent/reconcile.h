@@ -24,6 +24,7 @@
 struct rs_reconcile_config {
 	struct rs_registry *reg; /* borrowed, like all here */
 	struct rs_dp *dp;
+	bool guarded; /* another dataplane judges: pods without a rule of ours are not open */
 	struct rs_source *src;
 	struct rs_metrics *metrics;
 	const char *node_name;

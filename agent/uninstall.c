@@ -167,6 +167,8 @@ int rs_uninstall(struct rs_agent *a, struct rs_err *err)
 	if (rc == 0)
 		rc = a->dp->ops->remove(a->dp, err);
 	if (rc == 0)
+		rc = rs_otherplane_remove(a, err);
+	if (rc == 0)
 		rc = rs_masquerade_remove(err);
 	if (rc == 0)
 		rc = rs_routes_remove(rs_host_netlink(a->host_real), err);

@@ -24,6 +24,16 @@ $(BUILD)/tests/bench/bench_world: $(call bench_o,bench_world worldw) $(call libs
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,$(DEPS_policy)) -Wl,--end-group $(EXT_policy)
 
+# By itself: `make bench-bpf` (root).
+$(BUILD)/tests/bench/bench_bpf: $(call bench_o,bench_bpf) $(call libs,$(DEPS_dataplane))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
+.PHONY: bench-bpf
+bench-bpf: $(BUILD)/tests/bench/bench_bpf ## the eBPF programs by size of their maps: a verdict, commits (root)
+	@$<
+
 # Its own memory must be less than that of the program whose peak it tells.
 $(BUILD)/tests/bench/peakrss: $(call bench_o,peakrss)
 	@mkdir -p $(@D)

@@ -38,6 +38,15 @@ $(BUILD)/tests/netns/nft_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_k
 		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
 EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_kernel
 
+# The eBPF dataplane against the real kernel, likewise.
+$(BUILD)/tests/netns/ebpf_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,ebpf_kernel ebpf_state ebpf_bed nft_bed nft_check nft_packets nft_hard nft_records) \
+		$(call libs,$(DEPS_dataplane))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
+EXTRA_TEST_BINS += $(BUILD)/tests/netns/ebpf_kernel
+
 # The same table read back by lib/ruleset: walks and packets agree.
 $(BUILD)/tests/netns/nft_ruleset: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_ruleset nft_bed nft_check) \
 		$(call libs,$(DEPS_dataplane) ruleset)
@@ -48,7 +57,7 @@ $(BUILD)/tests/netns/nft_ruleset: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_
 EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_ruleset
 
 # Mixed numbers (F6): compiler and dataplane under a flood. `make check` runs a few batches.
-$(BUILD)/tests/netns/nft_numbers: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_numbers nft_bed nft_check) \
+$(BUILD)/tests/netns/nft_numbers: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_numbers ebpf_bed nft_bed nft_check) \
 		$(call libs,$(DEPS_dataplane))
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")

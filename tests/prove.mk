@@ -67,6 +67,10 @@ prove: all $(PROVE_BIN) $(HISTORY_BIN) $(NETNS_TOOLS) ## differential test: CASE
 		python3 tests/prove/packets.py --build $(BUILD) $(BUILD)/prove/packets.jsonl; \
 	fi
 
+.PHONY: prove-ebpf
+prove-ebpf: $(PROVE_BIN) ## CASES flows of random clusters through the eBPF programs, against oracle and IR (root)
+	$(Q)$(PROVE_BIN) --cases $(CASES) --seed $(SEED) --jobs $(PROVE_JOBS) --out $(BUILD)/prove --readers oracle,ir,ebpf
+
 # A finding of `make prove`, or any folder like it, becomes a golden case.
 .PHONY: golden-add
 golden-add: $(GOLDEN_BIN) ## keep a finding: FROM=build/rel/prove/mismatch-S-I NAME=b12-...

@@ -3,8 +3,8 @@
 
 APT_BUILD := gcc make pkg-config libc6-dev linux-libc-dev libnl-3-dev libnl-route-3-dev libnftnl-dev \
 	libmnl-dev libjson-c-dev libyaml-dev libevent-dev uthash-dev libsmartcols-dev libcurl4-openssl-dev zlib1g-dev \
-	iproute2 nftables openssl procps python3-minimal libpython3-stdlib scdoc
-APT_CHECK := libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 libcap2-bin util-linux iputils-ping \
+	clang-14 llvm-14 libbpf-dev iproute2 nftables openssl procps python3-minimal libpython3-stdlib scdoc
+APT_CHECK := libcmocka-dev bpftool libclang-rt-14-dev clang-format-14 libcap2-bin util-linux iputils-ping \
 	iptables chromium chromium-driver tmux groff-base
 
 .PHONY: deps
@@ -30,8 +30,8 @@ demo: ## policy enforced on real packets, in network namespaces (root)
 	@python3 tools/demo.py --build $(BUILD)
 
 .PHONY: check
-check: ## every circle of tests: house rules, unit, golden, replay, source, netns, fuzz smoke
-	@tests/check --jobs $(JOBS)
+check: ## every circle of tests; DATAPLANE=nft|ebpf limits the netns circle to one
+	@tests/check --jobs $(JOBS) $(if $(DATAPLANE),--dataplane $(DATAPLANE))
 
 .PHONY: mutants
 mutants: ## break compiler and rules on purpose, one mistake at a time: the tests must notice each

@@ -2,9 +2,9 @@
 /*
  * dataplane.h - SEAM: one ops struct between the agent and a kernel mechanism that enforces an IR.
  *
- * Implementations: nft (lib/dataplane/nft), null (remembers what it was given; dry runs and tests
- * that are not about packets; never an acceptance), ebpf later. A backend renders the relations
- * of <ripstop/ir.h> and holds no policy logic.
+ * Implementations: nft (lib/dataplane/nft), ebpf (lib/dataplane/ebpf), null (remembers what it was
+ * given; dry runs and tests that are not about packets; never an acceptance). A backend renders the
+ * relations of <ripstop/ir.h> and holds no policy logic.
  *
  * Life: probe -> open -> read -> commit ... commit -> close. close() leaves the kernel as it is:
  * only remove() takes rules away. All calls come from one thread.
@@ -36,6 +36,8 @@ enum rs_drop_reason {
 /* "policy-ingress", ... */
 const char *rs_drop_reason_name(enum rs_drop_reason r);
 
+#define RS_BPF_PIN_DIR "/sys/fs/bpf/ripstop"
+
 struct rs_dp_config {
 	uint32_t link_group;   /* of pod links; xor 1 is that of condemned ones */
 	uint32_t ct_mark_mask; /* our bits: 16 side by side; default 0xffff0000 */
@@ -45,6 +47,8 @@ struct rs_dp_config {
 	/* nft: nobody else may change the table while we live, and it stays when we die (owner and
 	 * persist, kernel 6.9 and later; else a condition says so). Default true. */
 	bool own_table;
+	const char *bpf_dir;  /* ebpf: folder of the pins, in a bpffs; NULL: RS_BPF_PIN_DIR */
+	uint32_t bpf_entries; /* ebpf: most elements of a map; 0: as the programs say */
 };
 
 void rs_dp_config_default(struct rs_dp_config *cfg);
@@ -227,9 +231,10 @@ struct rs_dp {
 };
 
 extern const struct rs_dp_ops rs_dp_nft;
+extern const struct rs_dp_ops rs_dp_ebpf;
 extern const struct rs_dp_ops rs_dp_null;
 
-/* By name; NULL when there is none of that name ("ebpf" is not built yet). */
+/* By name; NULL when there is none of that name. */
 const struct rs_dp_ops *rs_dp_by_name(const char *name);
 
 #endif

@@ -7,7 +7,8 @@
 Each patch of this folder is a mistake that some implementation of NetworkPolicy has shipped; its head names the rules of
 docs/semantics.md that it breaks. In a copy of the tree it is applied, built and judged by
     golden   the hand-written verdicts of tests/golden (not the recorded texts: those notice any change at all)
-    prove    the differential test: oracles, IR and the rules in the kernel, on random worlds
+    prove    the differential test: oracles, IR, the rules and the eBPF programs in the kernel, on random worlds
+    kernel   of mistakes in the eBPF dataplane only: its packets, and its maps between two states
 At least one must fail for it. A patch that no longer applies, or does not build, fails the run.
 """
 import argparse
@@ -23,8 +24,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WORK = os.path.join(ROOT, "build", "mutants")
 SRC, OUT = os.path.join(WORK, "src"), os.path.join(WORK, "out")
-PARTS = ["Makefile", "VERSION", "include", "lib", "agent", "cli", "plugin", "tests", "tools"]
-TARGETS = ["tests/golden/golden_runner", "tests/prove/prove"]
+PARTS = ["Makefile", "VERSION", "include", "lib", "bpf", "agent", "cli", "plugin", "tests", "tools"]
+TARGETS = ["tests/golden/golden_runner", "tests/prove/prove", "tests/netns/ebpf_kernel",
+           "tests/unit/dataplane/test_bpf_plan"]
 
 
 def call(argv, seconds=900):
@@ -56,7 +58,19 @@ def build():
                 [f"{OUT}/{t}" for t in TARGETS])
 
 
-def judges(args):
+def kernel():
+    said = ""
+    for argv in ([f"{OUT}/tests/unit/dataplane/test_bpf_plan"],
+                 [f"{OUT}/tests/netns/ebpf_kernel", "packets", "hard", "unseen"]):
+        rc, out = call(argv)
+        seen = re.findall(r"^FAIL .*|^.*FAILED .*", out, re.M)
+        said = seen[0] if seen else (out.strip().splitlines() or ["no word"])[-1]
+        if rc:
+            return "kernel", True, said
+    return "kernel", False, said
+
+
+def judges(args, ebpf):
     """Yields (name, whether it noticed, a line that says what it saw)."""
     rc, out = call([f"{OUT}/tests/golden/golden_runner", "--flows-only", "tests/golden"])
     seen = re.findall(r"^FAIL .*", out, re.M)
@@ -65,6 +79,8 @@ def judges(args):
                     "--oracle2", "tests/prove/oracle2.py"])
     seen = re.findall(r"^.*mismatch.*", out, re.M | re.I)
     yield "prove", rc != 0, seen[0] if seen else (out.strip().splitlines() or ["no word"])[-1]
+    if ebpf:
+        yield kernel()
 
 
 def one(patch, args):
@@ -80,7 +96,7 @@ def one(patch, args):
         if rc:
             return ids, "does not build: " + (re.findall(r".*error.*", out) or [out])[0]
         notices = []
-        for name, noticed, line in judges(args):
+        for name, noticed, line in judges(args, "bpf" in os.path.basename(patch)):
             print(f"         {name:7} {'noticed' if noticed else 'blind  '}  {line[:150]}", flush=True)
             notices.append(noticed)
         return ids, None if any(notices) else "nobody noticed"
@@ -100,7 +116,7 @@ def main():
         ap.error("no such mutant")
     copy_tree()
     rc, out = build()
-    good = [noticed for _, noticed, _ in judges(args)] if not rc else []
+    good = [noticed for _, noticed, _ in judges(args, True)] if not rc else []
     if rc or any(good):
         print(out[-2000:] if rc else "the tree fails without any mutant: mend that first")
         print("0 passed, 1 failed, 0 skipped")

@@ -24,6 +24,7 @@ bool check(bool ok, const char *what)
 }
 
 struct rs_dp_config cfg;
+const struct rs_dp_ops *bed_ops = &rs_dp_nft;
 const struct bed_policy full = { .generation = 7 };
 
 struct rs_dp *open_dp(void)
@@ -31,7 +32,7 @@ struct rs_dp *open_dp(void)
 	rs_auto_err err = { 0 };
 	struct rs_dp *dp = NULL;
 
-	if (rs_dp_nft.open(&cfg, &dp, &err) < 0) {
+	if (bed_ops->open(&cfg, &dp, &err) < 0) {
 		fprintf(stderr, "open: %s\n", rs_err_str(&err));
 		exit(1);
 	}

@@ -7,7 +7,8 @@
 
 extern int passed, failed, skipped;
 extern struct rs_dp_config cfg;
-extern const struct bed_policy full; /* generation 7, everything on */
+extern const struct rs_dp_ops *bed_ops; /* what open_dp() opens; nft if nobody says otherwise */
+extern const struct bed_policy full;	/* generation 7, everything on */
 
 bool check(bool ok, const char *what);
 struct rs_dp *open_dp(void);
@@ -26,8 +27,10 @@ unsigned int marked_flows(uint32_t mask);
 
 /* nft_packets.c */
 void test_packets(void);
+void test_plain_packets(void); /* those of it that every dataplane must judge alike */
 /* nft_hard.c: packets that try to get around the rules */
 void test_hard(void);
+void test_hard_packets(void); /* likewise */
 /* nft_records.c */
 void test_records(struct rs_dp *dp);
 /* nft_owner.c */

@@ -346,7 +346,7 @@ static void test_judged(struct rs_dp *dp)
 	check(judged(dp, RS_DIR_IN, 2, 10) == b + 1, "and none of another cell");
 }
 
-void test_hard(void)
+void test_hard_packets(void)
 {
 	struct rs_dp *dp = open_dp();
 
@@ -362,6 +362,16 @@ void test_hard(void)
 	test_fragments(dp);
 	test_services(dp);
 	test_judged(dp);
+	dp->ops->close(dp);
+}
+
+void test_hard(void)
+{
+	struct rs_dp *dp;
+
+	test_hard_packets();
+	dp = open_dp();
+	commit(dp, &full, &(struct rs_dp_commit){ 0 });
 	test_records(dp);
 	dp->ops->close(dp);
 }

@@ -278,7 +278,7 @@ def try_bare(bed, servers, judged):
     """IPVS_PATHS and the sources in IPv6 are the kernel's: the same with our table gone. No agent runs after this."""
     for node in bed.nodes.values():
         node.kill_agent()
-        node.nft("delete", "table", "inet", "ripstop")
+        node.take_rules_away()
         flush_conntrack(node)
     seen = {str(c): c.seen for c in judged.calls if c.fate == "ok"}
     plan, test = Plan(bed, "ipvs"), "bare"

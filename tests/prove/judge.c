@@ -10,6 +10,7 @@
 
 #include <ripstop/dataplane.h>
 
+#include "tests/prove/bpfwalk.h"
 #include "tests/prove/scene.h"
 #include "tests/prove/second.h"
 #include "tests/prove/walks.h"
@@ -20,6 +21,7 @@
 struct seat { /* a node, from case to case */
 	int ns;
 	struct rs_dp *dp;
+	struct rs_dp *bpf;
 	struct rs_compiler *compiler;
 	struct rs_ir *ir;
 	struct rs_ruleset *rules;
@@ -28,7 +30,7 @@ struct seat { /* a node, from case to case */
 struct pv_judge {
 	unsigned int made;
 	unsigned int use;
-	int home; /* the namespace that we came from; -1 without PV_RULESET */
+	int home; /* the namespace that we came from; -1 without a dataplane */
 	struct seat seats[PV_MAX_NODES];
 	struct pv_second *second;
 };
@@ -80,8 +82,10 @@ int pv_judge_new(unsigned int readers, struct pv_judge **out, struct rs_err *err
 	j->home = -1;
 	for (size_t i = 0; i < PV_MAX_NODES; i++)
 		j->seats[i].ns = -1;
-	if (ASKED(j, PV_RULESET))
+	if (ASKED(j, PV_RULESET) || ASKED(j, PV_EBPF))
 		rc = make_namespaces(j, err);
+	if (rc == 0 && ASKED(j, PV_EBPF))
+		rc = pv_bpf_mount(err);
 	if (rc == 0 && ASKED(j, PV_SECOND))
 		rc = pv_second_new(&j->second, err);
 	if (rc < 0) {
@@ -105,22 +109,30 @@ static void forget_answers(struct seat *s)
 	s->rules = NULL;
 }
 
+static int end_dataplane(const struct seat *s, struct rs_dp **dp, struct rs_err *err)
+{
+	int rc;
+
+	if (!*dp)
+		return 0;
+	rc = enter(s->ns, err);
+	if (rc == 0)
+		rc = (*dp)->ops->remove(*dp, err);
+	(*dp)->ops->close(*dp);
+	*dp = NULL;
+	return rc;
+}
+
 /* Numbers, table and stamps begin anew. */
 static int reset(struct seat *s, struct rs_err *err)
 {
-	int rc = 0;
+	int rc;
 
 	forget_answers(s);
 	rs_compiler_free(s->compiler);
 	s->compiler = NULL;
-	if (s->dp) {
-		rc = enter(s->ns, err);
-		if (rc == 0)
-			rc = s->dp->ops->remove(s->dp, err);
-		s->dp->ops->close(s->dp);
-		s->dp = NULL;
-	}
-	return rc;
+	rc = end_dataplane(s, &s->dp, err);
+	return rc < 0 ? rc : end_dataplane(s, &s->bpf, err);
 }
 
 void pv_judge_free(struct pv_judge *j)
@@ -169,6 +181,10 @@ static int program(struct pv_judge *j, const struct pv_scene *scene, size_t node
 	rc = rs_compile(s->compiler, &w, &s->ir, NULL, err);
 	if (rc == 0 && ASKED(j, PV_RULESET))
 		rc = commit(s, err);
+	if (rc == 0 && ASKED(j, PV_EBPF))
+		rc = enter(s->ns, err);
+	if (rc == 0 && ASKED(j, PV_EBPF))
+		rc = pv_bpf_commit(&s->bpf, node, s->ir, err);
 	if (rc < 0)
 		return rs_err_wrap(err, "node %s", scene->nodes[node].at.name);
 	rs_compiler_committed(s->compiler, s->ir);
@@ -344,6 +360,28 @@ static int ask_ruleset(const struct pv_judge *j, const struct pv_scene *scene,
 	return rc < 0 ? rs_err_wrap(err, "the ruleset") : 0;
 }
 
+static int ask_ebpf(const struct pv_judge *j, const struct pv_scene *scene, struct pv_verdicts *out,
+		    struct rs_err *err)
+{
+	struct pv_walks w = { .scene = scene };
+	int rc = 0;
+
+	for (size_t i = 0; i < scene->n_nodes; i++)
+		w.bpf[i] = j->seats[i].bpf;
+	for (size_t i = 0; rc == 0 && i < scene->n_flows; i++) {
+		char *broken = NULL;
+		bool allow;
+
+		rc = pv_walks_flow(&w, &scene->flows[i], &allow, &broken, err);
+		out->v[PV_EBPF][i] = allow;
+		if (out->broken[i])
+			free(broken);
+		else
+			out->broken[i] = broken;
+	}
+	return rc < 0 ? rs_err_wrap(err, "the eBPF programs") : 0;
+}
+
 static int judge(struct pv_judge *j, const struct pv_scene *scene, bool fresh,
 		 struct pv_verdicts *out, struct rs_err *err)
 {
@@ -351,7 +389,7 @@ static int judge(struct pv_judge *j, const struct pv_scene *scene, bool fresh,
 	size_t i;
 	int rc = 0;
 
-	if (ASKED(j, PV_IR) || ASKED(j, PV_RULESET))
+	if (ASKED(j, PV_IR) || ASKED(j, PV_RULESET) || ASKED(j, PV_EBPF))
 		rc = program_all(j, scene, fresh, err);
 	for (i = 0; rc == 0 && i < scene->n_flows; i++) {
 		if (ASKED(j, PV_ORACLE))
@@ -367,6 +405,8 @@ static int judge(struct pv_judge *j, const struct pv_scene *scene, bool fresh,
 		rc = ask_offline(scene, out, err);
 	if (rc == 0 && ASKED(j, PV_RULESET))
 		rc = ask_ruleset(j, scene, out, err);
+	if (rc == 0 && ASKED(j, PV_EBPF))
+		rc = ask_ebpf(j, scene, out, err);
 	return rc;
 }
 

@@ -22,14 +22,16 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <ripstop/dataplane.h>
+
 #include "base/jsonio.h"
 #include "tests/prove/prove_run.h"
 #include "tests/prove/second.h"
 
 #define PROGRESS_S 20
 
-static const char *const reader_names[PV_READERS] = { "oracle", "ir",	   "ruleset",
-						      "second", "explain", "offline" };
+static const char *const reader_names[PV_READERS] = { "oracle",	 "ir",	    "ruleset", "second",
+						      "explain", "offline", "ebpf" };
 
 struct pv_shape pv_default_shape(bool strict)
 {
@@ -278,7 +280,8 @@ static const struct option longopts[] = {
 static void usage(void)
 {
 	fputs("usage: prove --cases N --seed S [--from I] [--jobs N] [--out DIR]\n"
-	      "             [--readers oracle,ir,ruleset,second,explain,offline] [--oracle2 FILE] "
+	      "             [--readers oracle,ir,ruleset,second,explain,offline,ebpf] "
+	      "[--oracle2 FILE] "
 	      "[--first]\n"
 	      "       prove --export-packets FILE --packets N --seed S\n"
 	      "       prove --case FILE [--readers ...]\n",
@@ -361,19 +364,32 @@ static void parse(int argc, char **argv, struct pv_options *o)
 		usage();
 }
 
+/* All; the eBPF programs where this kernel takes them. */
+static unsigned int default_readers(void)
+{
+	struct rs_dp_config cfg;
+
+	rs_dp_config_default(&cfg);
+	if (rs_dp_ebpf.probe(&cfg, NULL) == 0)
+		return PV_ALL_READERS;
+	printf("this kernel does not take the eBPF programs: they are not asked\n");
+	return PV_ALL_READERS & ~(1u << PV_EBPF);
+}
+
 int main(int argc, char **argv)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct pv_options o = {
 		.seed = 1,
 		.jobs = cpus > 0 ? (unsigned int)cpus : 1,
-		.readers = PV_ALL_READERS,
 		.out = "build/prove",
 	};
 	rs_auto_err err = { 0 };
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	parse(argc, argv, &o);
+	if (!o.readers)
+		o.readers = default_readers();
 	if (o.one)
 		return show_one(&o);
 	if (o.export && pv_export(&o, &err) < 0) {

@@ -112,6 +112,7 @@ enum pv_reader {
 	PV_SECOND,  /* oracle2.py */
 	PV_EXPLAIN, /* what `ripstop explain` says: rs_explain() at the node of each end */
 	PV_OFFLINE, /* and from files: rs_explain() of a world in which every pod is a subject */
+	PV_EBPF,    /* the eBPF programs, loaded and with their maps committed */
 	PV_READERS,
 };
 
@@ -119,7 +120,7 @@ struct pv_verdicts {
 	size_t n;			    /* flows */
 	int8_t v[PV_READERS][PV_MAX_FLOWS]; /* 1 allow, 0 deny, -1 not asked */
 	char *hits[PV_MAX_FLOWS];	    /* of oracle2.py: "A1 B3 D2"; NULL when not asked */
-	/* Of PV_RULESET: another packet of the flow (answer, stale stamp, ICMP error, TCP or SCTP in
+	/* Of PV_RULESET and PV_EBPF: another packet of the flow (answer, stale stamp, ICMP error, TCP or SCTP in
 	 * mid-stream, through a Service) whose fate does not follow from the verdict; NULL when all do. */
 	char *broken[PV_MAX_FLOWS];
 };
@@ -128,7 +129,7 @@ void pv_verdicts_free(struct pv_verdicts *v);
 
 struct pv_judge;
 
-/* readers: bits 1 << enum pv_reader. With PV_RULESET the calling process must be in a network
+/* readers: bits 1 << enum pv_reader. With PV_RULESET or PV_EBPF the calling process must be in a network
  * namespace of its own: the judge opens the real dataplane there (one namespace a node). */
 int pv_judge_new(unsigned int readers, struct pv_judge **out, struct rs_err *err);
 void pv_judge_free(struct pv_judge *j);

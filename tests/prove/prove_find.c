@@ -7,8 +7,8 @@
 #include "base/jsonio.h"
 #include "tests/prove/prove_run.h"
 
-static const char *const names[PV_READERS] = { "oracle",	"IR",	   "ruleset",
-					       "second oracle", "explain", "offline" };
+static const char *const names[PV_READERS] = { "oracle",  "IR",	     "ruleset", "second oracle",
+					       "explain", "offline", "eBPF" };
 
 static const char *word(int8_t v)
 {

@@ -30,8 +30,8 @@ static bool same(const struct pv_finding *a, const struct pv_finding *b)
 	case PV_DIFFER:
 		return memcmp(a->v, b->v, sizeof(a->v)) == 0;
 	case PV_BROKEN: /* "flow 7: the answer: it should ..." */
-		return a->v[PV_RULESET] == b->v[PV_RULESET] && x && y &&
-		       strcspn(x + 1, ":") == strcspn(y + 1, ":") &&
+		return a->v[PV_RULESET] == b->v[PV_RULESET] && a->v[PV_EBPF] == b->v[PV_EBPF] &&
+		       x && y && strcspn(x + 1, ":") == strcspn(y + 1, ":") &&
 		       strncmp(x, y, strcspn(x + 1, ":")) == 0;
 	case PV_RELATED:
 		return a->reader == b->reader && a->v[a->reader] == b->v[a->reader];

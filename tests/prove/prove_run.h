@@ -19,7 +19,7 @@
 #define PV_MAX_MORPHS 64
 #define PV_ALL_READERS                                                                           \
 	(1u << PV_ORACLE | 1u << PV_IR | 1u << PV_RULESET | 1u << PV_SECOND | 1u << PV_EXPLAIN | \
-	 1u << PV_OFFLINE)
+	 1u << PV_OFFLINE | 1u << PV_EBPF)
 #define PV_MORPH_READERS (PV_ALL_READERS & ~(1u << PV_SECOND))
 
 struct pv_options {

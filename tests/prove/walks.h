@@ -6,6 +6,7 @@
 #ifndef RIPSTOP_TESTS_PROVE_WALKS_H
 #define RIPSTOP_TESTS_PROVE_WALKS_H
 
+#include <ripstop/dataplane.h>
 #include <ripstop/ruleset.h>
 
 #include "tests/prove/scene.h"
@@ -13,6 +14,7 @@
 struct pv_walks {
 	const struct pv_scene *scene;
 	const struct rs_ruleset *rules[PV_MAX_NODES]; /* NULL: no flow may touch that node */
+	struct rs_dp *bpf[PV_MAX_NODES];	      /* instead of rules; no stamps then */
 	uint32_t stamp[PV_MAX_NODES]; /* what the rules in force write into ct mark */
 	uint64_t packets;	      /* walked so far */
 };

@@ -62,7 +62,7 @@ class ApiNode(Node):
     def agent_argv(self, *extra):
         return [self.lab.program("ripstop-agent"), *self.source, "--state-dir", self.state,
                 "--socket", self.socket_path, "--node-name", self.short, "--node-routes", "off", "--masquerade", "off",
-                "--metrics-address", ""] + self.agent_options + list(extra)
+                "--metrics-address", ""] + self.lab.dataplane_options(self) + self.agent_options + list(extra)
 
     def cni_conf(self, **keys):
         return super().cni_conf(**{"ipam": {"type": "ripstop"}, **keys})

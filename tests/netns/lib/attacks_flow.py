@@ -258,7 +258,7 @@ def f4(bed, res):
     with Tcp(bed.a, bed.b, bed.b.ip4(), 8080) as again:
         res.control("an allowed client connects again after a flush", again.up())
     bed.node.kill_agent()
-    bed.node.nft("delete", "table", "inet", "ripstop")
+    bed.node.take_rules_away()
     conn = Tcp(bed.a, bed.b, bed.b.ip4(), 8080)
     wire.flush_conntrack(bed.node)
     res.control("without our table a flushed flow is picked up", conn.down(3))

@@ -1,51 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """attacks_state.py - F5 to F7: what is missing, reused or forgotten in the kernel's state."""
-import json
 import threading
 import time
 
 from attackbed import Tcp, allow_from, tcp_connects, udp_arrives
-from harness import SLOW, patience
+from harness import PLANE, SLOW, patience
 from probe import Flood, Flow, Hold
 
 
 # ---- F5: an element is missing while the link is up -------------------------------------------------------
 
 
-def key_text(key):
-    """An element's key from nft's JSON as nft reads it back."""
-    if isinstance(key, dict) and "elem" in key:
-        return key_text(key["elem"]["val"])
-    if isinstance(key, dict) and "concat" in key:
-        return " . ".join(key_text(k) for k in key["concat"])
-    if isinstance(key, dict) and "range" in key:
-        return "-".join(key_text(k) for k in key["range"])
-    if isinstance(key, dict) and "prefix" in key:
-        return "%s/%s" % (key["prefix"]["addr"], key["prefix"]["len"])
-    return str(key)
-
-
-def elements_with(bed, address):
-    """[(map or set, key)] of the elements that name an address."""
-    out = []
-    for entry in json.loads(bed.node.nft("-j", "list", "table", "inet", "ripstop").stdout)["nftables"]:
-        for kind in ("set", "map"):
-            for elem in entry.get(kind, {}).get("elem", []):
-                key = key_text(elem[0] if kind == "map" and isinstance(elem, list) else elem)
-                if address in key.split(" . "):
-                    out.append((entry[kind]["name"], key))
-    return out
+def elements_with(bed, *addresses):
+    """[(map or set, key)] of the elements that name one of them, each once."""
+    return sorted({e for a in addresses for e in PLANE.elements(bed.node, a)})
 
 
 def f5(bed, res):
     b4, b6 = bed.b.ips
-    found = elements_with(bed, b4) + elements_with(bed, b6)
-    res.control("b's addresses stand in several sets: %s" % sorted({m for m, _ in found}), len(found) >= 4)
+    found = elements_with(bed, b4, b6)
+    res.control("b's addresses stand in several sets: %s" % sorted({m for m, _ in found}), len(found) >= PLANE.named)
     for name, key in found:
         bed.freeze_agent()
-        p = bed.node.nft("delete", "element", "inet", "ripstop", name, "{ %s }" % key)
-        if p.returncode:
-            res.broken.append("cannot delete %s { %s }: %s" % (name, key, p.stderr.strip()))
+        wrong = PLANE.delete(bed.node, name, key)
+        if wrong:
+            res.broken.append("cannot delete %s { %s }: %s" % (name, key, wrong))
         through = []
         for ip in (b4, b6):
             if udp_arrives(bed.d, bed.b, ip, 5353, seconds=0.2) or udp_arrives(bed.d, bed.b, ip, 8080, seconds=0.2):
@@ -54,8 +33,9 @@ def f5(bed, res):
                 through.append("tcp>" + ip)
         res.attack("element %s { %s } gone" % (name, key), through)
         bed.thaw_agent()
+        PLANE.mended(bed.node)
         deadline = time.monotonic() + patience(20)
-        while (name, key) not in elements_with(bed, b4) + elements_with(bed, b6) and time.monotonic() < deadline:
+        while (name, key) not in elements_with(bed, b4, b6) and time.monotonic() < deadline:
             time.sleep(0.05)
         res.control("the agent restores %s { %s }" % (name, key), time.monotonic() < deadline)
     for ip in (b4, b6):
@@ -179,11 +159,12 @@ def f7(bed, res):
             if "kill" in how:
                 bed.node.kill_agent()
             if "delete" in how:
-                bed.node.nft("delete", "table", "inet", "ripstop")
+                bed.node.take_rules_away()
             if "start" in how:
                 bed.node.start_agent()
+            PLANE.mended(bed.node)
             deadline = time.monotonic() + patience(5)
-            while bed.node.nft("list", "table", "inet", "ripstop").returncode and time.monotonic() < deadline:
+            while not PLANE.in_force(bed.node) and time.monotonic() < deadline:
                 time.sleep(0.02)
             res.control("the table is back after: " + how, time.monotonic() < deadline)
             time.sleep(0.3)

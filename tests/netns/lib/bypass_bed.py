@@ -290,7 +290,5 @@ class Bed:
     def bare(self):
         """Our table is gone, and the agent with it."""
         self.node.kill_agent()
-        p = self.node.nft("delete", "table", "inet", "ripstop")
-        if p.returncode:
-            raise HarnessError("cannot delete the table: " + p.stderr)
+        self.node.take_rules_away()
 

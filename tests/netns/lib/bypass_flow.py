@@ -9,7 +9,7 @@ import socket as I
 import craft
 from attackbed import Tcp
 from bypass_bed import Way
-from craft import ACK, FIN, PSH, RST, SYN, ip, tcp
+from craft import ACK, FIN, PSH, RST, SYN, chain, ip, options_header, tcp
 
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 FAR = 1 << 30
@@ -57,6 +57,7 @@ ERRORS4 = [("port unreachable", 3, 3, 0), ("prohibited", 3, 13, 0), ("too big", 
            ("parameter problem", 12, 0, 0), ("source quench", 4, 0, 0), ("redirect", 5, 1, 0)]
 ERRORS6 = [("unreachable", 1, 4, 0), ("too big", 2, 0, 1280), ("time exceeded", 3, 0, 0),
            ("parameter problem", 4, 0, 0)]
+CHAINS = (1, 9, 63, 64, 65, 120)  # extension headers: some readers give up after a few
 # Segments that no window holds: conntrack calls them invalid, and no isolated end gets or sends such.
 BROKEN = [("data out of the window", PSH | ACK, FAR, 0, {}), ("RST out of the window", RST, FAR, 0, {}),
           ("an ACK of the future", ACK, 0, FAR, {}), ("no flags", 0, 0, 0, {}), ("Christmas tree", 0x29, 0, 0, {}),
@@ -80,13 +81,14 @@ def segment_into(flow, as_client, flags, ahead, ahead_ack, **kw):
     return build
 
 
-def error_into(flow, as_client, kind, code, rest):
-    """An error from the attacker's own address that quotes what the receiver sent."""
+def error_into(flow, as_client, kind, code, rest, ahead=0):
+    """An error from the attacker's own address that quotes what the receiver sent. ahead: so many headers before it."""
     def build(c):
         back, numbers = between(c, flow, not as_client)
         quoted = ip(back, craft.TCP, tcp(back, ACK, c.data(4), **numbers))
         here = c.at(dst=back.src)
-        return [ip(here, craft.icmp_number(c.six), craft.icmp(here, kind, code, rest, quoted))]
+        last = (craft.icmp_number(c.six), craft.icmp(here, kind, code, rest, quoted))
+        return [ip(here, *chain(*[(60, options_header)] * ahead, last))]
     return build
 
 
@@ -117,6 +119,9 @@ def forgeries(flows):
                 out.append((side + "UDP of the same ports", fam, way, datagram_into(flow, as_client)))
                 for name, kind, code, rest in ERRORS6 if flow.six else ERRORS4:
                     out.append((side + "own error, " + name, fam, way, error_into(flow, as_client, kind, code, rest)))
+                for n in CHAINS if flow.six else ():
+                    out.append((side + "own error behind %d headers" % n, fam, way,
+                                error_into(flow, as_client, *ERRORS6[0][1:], ahead=n)))
     return out
 
 

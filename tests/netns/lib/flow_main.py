@@ -13,7 +13,7 @@ class Result:
     """Named cases and what is wrong with each; notes are printed whatever comes out."""
 
     def __init__(self, name):
-        self.cases, self.notes = {}, []
+        self.cases, self.notes, self.skipped = {}, [], ""
         self.begin(name)
         self.first = name
 
@@ -24,6 +24,10 @@ class Result:
     def expect(self, holds, text):
         if not holds:
             self.wrong.append(text)
+
+    def skip(self, why):
+        """There is nothing to test here."""
+        self.skipped = why
 
     def note(self, text):
         self.notes.append(text)
@@ -48,12 +52,16 @@ def main(tests, doc):
     ap.add_argument("key", nargs="*")
     args = ap.parse_args()
     harness.start()
-    passed = failed = 0
+    passed = failed = skipped = 0
     for key, name, fn in tests:
         if args.key and key not in args.key:
             continue
         begin = time.monotonic()
         res = play(args.build, name, fn)
+        if res.skipped:
+            skipped += 1
+            print("skipped  %s\n         %s" % (name, res.skipped), flush=True)
+            continue
         for case, wrong in res.cases.items():
             passed, failed = passed + (not wrong), failed + bool(wrong)
             print("%-8s %s" % ("failed" if wrong else "passed", case))
@@ -63,5 +71,5 @@ def main(tests, doc):
         for line in res.notes:
             print("         " + line)
         sys.stdout.flush()
-    print("%d passed, %d failed, 0 skipped" % (passed, failed))
-    return 1 if failed or not passed else 0
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return 1 if failed or not passed + skipped else 0

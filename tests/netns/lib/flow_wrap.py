@@ -10,7 +10,7 @@ import struct
 import time
 
 from flowbed import ADDRESS, FlowBed
-from harness import SLOW, HarnessError
+from harness import PLANE, SLOW, HarnessError
 from probe import Flow, Hold
 from streams import Streams
 
@@ -102,6 +102,9 @@ def silent_flows(bed):
 
 def test_wrap(build, res):
     """F7: real flows, talking ones and silent ones, held open over several wraps with revokes in between."""
+    if not PLANE.stamps:
+        res.skip("dataplane %s has no stamps that could wrap round: every packet is judged" % PLANE.name)
+        return
     with FlowBed(build) as bed:
         flows, held = [f for f in bed.all_flows() if f.id[0] in "VC" or "K:a>b:udp" in f.id], silent_flows(bed)
         victims = {f.id for f in flows if f.id.startswith("V:")}

@@ -30,6 +30,8 @@ import tempfile
 import threading
 import time
 
+import planes
+
 CLONE_NEWNET = 0x40000000
 NETNS_DIR = "/run/netns"
 PREFIX = "rsh"
@@ -42,6 +44,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 SLOW = max(1.0, float(os.environ.get("RIPSTOP_TEST_SLOW") or 1))
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+# What the agents are told to enforce with.
+PLANE = planes.PLANES[os.environ.get("RIPSTOP_TEST_DATAPLANE") or "nft"]
 
 
 def silence(seconds):
@@ -265,7 +271,7 @@ class Node(NetNs):
         return [self.lab.program("ripstop-agent"), *self.source, "--state-dir", self.state,
                 "--socket", self.socket_path, "--node-name", self.short, "--node-ranges",
                 ",".join(self.ranges), "--cluster-cidr", ",".join(self.cluster),
-                "--metrics-address", ""] + self.agent_options + list(extra)
+                "--metrics-address", ""] + self.lab.dataplane_options(self) + self.agent_options + list(extra)
 
     def start_agent(self, *extra, wait=True, timeout=15):
         if self.agent and self.agent.poll() is None:
@@ -314,6 +320,12 @@ class Node(NetNs):
 
     def nft(self, *args):
         return self.run(["nft"] + list(args), check=False)
+
+    def take_rules_away(self):
+        """As somebody else would, who is not us."""
+        wrong = PLANE.take_away(self)
+        if wrong:
+            raise HarnessError("%s: cannot take the rules away: %s" % (self.name, wrong))
 
     # -- CNI
 
@@ -464,6 +476,9 @@ class Lab:
             if not os.access(self.program(name), os.X_OK):
                 raise HarnessError("%s is not built (make BUILD=%s all netns-tools)" % (name, self.build))
         self.dir = tempfile.mkdtemp(prefix="rsh-%d-" % os.getpid())
+        self.bpffs = None
+        if PLANE.bpffs:
+            self.mount_bpffs()
         _labs.append(self)
         self.world = World(self)
 
@@ -472,6 +487,18 @@ class Lab:
 
     def __exit__(self, *exc):
         self.close()
+
+    def mount_bpffs(self):
+        """A bpffs of this lab's own, in which each node has a folder."""
+        self.bpffs = os.path.join(self.dir, "bpf")
+        os.mkdir(self.bpffs)
+        run(["mount", "-t", "bpf", "bpf", self.bpffs])
+
+    def bpf_dir(self, node):
+        return os.path.join(self.bpffs, node.short.replace(".", "_"))
+
+    def dataplane_options(self, node):
+        return PLANE.options(self.bpf_dir(node) if self.bpffs else None)
 
     def program(self, name):
         return os.path.join(self.build, name)
@@ -523,6 +550,8 @@ class Lab:
                 self.end(p, signal.SIGKILL)
             for ns in list(self.namespaces):
                 ns.delete()
+            if self.bpffs:
+                run(["umount", self.bpffs], check=False)
             shutil.rmtree(self.dir, ignore_errors=True)
 
 

@@ -111,7 +111,7 @@ class Bed:
     def without_table(self):
         """The node without our table and without the agent, for a while."""
         self.node.kill_agent()
-        self.node.run(["nft", "delete", "table", "inet", "ripstop"])
+        self.node.take_rules_away()
         try:
             yield
         finally:

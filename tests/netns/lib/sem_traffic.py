@@ -6,9 +6,11 @@ import os
 import re
 import select
 import socket as I
+import struct
 
+import wire
 from dial import Listeners
-from harness import HarnessError, is6, patience
+from harness import PLANE, HarnessError, is6, patience
 from sem_bed import (NODE_IPS, OUT, OUT2, POLICIES, block, call_all, calls_of, each, expect, family, fates_of, pairs,
                      policy, ports, test)
 
@@ -17,6 +19,7 @@ POLICIES += [
     policy("c6in", "{ports: %s}" % ports(8080)), policy("c6inservice", "{ports: %s}" % ports(80)),
     policy("c6out", None, "{ports: %s}" % ports(8080)), policy("c6outservice", None, "{ports: %s}" % ports(80)),
     policy("e19", None, "{to: %s}" % block(*OUT)), policy("e19node", None, "{to: %s}" % block(*NODE_IPS[1])),
+    policy("c28", "{from: [{podSelector: {matchLabels: {app: friend}}}], ports: %s}" % ports(8028)),
     policy("e22", "", "{to: %s, ports: [{protocol: UDP, port: 53}]}" % block(*OUT)),
 ]
 PODS4, PODS6 = "10.244.0.0/16", "fd00:10:244::/48"
@@ -110,6 +113,37 @@ def E_19_egress_is_judged_before_masquerade(bed):
                    "a forbidden datagram arrived")
 
 
+# ---- extension headers -------------------------------------------------------------------------------------
+
+
+def behind(packet, headers):
+    """An IPv6 packet with so many destination options headers before its transport header."""
+    number, rest = packet[6], packet[40:]
+    for _ in range(headers):
+        number, rest = 60, bytes([number, 0, 1, 4, 0, 0, 0, 0]) + rest
+    return packet[:4] + struct.pack(">HB", len(rest), number) + packet[7:40] + rest
+
+
+def syn_arrives(client, server, port, headers, seconds):
+    """A SYN behind so many headers; TCP is judged by its flags, wherever they stand."""
+    word = b"syn-behind-%d" % headers
+    packet = wire.tcp(client.ip6(), server.ip6(), 45000 + headers, port, 1, 0, 2, word)
+    with server.inside():
+        ear = I.socket(I.AF_PACKET, I.SOCK_RAW, I.ntohs(0x86DD))
+    with ear:
+        wire.send_ip(client, behind(packet, headers))
+        return wire.got(ear, word, seconds)
+
+
+@test
+def C28_extension_headers_hide_nothing_that_is_allowed(bed):
+    server, friend, foe = bed.pod("c28"), bed.pod("friend", "c28-friend"), bed.pod("foe", "c28-foe")
+    for n in (0, 1, 9, 30, 63):
+        expect(syn_arrives(friend, server, 8028, n, 2), "a SYN behind", n, "headers is lost")
+        expect(not syn_arrives(friend, server, 8029, n, 0.2), "a SYN to another port, behind", n, "headers, arrives")
+        expect(not syn_arrives(foe, server, 8028, n, 0.2), "a SYN of the foe behind", n, "headers arrives")
+
+
 # ---- several packets of one flow at once --------------------------------------------------------------------
 
 ROUNDS = 150
@@ -194,7 +228,7 @@ def at_the_same_time(pod, resolver, address, rounds):
 def queues(ns):
     """The rules of this namespace that hand packets to a process."""
     text = ns.run(["nft", "-a", "list", "ruleset"]).stdout
-    expect("table inet ripstop" in text and " goto judge" in text, "our rules are not listed:", text[:200])
+    expect(all(w in text for w in PLANE.listed), "our rules are not listed:", text[:200])
     return [line.strip() for line in text.splitlines() if re.search(r"(?i)\bn?f?queue\b", line.split("comment")[0])]
 
 

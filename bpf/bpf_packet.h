@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * bpf_packet.h - the bytes of a packet to its description. Two readers: the kernel's dynptr
+ * (netfilter) and the bytes of a socket buffer (tc, tests); which one is known when it is compiled.
+ */
+#ifndef RIPSTOP_BPF_PACKET_H
+#define RIPSTOP_BPF_PACKET_H
+
+#include "bpf/bpf_kernel.h"
+
+#include <ripstop/bpfabi.h>
+
+/* No packet that anybody sends for a purpose has more. */
+#define RS_EXT_HEADERS 64
+
+struct rs_ip4 {
+	__u8 version_words, tos;
+	__be16 len, id, fragment;
+	__u8 ttl, proto;
+	__be16 check;
+	__be32 src, dst;
+};
+
+struct rs_ip6 {
+	__be32 version_class_label;
+	__be16 len;
+	__u8 next, hops;
+	__u32 src[4], dst[4];
+};
+
+struct rs_bytes {
+	void *from;
+	bool dynptr;
+	__u32 at; /* of the next header */
+};
+
+static __always_inline bool rs_read(const struct rs_bytes *b, __u32 at, void *to, __u32 len)
+{
+	if (b->dynptr)
+		return !bpf_dynptr_read(to, len, b->from, at, 0);
+	return !bpf_skb_load_bytes(b->from, at, to, len);
+}
+
+/* Of TCP and SCTP 14 bytes, of the others 4. */
+static __always_inline void rs_read_l4(const struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	__u8 h[14] = {};
+	bool longer = v->l4 == RS_TCP || v->l4 == RS_SCTP;
+
+	if (longer ? !rs_read(b, b->at, h, 14) : !rs_read(b, b->at, h, 4))
+		return;
+	v->l4_read = 1;
+	if (v->l4 == RS_ICMP || v->l4 == RS_ICMP6) {
+		v->icmp_type = h[0];
+		v->icmp_code = h[1];
+		return;
+	}
+	if (!longer && v->l4 != RS_UDP)
+		return;
+	v->sport = h[0] << 8 | h[1];
+	v->dport = h[2] << 8 | h[3];
+	if (v->l4 == RS_TCP)
+		v->tcp_flags = h[13];
+	if (v->l4 == RS_SCTP)
+		v->sctp_chunk = h[12];
+}
+
+static __always_inline void rs_read_ip4(struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	__u32 words;
+	struct rs_ip4 h;
+
+	if (!rs_read(b, b->at, &h, sizeof(h)) || h.version_words >> 4 != 4) {
+		v->broken = RS_BPF_NO_HEADER;
+		return;
+	}
+	v->src.a[0] = h.src;
+	v->dst.a[0] = h.dst;
+	words = h.version_words & 15;
+	v->options = words != 5;
+	v->l4 = h.proto;
+	b->at += words * 4;
+	if (words >= 5 && !(h.fragment & bpf_htons(0x1fff)))
+		rs_read_l4(b, v);
+}
+
+static __always_inline bool rs_is_ext(__u8 next)
+{
+	return next == 0 || next == 43 || next == 44 || next == 51 || next == 60;
+}
+
+/* One extension header; false: nothing behind it can be read. */
+static __always_inline bool rs_skip_ext(struct rs_bytes *b, __u8 *next)
+{
+	__u8 h[4], what = *next;
+
+	if (!rs_read(b, b->at, h, sizeof(h)))
+		return false;
+	*next = h[0];
+	if (what == 44) {
+		b->at += 8;
+		return !((h[2] << 8 | h[3]) & 0xfff8);
+	}
+	b->at += what == 51 ? (h[1] + 2) * 4 : (h[1] + 1) * 8;
+	return true;
+}
+
+static __always_inline void rs_read_ip6(struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	struct rs_ip6 h;
+	__u8 next;
+
+	if (!rs_read(b, b->at, &h, sizeof(h)) ||
+	    (h.version_class_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000)) {
+		v->broken = RS_BPF_NO_HEADER;
+		return;
+	}
+	__builtin_memcpy(v->src.a, h.src, 16);
+	__builtin_memcpy(v->dst.a, h.dst, 16);
+	v->hops = h.hops;
+	next = h.next;
+	b->at += sizeof(h);
+	for (int i = 0; i < RS_EXT_HEADERS && rs_is_ext(next); i++)
+		if (!rs_skip_ext(b, &next)) {
+			v->l4 = rs_is_ext(next) ? 0 : next;
+			return;
+		}
+	if (rs_is_ext(next)) { /* a chain without a purpose */
+		v->broken = RS_BPF_ENDLESS;
+		return;
+	}
+	v->l4 = next;
+	rs_read_l4(b, v);
+}
+
+/* v is zeroed. Addresses, and of the transport header what the rules look at. */
+static __always_inline void rs_describe(struct rs_bytes *b, bool six, struct rs_bpf_view *v)
+{
+	v->src.family = v->dst.family = six ? RS_BPF_AF_IP6 : RS_BPF_AF_IP4;
+	if (six)
+		rs_read_ip6(b, v);
+	else
+		rs_read_ip4(b, v);
+}
+
+#endif

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * bpfcommit.c - brings the maps from the model to the next IR: as a difference that one store makes
+ * valid, or as a whole new set where there is nothing to differ from.
+ */
+#include "dataplane/ebpf/ebpf.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+
+#define FIRST_EPOCH 1
+
+/*
+ * A program reads the epoch and then the values. x86 keeps loads in that order. Elsewhere a grace
+ * period between the writes and the store does: a program that sees the store began after it.
+ */
+static void order_writes(struct rs_ebpf *e)
+{
+#if !defined(__x86_64__)
+	rs_nft_grace_begin(&e->grace);
+	rs_nft_grace_wait(&e->grace);
+#else
+	(void)e;
+#endif
+}
+
+static void turn_epoch(const struct rs_bpf_set *s, uint64_t epoch, uint64_t generation)
+{
+	s->cfg->generation[epoch & 1] = generation;
+	__atomic_store_n(&s->cfg->epoch, epoch, __ATOMIC_RELEASE);
+}
+
+/* ---- leavings -------------------------------------------------------------------------------- */
+
+static bool is_trie(enum rs_bpf_map m)
+{
+	return rs_bpf_tables[m].data;
+}
+
+/* Elements that are absent at the current epoch; but not what a commit took up again. */
+static void delete_leavings(struct rs_ebpf *e, enum rs_bpf_map m, const struct rs_bpf_plan *now)
+{
+	struct rs_bpf_table *t = &e->leavings[m];
+	size_t at;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const uint8_t *key = rs_bpf_key(t, m, i);
+
+		if (!rs_bpf_table_find(&now->t[m], m, key, &at))
+			(void)bpf_map_delete_elem(e->set.map[m], key);
+	}
+	rs_bpf_table_free(t);
+}
+
+/* Of hashes only behind the writes of a commit: the memory of a deleted element is given out again
+ * at once, and a program may still look at it until the grace period that comes then. */
+static void delete_all_leavings(struct rs_ebpf *e, bool tries, const struct rs_bpf_plan *now)
+{
+	for (int m = 0; m < RS_BPF_MAPS; m++)
+		if (is_trie(m) == tries)
+			delete_leavings(e, m, now);
+}
+
+static void gather_leavings(struct rs_ebpf *e, const struct rs_bpf_steps *steps)
+{
+	for (size_t i = 0; i < steps->n; i++) {
+		const struct rs_bpf_step *st = &steps->v[i];
+
+		if (st->leaves)
+			rs_bpf_table_add(&e->leavings[st->map], st->map, st->key, st->value);
+	}
+}
+
+/* ---- a difference ---------------------------------------------------------------------------- */
+
+int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t generation,
+		      struct rs_dp_commit *done, struct rs_err *err)
+{
+	uint64_t epoch = e->set.cfg->epoch + 1;
+	int rc;
+
+	rs_nft_grace_wait(&e->grace);
+	delete_all_leavings(e, true, e->model);
+	rc = rs_bpf_steps_apply(&e->set, steps, epoch, err);
+	if (rc)
+		return rc;
+	order_writes(e);
+	turn_epoch(&e->set, epoch, generation);
+	done->changed = done->bumped = true; /* every packet is judged anew */
+	done->messages = steps->n;
+	return 0;
+}
+
+void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
+		    const struct rs_bpf_plan *now, bool carried_out)
+{
+	/* Also after a failure, which may have been for want of room. */
+	delete_all_leavings(e, false, now);
+	if (carried_out)
+		gather_leavings(e, steps);
+	rs_nft_grace_begin(&e->grace);
+}
+
+static int apply(struct rs_ebpf *e, struct rs_bpf_plan *to, struct rs_dp_commit *done,
+		 struct rs_err *err)
+{
+	struct rs_bpf_steps steps = { 0 };
+	int rc = 0;
+
+	rs_bpf_steps_make(e->model, to, &steps);
+	if (steps.n) {
+		rc = rs_ebpf_carry_out(e, &steps, to->generation, done, err);
+		rs_ebpf_settle(e, &steps, rc ? e->model : to, !rc);
+	}
+	rs_vec_free(&steps);
+	return rc;
+}
+
+/* ---- a whole new set ------------------------------------------------------------------------- */
+
+static char free_place(const struct rs_ebpf *e)
+{
+	if (e->set.place)
+		return e->set.place == 'a' ? 'b' : 'a';
+	/* Of two sets that cannot be adopted the one that judges stays until the new one does. */
+	return rs_bpf_pins_linked(&e->cfg, 'a') ? 'b' : 'a';
+}
+
+static int fill(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_plan *to, size_t *n,
+		struct rs_err *err)
+{
+	struct rs_bpf_steps steps = { 0 };
+	int rc;
+
+	s->cfg->link_group = e->cfg.link_group;
+	s->cfg->log_rate = e->cfg.log_rate;
+	s->cfg->netns = rs_bpf_netns();
+	turn_epoch(s, FIRST_EPOCH, 0);
+	rs_bpf_steps_make(NULL, to, &steps);
+	rc = rs_bpf_steps_apply(s, &steps, FIRST_EPOCH + 1, err);
+	*n = steps.n;
+	rs_vec_free(&steps);
+	if (!rc)
+		turn_epoch(s, FIRST_EPOCH + 1, to->generation);
+	return rc;
+}
+
+/* Both judge until the old one is gone. */
+static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *err)
+{
+	char place = free_place(e);
+	int rc = rs_bpf_pins_clear(&e->cfg, place, err);
+
+	if (!rc)
+		rc = rs_bpf_set_install(&e->cfg, s, place, err);
+	if (rc) {
+		(void)rs_bpf_pins_clear(&e->cfg, place, NULL);
+		return rc;
+	}
+	rs_bpf_set_unload(&e->set);
+	e->set = *s;
+	memset(s, 0, sizeof(*s));
+	rs_ebpf_log_follow(e);
+	for (int m = 0; m < RS_BPF_MAPS; m++)
+		rs_bpf_table_free(&e->leavings[m]);
+	return rs_bpf_pins_remove(&e->cfg, place, err);
+}
+
+static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, struct rs_dp_commit *done,
+		   struct rs_err *err)
+{
+	struct rs_bpf_set s;
+	int rc = rs_ebpf_anchor_keep(e->nl, err);
+
+	if (!rc)
+		rc = rs_bpf_set_load(&e->cfg, 0, &s, err);
+	if (rc)
+		return rc;
+	rc = fill(e, &s, to, &done->messages, err);
+	if (!rc)
+		rc = replace_set(e, &s, err);
+	if (s.obj)
+		rs_bpf_set_unload(&s);
+	if (rc)
+		return rc;
+	done->changed = done->rebuilt = done->bumped = true;
+	snprintf(done->why, sizeof(done->why), "%s", e->why_not ? e->why_not : "there is no set");
+	e->open_node = false;
+	return 0;
+}
+
+/* ---- commit ---------------------------------------------------------------------------------- */
+
+static int attempt(struct rs_ebpf *e, struct rs_bpf_plan *to, struct rs_dp_commit *done,
+		   struct rs_err *err)
+{
+	int rc = e->known ? 0 : rs_ebpf_load(e, err);
+
+	if (rc)
+		return rc;
+	return e->model ? apply(e, to, done, err) : rebuild(e, to, done, err);
+}
+
+int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
+		   struct rs_err *err)
+{
+	struct rs_ebpf *e = rs_ebpf_of(dp);
+	rs_auto_bpf_plan *to = NULL;
+	int64_t since = rs_mono_ms();
+	int rc;
+
+	memset(done, 0, sizeof(*done));
+	rc = rs_bpf_plan_from_ir(next, &to, err);
+	for (int i = 0; !rc && i < 2; i++) {
+		rc = attempt(e, to, done, err);
+		if (rc)
+			e->known = false;
+		if (rc != -ESTALE || i)
+			break;
+		rc = 0; /* what the maps held was not what we thought: read, and once more */
+	}
+	if (rc) {
+		rs_bpf_explain_error(err);
+		rs_err_wrap(err, "commit generation %llu", (unsigned long long)next->generation);
+		return rc;
+	}
+	done->ms = (double)(rs_mono_ms() - since);
+	rs_ebpf_set_model(e, rs_steal_ptr(&to));
+	e->known = true;
+	return 0;
+}

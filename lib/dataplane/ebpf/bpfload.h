@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bpfload.h - the programs and maps of one set, loaded into the kernel and, if asked for, pinned.
+ *
+ * A set is whole in itself: its maps, its programs, its links. There are two places for one, a and
+ * b, so that a new set can be filled and attached while the old one still judges; each place has
+ * its own priorities at the hooks. Pins: DIR/vLAYOUTa/NAME.
+ */
+#ifndef RIPSTOP_DATAPLANE_EBPF_BPFLOAD_H
+#define RIPSTOP_DATAPLANE_EBPF_BPFLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ripstop/bpfabi.h>
+#include <ripstop/dataplane.h>
+
+/* Hooks that have a program: those of enum rs_bpf_hook. */
+#define RS_BPF_HOOKS 3
+#define RS_BPF_FAMILIES 2
+#define RS_BPF_LINKS (RS_BPF_HOOKS * RS_BPF_FAMILIES)
+
+struct bpf_object;
+
+struct rs_bpf_set {
+	char place; /* 'a', 'b'; 0: not pinned */
+	struct bpf_object *obj;
+	int map[RS_BPF_MAPS];
+	int cfg_fd, counts, rates, events;
+	int prog[RS_BPF_HOOKS];
+	int edit, judge, trial;
+	struct rs_bpf_cfg *cfg; /* the map's memory */
+	int link[RS_BPF_LINKS]; /* -1: not attached */
+};
+
+/* Load with the maps pinned at place, or with new ones where place is 0. -ESTALE: the pins are not
+ * of this shape. */
+int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_set *out,
+		    struct rs_err *err);
+void rs_bpf_set_unload(struct rs_bpf_set *s); /* pins stay, and with them what they hold */
+
+/* The programs pinned at s->place are these, and use these maps; opens its links. -ESTALE; -EBUSY
+ * when they are another node's. */
+int rs_bpf_set_adopt(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struct rs_err *err);
+
+/* The pins of a set that is in use are still there, and its links run. -ESTALE. */
+int rs_bpf_set_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *s,
+		     struct rs_err *err);
+
+/* Attach and pin everything at place. */
+int rs_bpf_set_install(const struct rs_dp_config *cfg, struct rs_bpf_set *s, char place,
+		       struct rs_err *err);
+
+/* Remove the pins of every set but the one at `keep` (0: of all), of other layouts too. */
+int rs_bpf_pins_remove(const struct rs_dp_config *cfg, char keep, struct rs_err *err);
+/* Of one place, of every layout. */
+int rs_bpf_pins_clear(const struct rs_dp_config *cfg, char place, struct rs_err *err);
+/* -EBUSY: what is pinned is of another network namespace. */
+int rs_bpf_pins_ours(const struct rs_dp_config *cfg, struct rs_err *err);
+/* Whether a link of any set is pinned; of a place (0: of any). */
+bool rs_bpf_pins_linked(const struct rs_dp_config *cfg, char place);
+
+/* The link of a hook and family (0: IPv4). -errno. */
+int rs_bpf_attach(int prog, unsigned int hook, unsigned int family, int priority);
+int rs_bpf_priority(unsigned int hook, char place);
+unsigned int rs_bpf_hook_number(unsigned int hook); /* enum nf_inet_hooks */
+
+/* One edit, or one judgement; a negative errno when the program cannot be run. */
+int rs_bpf_run_edit(const struct rs_bpf_set *s, const struct rs_bpf_edit *e);
+int rs_bpf_run_judge(const struct rs_bpf_set *s, const struct rs_bpf_case *c);
+
+/* The cookie of the network namespace that we are in; 0 where the kernel tells none. */
+uint64_t rs_bpf_netns(void);
+
+/* Classify for people: privilege, missing feature. Returns it. */
+int rs_bpf_explain_error(struct rs_err *err);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ebpf.h - the handle behind rs_dp_ebpf and what its files share.
+ *
+ * The model is what the maps say at the current epoch, as far as we know: from a read or from the
+ * last commit. What is in the maps beside it (leavings) is absent at this epoch, and is deleted by
+ * a later commit, when no program can still be looking at it.
+ */
+#ifndef RIPSTOP_DATAPLANE_EBPF_EBPF_H
+#define RIPSTOP_DATAPLANE_EBPF_EBPF_H
+
+#include <libmnl/libmnl.h>
+
+#include <ripstop/dataplane.h>
+
+#include "dataplane/ebpf/bpfload.h"
+#include "dataplane/ebpf/bpfplan.h"
+#include "base/vec.h"
+#include "dataplane/nft/grace.h"
+
+struct ring_buffer;
+
+struct rs_ebpf_log {
+	struct ring_buffer *ring;
+	rs_dp_drop_fn *fn; /* during a read */
+	void *arg;
+	size_t left;
+	uint64_t received;
+};
+
+struct rs_ebpf {
+	struct rs_dp dp;
+	struct rs_dp_config cfg;
+	char *dir; /* behind cfg.bpf_dir */
+	struct mnl_socket *nl;
+	struct mnl_socket *watch; /* of nft: somebody may flush the anchor */
+	struct rs_bpf_set set;	  /* set.obj NULL: none is loaded */
+	bool known;		  /* model says what the kernel holds (NULL: nothing usable) */
+	bool open_node;		  /* no program of ours judges at all */
+	struct rs_bpf_plan *model;
+	struct rs_bpf_table leavings[RS_BPF_MAPS];
+	struct rs_nft_grace grace;
+	struct rs_ebpf_log log;
+	char *why_not; /* why what is pinned could not be adopted */
+};
+
+static inline struct rs_ebpf *rs_ebpf_of(struct rs_dp *dp)
+{
+	return (struct rs_ebpf *)dp; /* its first member */
+}
+
+/* Find a pinned set that can be adopted; make the model known. */
+int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err);
+/* Pins, hooks and anchor are as they were made. -ESTALE. */
+int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err);
+void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p);
+
+int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
+		   struct rs_err *err);
+int rs_ebpf_shift(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_moves *m,
+		  struct rs_dp_commit *done, struct rs_err *err);
+int rs_ebpf_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
+int rs_ebpf_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,
+		    struct rs_err *err);
+int rs_ebpf_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err);
+int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err);
+
+int rs_ebpf_log_open(struct rs_dp *dp, struct rs_err *err);
+int rs_ebpf_log_fd(const struct rs_dp *dp);
+int rs_ebpf_log_read(struct rs_dp *dp, size_t max, rs_dp_drop_fn *fn, void *arg,
+		     struct rs_err *err);
+int rs_ebpf_log_counts(struct rs_dp *dp, struct rs_dp_log_counts *out, struct rs_err *err);
+void rs_ebpf_log_close(struct rs_ebpf *e);
+/* Records come from another set now: the one that waits for them hears those too. */
+void rs_ebpf_log_follow(struct rs_ebpf *e);
+
+/*
+ * What the maps hold at the current epoch. Leavings go to left (may be NULL). mend: slots of a
+ * commit that was never finished are emptied; else they are passed over.
+ */
+int rs_bpf_dump(const struct rs_bpf_set *s, bool mend, struct rs_bpf_plan **out,
+		struct rs_bpf_table *left, struct rs_err *err);
+
+struct rs_bpf_judged rs_vec(struct rs_dp_judged);
+
+/* How often each cell was looked up for a flow's first packet, by key. */
+int rs_bpf_dump_judged(const struct rs_bpf_set *s, struct rs_bpf_judged *out, struct rs_err *err);
+
+/* ---- one step of the maps from a state to another -------------------------------------------- */
+
+enum rs_bpf_step_op {
+	RS_BPF_STEP_ADD,  /* a new element */
+	RS_BPF_STEP_SET,  /* another value from the next epoch on */
+	RS_BPF_STEP_KEEP, /* nothing to write: only `leaves` */
+};
+
+struct rs_bpf_step {
+	enum rs_bpf_map map;
+	enum rs_bpf_step_op op;
+	bool leaves;	      /* not in the new state: a leaving */
+	const uint8_t *key;   /* into one of the two plans */
+	const uint8_t *value; /* likewise, or absent */
+	uint32_t before;      /* of an added prefix: what the wider one says until then */
+	bool made;	      /* by apply: the element is new */
+};
+
+struct rs_bpf_steps rs_vec(struct rs_bpf_step);
+
+/* from NULL: nothing. */
+void rs_bpf_steps_make(const struct rs_bpf_plan *from, const struct rs_bpf_plan *to,
+		       struct rs_bpf_steps *out);
+
+/* All steps for the epoch that comes, or none of them. */
+int rs_bpf_steps_apply(const struct rs_bpf_set *s, const struct rs_bpf_steps *steps, uint64_t epoch,
+		       struct rs_err *err);
+
+/* Write the steps and turn the epoch; and what comes after that, or after a failure. now: the state
+ * that is in force then. */
+int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t generation,
+		      struct rs_dp_commit *done, struct rs_err *err);
+void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
+		    const struct rs_bpf_plan *now, bool carried_out);
+
+/* The set's programs stand at the hooks of this network namespace. -ESTALE. */
+int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err);
+
+/* The nft table that keeps conntrack at work in this network namespace. */
+int rs_ebpf_anchor_check(struct mnl_socket *nl, struct rs_err *err); /* -ESTALE: it is gone */
+int rs_ebpf_anchor_keep(struct mnl_socket *nl, struct rs_err *err);
+int rs_ebpf_anchor_remove(struct mnl_socket *nl, struct rs_err *err);
+
+#endif

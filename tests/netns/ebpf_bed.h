@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ebpf_bed.h - what the files of ebpf_kernel share, beside nft_check.h. */
+#ifndef RIPSTOP_TESTS_NETNS_EBPF_BED_H
+#define RIPSTOP_TESTS_NETNS_EBPF_BED_H
+
+#include <stdbool.h>
+
+#define EBPF_DIR "/sys/fs/bpf/bed"
+
+/* A bpffs that only this process and its children see. */
+bool ebpf_own_bpffs(void);
+/* Open the eBPF dataplane from now on; behind the default configuration. */
+void ebpf_use(void);
+
+/* ebpf_state.c: the maps between two states, commits that fail or were never finished, damage. */
+void test_unseen(void);
+void test_unfinished(void);
+void test_full(void);
+void test_moves(void);
+void test_damage(void);
+void test_replaced(void);
+void test_other_node(void);
+
+#endif

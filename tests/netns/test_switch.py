@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Agents of both dataplanes follow one another under traffic: killed, started again, started with the other one.
+
+    test_switch.py [--build DIR] [NAME...]        names: switch, kill, pods
+
+Forbidden and allowed streams run all the time, every packet numbered: none may pass, none may be lost.
+"""
+import os
+import signal
+import sys
+import time
+
+os.environ.pop("RIPSTOP_TEST_DATAPLANE", None)  # each agent is told here
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import harness  # noqa: E402
+from flow_main import main  # noqa: E402
+from flowbed import FlowBed  # noqa: E402
+from gap_foreign import gap_flows, settled  # noqa: E402
+from harness import HarnessError  # noqa: E402
+from streams import Streams  # noqa: E402
+
+RATE = 100
+ROUNDS = int(os.environ.get("RS_SWITCH_ROUNDS", "6"))
+
+
+def options(bed, name):
+    """Of an agent with this dataplane; both are told the folder of pins."""
+    return ["--dataplane", name, "--bpf-dir", bed.lab.bpf_dir(bed.node)]
+
+
+def held(bed):
+    """The dataplanes that have rules in force."""
+    out = set()
+    if bed.node.nft("list", "table", "inet", "ripstop").returncode == 0:
+        out.add("nft")
+    if os.path.isdir(bed.lab.bpf_dir(bed.node)):
+        out.add("ebpf")
+    return out
+
+
+def wait_held(bed, name):
+    end = time.monotonic() + 20 * harness.SLOW
+    while held(bed) != {name}:
+        if time.monotonic() > end:
+            raise HarnessError("rules of %s are in force, not of %s alone\n%s" % (held(bed), name, bed.node.log_tail()))
+        time.sleep(0.02)
+
+
+def follow(bed, name, sig):
+    """Another agent takes over."""
+    bed.node.kill_agent(sig)
+    bed.node.start_agent(*options(bed, name), timeout=30)
+    wait_held(bed, name)
+
+
+class Bed(FlowBed):
+    """Its first agent is one of nft."""
+
+    def __init__(self, build):
+        super().__init__(build)
+        self.lab.mount_bpffs()
+
+
+def judge(res, counts, what):
+    bad = {k: w.received for k, w in counts.items() if k[0][0] == "X" and w.received}
+    lost = {k: sum(w.holes.values()) for k, w in counts.items() if k[0][0] == "Y" and w.holes}
+    res.expect(not bad, "%s: forbidden packets passed: %s" % (what, bad))
+    res.expect(not lost, "%s: allowed packets were lost: %s" % (what, lost))
+    sent = sum(w.sent for w in counts.values())
+    res.note("%s: %d packets, %d forbidden ones passed, %d allowed ones lost" %
+             (what, sent, sum(bad.values()), sum(lost.values())))
+
+
+def play(build, res, names, what):
+    with Bed(build) as bed:
+        with Streams(bed.lab, gap_flows(bed), RATE) as live:
+            time.sleep(0.3)
+            settled(bed, live, res)
+            for i in range(ROUNDS):
+                follow(bed, names[i % len(names)], signal.SIGKILL if i % 3 else signal.SIGTERM)
+                time.sleep(0.3)
+                settled(bed, live, res)
+            counts = live.stop()
+        judge(res, counts, what)
+
+
+def test_switch(build, res):
+    """From one to the other and back."""
+    play(build, res, ["ebpf", "nft"], "switch")
+
+
+def test_kill(build, res):
+    """Once there, agents of one dataplane."""
+    play(build, res, ["ebpf"], "kill")
+
+
+def test_pods(build, res):
+    """Pods come and go in between, and what is uninstalled leaves nothing of either."""
+    with Bed(build) as bed:
+        for i, name in enumerate(["ebpf", "nft", "ebpf"]):
+            follow(bed, name, signal.SIGKILL)
+            pod = bed.lab.pod("guest%d" % i)
+            pod.attach(bed.node, "t", "guest%d" % i, ips=["10.244.1.%d" % (90 + i)])
+            res.expect(bed.node.ctl("status").get("dataplane", {}).get("name") == name, "status does not name %s" % name)
+            pod.detach()
+        bed.node.kill_agent(signal.SIGKILL)
+        p = bed.node.run(bed.node.agent_argv(*options(bed, "nft"))[:1] + ["uninstall", "--force"] +
+                         bed.node.agent_argv(*options(bed, "nft"))[1:], check=False)
+        res.expect(p.returncode == 0, "uninstall: %s" % p.stderr.strip())
+        res.expect(not held(bed), "uninstall with the other dataplane left %s" % held(bed))
+
+
+TESTS = [("switch", "from one dataplane to the other nothing passes and nothing is lost", test_switch),
+         ("kill", "an agent of the eBPF dataplane that is killed", test_kill),
+         ("pods", "pods and uninstall between dataplanes", test_pods)]
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS, __doc__))
