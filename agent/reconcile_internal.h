@@ -37,6 +37,7 @@ struct rs_reconcile {
 	bool dirty;
 	bool heard;	    /* the source moved: fresh reads may be over */
 	bool committed;	    /* by this process */
+	bool refused;	    /* by the dataplane: the last commit */
 	bool unsure;	    /* a commit failed: read the kernel before the next */
 	int64_t changed_ms; /* objects changed and are not committed since; 0: none */
 	int64_t retry_ms;   /* after a failure; 0: none */

@@ -21,7 +21,7 @@
 #define HOOK_BPF_ID 1
 
 struct wanted {
-	uint32_t prog;
+	uint32_t prog; /* 0: any */
 	int32_t priority;
 	bool found;
 };
@@ -66,7 +66,7 @@ static int on_hook(const struct nlmsghdr *h, void *arg)
 		if (mnl_attr_get_type(a) == NFNLA_HOOK_CHAIN_INFO)
 			prog = program_of(a);
 	}
-	w->found |= prog && prog == w->prog && priority == w->priority;
+	w->found |= prog && (!w->prog || prog == w->prog) && priority == w->priority;
 	return MNL_CB_OK;
 }
 
@@ -120,11 +120,29 @@ int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct
 				    .priority = rs_bpf_priority(hook, s->place) };
 		int rc = ask(nl, six ? NFPROTO_IPV6 : NFPROTO_IPV4, rs_bpf_hook_number(hook), &w);
 
-		if (rc)
+		if (rc || !w.prog)
 			w.found = is_taken(s, hook, six);
 		if (!w.found)
 			return rs_err_set(err, ESTALE, "program at hook %u, priority %d, IPv%d",
 					  rs_bpf_hook_number(hook), w.priority, six ? 6 : 4);
 	}
 	return 0;
+}
+
+static bool place_stands(struct mnl_socket *nl, char place)
+{
+	for (int i = 0; i < RS_BPF_LINKS; i++) {
+		unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
+		struct wanted w = { .priority = rs_bpf_priority(hook, place) };
+		uint8_t family = i % RS_BPF_FAMILIES ? NFPROTO_IPV6 : NFPROTO_IPV4;
+
+		if (ask(nl, family, rs_bpf_hook_number(hook), &w) || !w.found)
+			return false;
+	}
+	return true;
+}
+
+bool rs_bpf_hooks_stand(struct mnl_socket *nl)
+{
+	return place_stands(nl, 'a') || place_stands(nl, 'b');
 }

@@ -217,13 +217,20 @@ int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_se
 	return rc;
 }
 
+void rs_bpf_set_detach(struct rs_bpf_set *s)
+{
+	for (int i = 0; i < RS_BPF_LINKS; i++) {
+		if (s->link[i] >= 0)
+			close(s->link[i]);
+		s->link[i] = -1;
+	}
+}
+
 void rs_bpf_set_unload(struct rs_bpf_set *s)
 {
 	if (s->cfg)
 		munmap(s->cfg, sizeof(*s->cfg));
-	for (int i = 0; i < RS_BPF_LINKS; i++)
-		if (s->link[i] >= 0)
-			close(s->link[i]);
+	rs_bpf_set_detach(s);
 	bpf_object__close(s->obj);
 	memset(s, 0, sizeof(*s));
 	for (int i = 0; i < RS_BPF_LINKS; i++)

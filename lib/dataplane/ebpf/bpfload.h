@@ -38,6 +38,7 @@ struct rs_bpf_set {
 int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_set *out,
 		    struct rs_err *err);
 void rs_bpf_set_unload(struct rs_bpf_set *s); /* pins stay, and with them what they hold */
+void rs_bpf_set_detach(struct rs_bpf_set *s); /* let go of the links: those without pins end */
 
 /* The programs pinned at s->place are these, and use these maps; opens its links. -ESTALE; -EBUSY
  * when they are another node's. */

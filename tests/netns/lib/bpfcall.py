@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bpfcall.py - the bpf() system call for tests: another program's hook in a node, and a kernel that lacks a part."""
+import contextlib
+import ctypes
+import os
+import struct
+import sys
+
+PROG_LOAD, LINK_CREATE = 5, 28
+TYPE_NETFILTER, ATTACH_NETFILTER = 32, 45
+CALL = {"x86_64": (0xC000003E, 321), "aarch64": (0xC00000B7, 280)}.get(os.uname().machine)
+HOOKS = {"prerouting": 0, "input": 1, "postrouting": 4}
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _bpf(cmd, attr):
+    buf = ctypes.create_string_buffer(attr, len(attr))
+    fd = _libc.syscall(CALL[1], cmd, buf, len(attr))
+    if fd < 0:
+        n = ctypes.get_errno()
+        raise OSError(n, "bpf(%d): %s" % (cmd, os.strerror(n)))
+    return fd
+
+
+def _accept_all():
+    """A program that lets everything pass: r0 = 1; exit."""
+    code = ctypes.create_string_buffer(bytes.fromhex("b7000000010000009500000000000000"), 16)
+    text = ctypes.create_string_buffer(b"GPL")
+    attr = struct.pack("=IIQQ", TYPE_NETFILTER, 2, ctypes.addressof(code), ctypes.addressof(text))
+    attr += bytes(68 - len(attr)) + struct.pack("=I", ATTACH_NETFILTER) + bytes(48)  # expected_attach_type at 68
+    return _bpf(PROG_LOAD, attr)
+
+
+@contextlib.contextmanager
+def foreign_programs(ns, places):
+    """Programs of somebody else at (hook, priority) of this namespace, IPv4; gone at the end."""
+    held = []
+    try:
+        with ns.inside():
+            for hook, priority in places:
+                prog = _accept_all()
+                held.append(prog)
+                held.append(_bpf(LINK_CREATE, struct.pack("=IIIIIIiI", prog, 0, ATTACH_NETFILTER, 0, 2, HOOKS[hook], priority, 0) +
+                                 bytes(32)))
+        yield
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def refuse(cmd, errno):
+    """From here on this process's bpf(cmd) fails, as on a kernel that does not know it."""
+    # struct seccomp_data: nr 0, arch 4, args[0] 16
+    code = [(0x20, 0, 0, 4), (0x15, 0, 5, CALL[0]), (0x20, 0, 0, 0), (0x15, 0, 3, CALL[1]), (0x20, 0, 0, 16),
+            (0x15, 0, 1, cmd), (0x06, 0, 0, 0x00050000 | errno), (0x06, 0, 0, 0x7FFF0000)]
+    raw = b"".join(struct.pack("HBBI", *c) for c in code)
+    buf = ctypes.create_string_buffer(raw, len(raw))
+    prog = struct.pack("HxxxxxxP", len(code), ctypes.addressof(buf))
+    if _libc.prctl(38, 1, 0, 0, 0) or _libc.prctl(22, 2, prog, 0, 0):
+        sys.exit("seccomp: " + os.strerror(ctypes.get_errno()))
+
+
+if __name__ == "__main__":  # bpfcall.py CMD ERRNO PROGRAM ARG...: run it with that call refused
+    refuse(int(sys.argv[1]), int(sys.argv[2]))
+    os.execvp(sys.argv[3], sys.argv[3:])
