@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -102,9 +103,9 @@ static uint32_t program_id(int link)
 
 /* A kernel without nfnetlink_hook cannot be asked; but where a program stands, no other may: one
  * that accepts everything, and is gone at once, tells whether the place is free. */
-static bool is_taken(const struct rs_bpf_set *s, unsigned int hook, bool six)
+static bool is_taken(int trial, char place, unsigned int hook, bool six)
 {
-	int fd = rs_bpf_attach(s->trial, hook, six, rs_bpf_priority(hook, s->place));
+	int fd = rs_bpf_attach(trial, hook, six, rs_bpf_priority(hook, place));
 
 	if (fd >= 0)
 		close(fd);
@@ -121,7 +122,7 @@ int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct
 		int rc = ask(nl, six ? NFPROTO_IPV6 : NFPROTO_IPV4, rs_bpf_hook_number(hook), &w);
 
 		if (rc || !w.prog)
-			w.found = is_taken(s, hook, six);
+			w.found = is_taken(s->trial, s->place, hook, six);
 		if (!w.found)
 			return rs_err_set(err, ESTALE, "program at hook %u, priority %d, IPv%d",
 					  rs_bpf_hook_number(hook), w.priority, six ? 6 : 4);
@@ -129,14 +130,29 @@ int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct
 	return 0;
 }
 
-static bool place_stands(struct mnl_socket *nl, char place)
+static int load_trial(void)
+{
+	static const struct bpf_insn accept_all[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts,
+		    .expected_attach_type = (enum bpf_attach_type)RS_BPF_ATTACH_NETFILTER);
+
+	return bpf_prog_load((enum bpf_prog_type)RS_BPF_PROG_NETFILTER, "rs_trial", "GPL",
+			     accept_all, RS_ARRAY_SIZE(accept_all), &opts);
+}
+
+static bool place_stands(struct mnl_socket *nl, int trial, char place)
 {
 	for (int i = 0; i < RS_BPF_LINKS; i++) {
 		unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
+		bool six = i % RS_BPF_FAMILIES;
 		struct wanted w = { .priority = rs_bpf_priority(hook, place) };
-		uint8_t family = i % RS_BPF_FAMILIES ? NFPROTO_IPV6 : NFPROTO_IPV4;
 
-		if (ask(nl, family, rs_bpf_hook_number(hook), &w) || !w.found)
+		if (ask(nl, six ? NFPROTO_IPV6 : NFPROTO_IPV4, rs_bpf_hook_number(hook), &w))
+			w.found = trial >= 0 && is_taken(trial, place, hook, six);
+		if (!w.found)
 			return false;
 	}
 	return true;
@@ -144,5 +160,7 @@ static bool place_stands(struct mnl_socket *nl, char place)
 
 bool rs_bpf_hooks_stand(struct mnl_socket *nl)
 {
-	return place_stands(nl, 'a') || place_stands(nl, 'b');
+	rs_autoclose int trial = load_trial();
+
+	return place_stands(nl, trial, 'a') || place_stands(nl, trial, 'b');
 }

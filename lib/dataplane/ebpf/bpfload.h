@@ -20,6 +20,10 @@
 #define RS_BPF_FAMILIES 2
 #define RS_BPF_LINKS (RS_BPF_HOOKS * RS_BPF_FAMILIES)
 
+/* Newer than the headers and the libbpf of Debian 12. */
+#define RS_BPF_PROG_NETFILTER 32
+#define RS_BPF_ATTACH_NETFILTER 45
+
 struct bpf_object;
 
 struct rs_bpf_set {

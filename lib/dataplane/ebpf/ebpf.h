@@ -124,8 +124,8 @@ void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 /* The set's programs stand at the hooks of this network namespace. -ESTALE. */
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err);
 
-/* BPF programs stand at our priorities in this network namespace, whoever has their pins. Needs no
- * pin and no privilege of BPF; false where the kernel cannot be asked. */
+/* Programs stand at all priorities of one of our places in this network namespace, whoever has
+ * their pins. False where the kernel has no nfnetlink_hook and we have no CAP_BPF. */
 bool rs_bpf_hooks_stand(struct mnl_socket *nl);
 
 /* Nothing stands at the priorities of a place: ours could. -EBUSY names the first that is taken. */
