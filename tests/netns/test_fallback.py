@@ -295,6 +295,20 @@ def programs_whose_pins_are_out_of_sight():
         bed.enforces("nft", "nft", "as configured")
 
 
+@test
+def uninstall_needs_no_right_of_bpf():
+    """As the DaemonSet of manifests/uninstall/ does it: NET_ADMIN alone, and the seccomp profile of runtimes refuses bpf()."""
+    with Node() as bed:
+        bed.follow("ebpf")
+        bed.enforces("ebpf", "ebpf")
+        bed.node.kill_agent()
+        argv = bed.node.agent_argv("--dataplane", "ebpf", "--bpf-dir", bed.bpf)
+        obj_get = [sys.executable, bpfcall.__file__, str(bpfcall.OBJ_GET), str(errno.EPERM)]
+        p = bed.node.run(ONLY_NET_ADMIN + obj_get + argv[:1] + ["uninstall", "--force"] + argv[1:], check=False)
+        expect(p.returncode == 0 and "removed: rules" in p.stdout, p.stdout, p.stderr)
+        expect(not bed.held() and "ripstop" not in bed.node.sh("nft list tables"), bed.held(), bed.node.sh("nft list tables"))
+
+
 def main():
     global BUILD
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

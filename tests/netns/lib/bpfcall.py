@@ -6,7 +6,7 @@ import os
 import struct
 import sys
 
-PROG_LOAD, LINK_CREATE = 5, 28
+PROG_LOAD, OBJ_GET, LINK_CREATE = 5, 7, 28
 TYPE_NETFILTER, ATTACH_NETFILTER = 32, 45
 CALL = {"x86_64": (0xC000003E, 321), "aarch64": (0xC00000B7, 280)}.get(os.uname().machine)
 HOOKS = {"prerouting": 0, "input": 1, "postrouting": 4}
