@@ -22,7 +22,7 @@ def _bpf(cmd, attr):
     return fd
 
 
-def _accept_all():
+def accept_all():
     """A program that lets everything pass: r0 = 1; exit."""
     code = ctypes.create_string_buffer(bytes.fromhex("b7000000010000009500000000000000"), 16)
     text = ctypes.create_string_buffer(b"GPL")
@@ -38,7 +38,7 @@ def foreign_programs(ns, places):
     try:
         with ns.inside():
             for hook, priority in places:
-                prog = _accept_all()
+                prog = accept_all()
                 held.append(prog)
                 held.append(_bpf(LINK_CREATE, struct.pack("=IIIIIIiI", prog, 0, ATTACH_NETFILTER, 0, 2, HOOKS[hook], priority, 0) +
                                  bytes(32)))
