@@ -109,7 +109,7 @@ static bool is_taken(int trial, char place, unsigned int hook, bool six)
 
 	if (fd >= 0)
 		close(fd);
-	return fd < 0;
+	return fd == -EBUSY;
 }
 
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err)

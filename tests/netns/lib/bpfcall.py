@@ -2,11 +2,12 @@
 """bpfcall.py - the bpf() system call for tests: another program's hook in a node, and a kernel that lacks a part."""
 import contextlib
 import ctypes
+import errno
 import os
 import struct
 import sys
 
-PROG_LOAD, OBJ_GET, LINK_CREATE = 5, 7, 28
+MAP_CREATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD, OBJ_PIN, OBJ_GET, LINK_CREATE = 0, 3, 4, 5, 6, 7, 28
 TYPE_NETFILTER, ATTACH_NETFILTER = 32, 45
 CALL = {"x86_64": (0xC000003E, 321), "aarch64": (0xC00000B7, 280)}.get(os.uname().machine)
 HOOKS = {"prerouting": 0, "input": 1, "postrouting": 4}
@@ -31,6 +32,43 @@ def accept_all():
     return _bpf(PROG_LOAD, attr)
 
 
+def keys(path, size):
+    """All keys of the hash that is pinned there."""
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    fd = _bpf(OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
+    key, found, following = None, [], ctypes.create_string_buffer(size)
+    try:
+        while True:
+            at = ctypes.create_string_buffer(key, size) if key else None
+            _bpf(MAP_NEXT_KEY, struct.pack("=I4xQQQ", fd, ctypes.addressof(at) if at else 0, ctypes.addressof(following), 0))
+            key = following.raw
+            found.append(key)
+    except OSError as e:
+        if e.errno != errno.ENOENT:
+            raise
+    finally:
+        os.close(fd)
+    return found
+
+
+def delete(path, key):
+    """As somebody would who has root and bpftool."""
+    name, at = ctypes.create_string_buffer(os.fsencode(path)), ctypes.create_string_buffer(key, len(key))
+    fd = _bpf(OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
+    try:
+        _bpf(MAP_DELETE, struct.pack("=I4xQQQ", fd, ctypes.addressof(at), 0, 0))
+    finally:
+        os.close(fd)
+
+
+def pin_small_map(path):
+    """A hash of 4 bytes to 4, under a name of ours."""
+    fd = _bpf(MAP_CREATE, struct.pack("=IIIII", 1, 4, 4, 1, 0) + bytes(52))
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    _bpf(OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd, 0))
+    os.close(fd)
+
+
 @contextlib.contextmanager
 def foreign_programs(ns, places):
     """Programs of somebody else at (hook, priority) of this namespace, IPv4; gone at the end."""
@@ -48,11 +86,11 @@ def foreign_programs(ns, places):
             os.close(fd)
 
 
-def refuse(cmd, errno):
+def refuse(cmd, number):
     """From here on this process's bpf(cmd) fails, as on a kernel that does not know it."""
     # struct seccomp_data: nr 0, arch 4, args[0] 16
     code = [(0x20, 0, 0, 4), (0x15, 0, 5, CALL[0]), (0x20, 0, 0, 0), (0x15, 0, 3, CALL[1]), (0x20, 0, 0, 16),
-            (0x15, 0, 1, cmd), (0x06, 0, 0, 0x00050000 | errno), (0x06, 0, 0, 0x7FFF0000)]
+            (0x15, 0, 1, cmd), (0x06, 0, 0, 0x00050000 | number), (0x06, 0, 0, 0x7FFF0000)]
     raw = b"".join(struct.pack("HBBI", *c) for c in code)
     buf = ctypes.create_string_buffer(raw, len(raw))
     prog = struct.pack("HxxxxxxP", len(code), ctypes.addressof(buf))
