@@ -48,6 +48,27 @@ void rs_loop_kick(struct rs_agent *a)
 		evtimer_del(a->loop->run);
 }
 
+static void on_drops(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	rs_dropwatch_read(l->agent->drops);
+}
+
+/* They may come later: another program had their group. */
+static void watch_drops(struct rs_loop *l)
+{
+	int fd = rs_dropwatch_fd(l->agent->drops);
+
+	if (fd < 0 || l->drops)
+		return;
+	l->drops = event_new(l->agent->base, fd, EV_READ | EV_PERSIST, on_drops, l);
+	if (!l->drops || event_add(l->drops, NULL) < 0)
+		rs_oom();
+}
+
 /* The first commit failed: what was there before judges on, and with the other dataplane this one
  * need not be the last word. */
 static void take_another(struct rs_agent *a)
@@ -66,6 +87,14 @@ static void take_another(struct rs_agent *a)
 		rs_reconcile_run(a->rec, rs_mono_ms());
 }
 
+/* Programs make records once they are loaded, by the first commit. */
+static void open_drops(struct rs_loop *l)
+{
+	if (rs_dropwatch_why_not(l->agent->drops))
+		rs_dropwatch_follow(l->agent->drops);
+	watch_drops(l);
+}
+
 static void on_run(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
@@ -81,6 +110,8 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 		rs_routes_sync(a, false);
 	}
 	rs_otherplane_leave(a, false);
+	if (before != rs_reconcile_generation(a->rec))
+		open_drops(l);
 	if (before != rs_reconcile_generation(a->rec) || a->conditions.n)
 		rs_board_update(a);
 	rs_nodefile_update(a, rs_mono_ms());
@@ -155,15 +186,6 @@ static void on_cni(evutil_socket_t fd, short what, void *arg)
 	sync_cnifiles(l->agent);
 }
 
-static void on_drops(evutil_socket_t fd, short what, void *arg)
-{
-	struct rs_loop *l = arg;
-
-	(void)fd;
-	(void)what;
-	rs_dropwatch_read(l->agent->drops);
-}
-
 static void on_events(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
@@ -171,18 +193,6 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	rs_events_run(l->agent->events);
-}
-
-/* They may come later: another program had their group. */
-static void watch_drops(struct rs_loop *l)
-{
-	int fd = rs_dropwatch_fd(l->agent->drops);
-
-	if (fd < 0 || l->drops)
-		return;
-	l->drops = event_new(l->agent->base, fd, EV_READ | EV_PERSIST, on_drops, l);
-	if (!l->drops || event_add(l->drops, NULL) < 0)
-		rs_oom();
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
