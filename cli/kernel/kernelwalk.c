@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * kernelwalk.c - cli/kernel/ reads the rules (or asks the maps) in this node's kernel and walks the packets of an
- * explained flow through them: what is really done, beside what the objects say.
+ * kernelwalk.c - cli/kernel/ reads the rules (or asks the maps) in this node's kernel and walks the
+ * packets of an explained flow through them: what is really done, beside what the objects say.
  *
  * Three packets: the first one of a new flow, a later one that is judged anew (its flow carries no
  * stamp), and an answer that is. Each meets the hooks that such a packet meets: the guard at

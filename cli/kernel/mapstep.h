@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mapstep.h - inside cli/kernel/: the eBPF dataplane's answer at one hook, as a step of a packet's way. */
+/* mapstep.h - inside cli/kernel/: the eBPF dataplane's answer at one hook, as a step of a packet's
+ * way. */
 #ifndef RIPSTOP_CLI_MAPSTEP_H
 #define RIPSTOP_CLI_MAPSTEP_H
 

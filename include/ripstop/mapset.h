@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mapset.h - what the maps of the eBPF dataplane that are in the kernel do to a packet: they are asked
- * by their pins, and a described packet is judged by what they say.
+ * mapset.h - what the maps of the eBPF dataplane that are in the kernel do to a packet: they are
+ * asked by their pins, and a described packet is judged by what they say.
  *
- * The second reading of the maps, as <ripstop/ruleset.h> is of the nft rules: it shares no code with
- * what writes them (lib/dataplane/ebpf) nor with the programs (bpf/), only the shape of keys and
- * values (<ripstop/bpfabi.h>). Each walk is of one epoch: one that changed on the way is begun again.
+ * The second reading of the maps, as <ripstop/ruleset.h> is of the nft rules: it shares no code
+ * with what writes them (lib/dataplane/ebpf) nor with the programs (bpf/), only the shape of keys
+ * and values (<ripstop/bpfabi.h>). Each walk is of one epoch: one that changed on the way is begun
+ * again.
  *
  * Nothing in the kernel changes, and no privilege of BPF is needed, only that of opening the pins.
  */

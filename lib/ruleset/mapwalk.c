@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * mapwalk.c - a described packet, judged by what the maps of one set say: what docs/ebpf.md says that
- * the programs do, written down a second time.
+ * mapwalk.c - a described packet, judged by what the maps of one set say: what docs/ebpf.md says
+ * that the programs do, written down a second time.
  */
 #include "ruleset/mset.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mset.h - what the files of <ripstop/mapset.h> share: maps asked by pin, as they are at one epoch. */
+/* mset.h - what the files of <ripstop/mapset.h> share: maps asked by pin, as they are at one
+ * epoch. */
 #ifndef RIPSTOP_RULESET_MSET_H
 #define RIPSTOP_RULESET_MSET_H
 

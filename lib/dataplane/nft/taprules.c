@@ -29,8 +29,8 @@ static const struct {
 	uint32_t hook;
 	int32_t prio;
 } points[TAP_POINTS] = {
-	/* Before and behind what judges there, the base chains of table ripstop (schema.c) as well as
-	 * the eBPF programs of both places (bpfpins.c), which share their priorities with nobody. At
+	/* Before and behind what judges there: the base chains of table ripstop (schema.c), or the
+	 * eBPF programs of both places (bpfpins.c), which share their priorities with nobody. At
 	 * 100 source NAT may come first: see tappair.c. */
 	[TAP_GUARD] = { "at_guard", "copy_guard", NF_INET_PRE_ROUTING, -313 },
 	[TAP_GUARD_PASSED] = { "past_guard", "copy_past_guard", NF_INET_PRE_ROUTING, -309 },
