@@ -32,7 +32,7 @@ static void add_choice(struct rs_agent *a, struct json_object *o)
 
 	rs_json_add_str(o, "configured", a->opt.dataplane);
 	add_bool(o, "fallback", rs_choice_is_fallback(a));
-	rs_json_add_str(o, "reason", reason);
+	rs_json_add_str(o, "why", reason);
 	rs_json_add_str(o, "beside", rs_otherplane_name(a));
 }
 

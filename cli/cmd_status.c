@@ -85,7 +85,7 @@ static void put_choice(struct cli_run *r, struct json_object *d)
 
 	if (*word && strcmp(word, " (as configured)")) {
 		cli_put(r, "              ");
-		cli_put_safe(r, rs_json_text(d, "reason", "the agent gave no reason"));
+		cli_put_safe(r, rs_json_text(d, "why", "the agent gave no reason"));
 		cli_put(r, "\n");
 	}
 	if (!beside)

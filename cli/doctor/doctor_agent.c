@@ -79,7 +79,7 @@ static void dataplane(struct doctor *d, struct json_object *status)
 	static const char why[] = "what enforces must be what was meant, and alone";
 	struct json_object *o = rs_json_get(status, "dataplane");
 	const char *name = rs_json_text(o, "name", "none");
-	const char *reason = rs_json_text(o, "reason", NULL);
+	const char *reason = rs_json_text(o, "why", NULL);
 	const char *beside = rs_json_text(o, "beside", NULL);
 
 	if (beside)

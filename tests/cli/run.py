@@ -208,8 +208,8 @@ class Runner:
         why = "ebpf cannot be used on this node: no BTF; \x1b[2Jmount one"
         for more, words, absent in [
                 ({}, ["nft (as configured)   in sync"], ["cannot be used", "judge too"]),
-                ({"configured": "auto", "reason": why}, ["nft (auto)", "no BTF"], ["fallback", "\x1b"]),
-                ({"configured": "ebpf", "fallback": True, "reason": why}, ["nft (fallback)", "no BTF"], ["\x1b"]),
+                ({"configured": "auto", "why": why}, ["nft (auto)", "no BTF"], ["fallback", "\x1b"]),
+                ({"configured": "ebpf", "fallback": True, "why": why}, ["nft (fallback)", "no BTF"], ["\x1b"]),
                 ({"name": "ebpf", "configured": "ebpf", "beside": "nft"}, ["ebpf (as configured)", "rules of nft judge too"], [])]:
             status = copy.deepcopy(self.answers["status"])
             status["result"]["dataplane"].update(more)

@@ -209,11 +209,11 @@ class Runner:
     def dataplanes(self):
         """What the agent says of its choice."""
         rows = [({}, "ok", "nft: as configured"),
-                ({"configured": "auto", "reason": "ebpf cannot be used on this node: no BTF"}, "ok", "no BTF"),
-                ({"configured": "ebpf", "fallback": True, "reason": "no BTF"}, "warn", "nft, not ebpf: no BTF"),
+                ({"configured": "auto", "why": "ebpf cannot be used on this node: no BTF"}, "ok", "no BTF"),
+                ({"configured": "ebpf", "fallback": True, "why": "no BTF"}, "warn", "nft, not ebpf: no BTF"),
                 ({"beside": "ebpf"}, "warn", "nft; rules of ebpf judge too")]
         for more, state, words in rows:
-            plane = dict({"name": "nft", "configured": "nft", "fallback": False, "reason": "as configured"}, **more)
+            plane = dict({"name": "nft", "configured": "nft", "fallback": False, "why": "as configured"}, **more)
             with self.machine(answers={
                     "version": {"result": {"kind": "Version", "version": VERSION, "agent": VERSION}},
                     "status": {"result": {"kind": "Status", "ready": True, "conditions": [], "dataplane": plane}}}) as m:

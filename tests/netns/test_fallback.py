@@ -89,7 +89,7 @@ class Node(Bed):
         said = self.conditions("DataplaneFallback")
         expect(bool(said) == fell, said)
         for word in words:
-            expect(word in d["reason"], "no %r in" % word, d["reason"])
+            expect(word in d["why"], "no %r in" % word, d["why"])
             expect(not fell or word in said[0], "no %r in" % word, said)
         screen = self.node.cli("status").stdout
         expect("%s (%s)" % (name, "fallback" if fell else "auto" if configured == "auto" else "as configured") in screen, screen)
