@@ -47,6 +47,15 @@ $(BUILD)/tests/netns/ebpf_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,ebpf
 		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
 EXTRA_TEST_BINS += $(BUILD)/tests/netns/ebpf_kernel
 
+# Its programs and the second reading of its maps, by random packets.
+$(BUILD)/tests/netns/ebpf_maps: $(BUILD)/obj/tests/netns/ebpf_maps.o $(BUILD)/obj/tests/prove/bpfwalk.o \
+		$(call libs,$(DEPS_dataplane) ruleset)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane) ruleset) -Wl,--end-group $(EXT_dataplane)
+EXTRA_TEST_BINS += $(BUILD)/tests/netns/ebpf_maps
+
 # What the verifier says of its programs, on this kernel.
 $(BUILD)/tests/netns/bpf_stats: $(BUILD)/obj/tests/netns/bpf_stats.o $(call libs,$(DEPS_dataplane))
 	@mkdir -p $(@D)
