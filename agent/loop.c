@@ -48,27 +48,6 @@ void rs_loop_kick(struct rs_agent *a)
 		evtimer_del(a->loop->run);
 }
 
-static void on_drops(evutil_socket_t fd, short what, void *arg)
-{
-	struct rs_loop *l = arg;
-
-	(void)fd;
-	(void)what;
-	rs_dropwatch_read(l->agent->drops);
-}
-
-/* They may come later: another program had their group. */
-static void watch_drops(struct rs_loop *l)
-{
-	int fd = rs_dropwatch_fd(l->agent->drops);
-
-	if (fd < 0 || l->drops)
-		return;
-	l->drops = event_new(l->agent->base, fd, EV_READ | EV_PERSIST, on_drops, l);
-	if (!l->drops || event_add(l->drops, NULL) < 0)
-		rs_oom();
-}
-
 /* The first commit failed: what was there before judges on, and with the other dataplane this one
  * need not be the last word. */
 static void take_another(struct rs_agent *a)
@@ -86,6 +65,8 @@ static void take_another(struct rs_agent *a)
 	else
 		rs_reconcile_run(a->rec, rs_mono_ms());
 }
+
+static void watch_drops(struct rs_loop *l);
 
 /* Programs make records once they are loaded, by the first commit. */
 static void open_drops(struct rs_loop *l)
@@ -186,6 +167,15 @@ static void on_cni(evutil_socket_t fd, short what, void *arg)
 	sync_cnifiles(l->agent);
 }
 
+static void on_drops(evutil_socket_t fd, short what, void *arg)
+{
+	struct rs_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	rs_dropwatch_read(l->agent->drops);
+}
+
 static void on_events(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
@@ -193,6 +183,18 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	rs_events_run(l->agent->events);
+}
+
+/* They may come later: another program had their group. */
+static void watch_drops(struct rs_loop *l)
+{
+	int fd = rs_dropwatch_fd(l->agent->drops);
+
+	if (fd < 0 || l->drops)
+		return;
+	l->drops = event_new(l->agent->base, fd, EV_READ | EV_PERSIST, on_drops, l);
+	if (!l->drops || event_add(l->drops, NULL) < 0)
+		rs_oom();
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

@@ -62,8 +62,8 @@ def delete(path, key):
 
 
 def pin_small_map(path):
-    """A hash of 4 bytes to 4, under a name of ours."""
-    fd = _bpf(MAP_CREATE, struct.pack("=IIIII", 1, 4, 4, 1, 0) + bytes(52))
+    """A hash of keys like those of rs_ends to values that are shorter, under a name of ours."""
+    fd = _bpf(MAP_CREATE, struct.pack("=IIIII", 1, 20, 4, 1, 0) + bytes(52))
     name = ctypes.create_string_buffer(os.fsencode(path))
     _bpf(OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd, 0))
     os.close(fd)
