@@ -323,6 +323,7 @@ def the_drop_in_adds_to_the_unit():
     equal(keys.pop("SystemCallFilter"), "bpf", "system calls")
     for key in keys:
         expect(key in ADDED or re.search("^%s=" % key, unit, re.M), "%s is in the drop-in alone" % key)
+    expect("\nSystemCallErrorNumber=EPERM\n" in unit, "without the drop-in a call of bpf() is the agent's end")
     analyze = shutil.which("systemd-analyze")
     if not analyze:
         raise Skip("no systemd-analyze here")

@@ -333,6 +333,15 @@ def programs_whose_pins_are_out_of_sight():
         bed.enforces("nft", "nft", "as configured")
 
 
+@everywhere
+def nft_makes_no_call_of_bpf():
+    """Where a filter makes it the end of a process, as in a unit of systemd's that does not allow it."""
+    with Node() as bed:
+        bed.follow("nft", wrap=ONLY_NET_ADMIN + [sys.executable, bpfcall.__file__, "0", str(bpfcall.KILLED)])
+        bed.enforces("nft", "nft", "as configured")
+        bed.alive()
+
+
 @test
 def uninstall_needs_no_right_of_bpf():
     """As the DaemonSet of manifests/uninstall/ does it: NET_ADMIN alone, and the seccomp profile of runtimes refuses bpf()."""

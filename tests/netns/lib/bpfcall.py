@@ -8,6 +8,7 @@ import struct
 import sys
 
 MAP_CREATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD, OBJ_PIN, OBJ_GET, LINK_CREATE = 0, 3, 4, 5, 6, 7, 28
+KILLED = 0
 TYPE_NETFILTER, ATTACH_NETFILTER = 32, 45
 CALL = {"x86_64": (0xC000003E, 321), "aarch64": (0xC00000B7, 280)}.get(os.uname().machine)
 HOOKS = {"prerouting": 0, "input": 1, "postrouting": 4}
@@ -87,10 +88,11 @@ def foreign_programs(ns, places):
 
 
 def refuse(cmd, number):
-    """From here on this process's bpf(cmd) fails, as on a kernel that does not know it."""
-    # struct seccomp_data: nr 0, arch 4, args[0] 16
+    """From here on this process's bpf(cmd) fails, as on a kernel that does not know it. KILLED: any is its end."""
+    how = 0x80000000 if number == KILLED else 0x00050000 | number
+    # struct seccomp_data: nr 0, arch 4, args[0] 16; a jump of 0 goes on with the next
     code = [(0x20, 0, 0, 4), (0x15, 0, 5, CALL[0]), (0x20, 0, 0, 0), (0x15, 0, 3, CALL[1]), (0x20, 0, 0, 16),
-            (0x15, 0, 1, cmd), (0x06, 0, 0, 0x00050000 | number), (0x06, 0, 0, 0x7FFF0000)]
+            (0x15, 0, 0 if number == KILLED else 1, cmd), (0x06, 0, 0, how), (0x06, 0, 0, 0x7FFF0000)]
     raw = b"".join(struct.pack("HBBI", *c) for c in code)
     buf = ctypes.create_string_buffer(raw, len(raw))
     prog = struct.pack("HxxxxxxP", len(code), ctypes.addressof(buf))
