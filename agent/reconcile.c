@@ -15,6 +15,7 @@ int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile 
 {
 	struct rs_ir *ir = NULL;
 	int rc = cfg->dp->ops->read(cfg->dp, &ir, err);
+	bool adopted = ir != NULL;
 
 	if (rc < 0)
 		return rs_err_wrap(err, "read what the kernel enforces");
@@ -27,6 +28,7 @@ int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile 
 	(*out)->ir = ir;
 	(*out)->compiler = rs_compiler_new(ir);
 	(*out)->dirty = true;
+	(*out)->fenced = ir && !adopted;
 	(*out)->last_commit_ms = -1;
 	return 0;
 }
@@ -119,7 +121,7 @@ int rs_reconcile_set_dataplane(struct rs_reconcile *rc, struct rs_dp *dp, bool g
 	rc->ir = ir;
 	rc->compiler = rs_compiler_new(ir);
 	rc->dirty = true;
-	rc->committed = rc->unsure = rc->refused = false;
+	rc->committed = rc->unsure = rc->refused = rc->fenced = false;
 	rc->retry_ms = rc->backoff_ms = 0;
 	rs_err_clear(&rc->commit_err);
 	return 0;
@@ -435,7 +437,9 @@ const struct rs_err *rs_reconcile_source_error(const struct rs_reconcile *rc)
 
 const struct rs_err *rs_reconcile_refused(const struct rs_reconcile *rc)
 {
-	return rc->refused && !rc->ir && !rc->committed ? &rc->commit_err : NULL;
+	bool nothing = !rc->ir || rc->fenced;
+
+	return rc->refused && nothing && !rc->committed ? &rc->commit_err : NULL;
 }
 
 double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc)

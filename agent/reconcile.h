@@ -94,8 +94,7 @@ const struct rs_ir *rs_reconcile_ir(const struct rs_reconcile *rc);
 bool rs_reconcile_clean(
 	const struct rs_reconcile *rc); /* what is in force is of the newest state */
 const struct rs_err *rs_reconcile_source_error(const struct rs_reconcile *rc); /* num 0: none */
-/* The dataplane took no commit yet, has nothing in force, and has just refused one: why. Else
- * NULL. */
+/* The dataplane took no policy yet, has none in force, and has just refused one: why. Else NULL. */
 const struct rs_err *rs_reconcile_refused(const struct rs_reconcile *rc);
 double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc); /* below 0: none yet */
 

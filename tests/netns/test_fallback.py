@@ -246,6 +246,18 @@ def first_commit_too_large():
 
 
 @test
+def first_commit_too_large_on_an_open_node():
+    """Nobody's rules are there, but pods: they are closed before anything else, by the first one, which can do that much."""
+    with Node() as bed:
+        bed.node.kill_agent()
+        bed.node.sh("nft delete table inet ripstop")
+        bed.node.start_agent("--dataplane", "ebpf", "--bpf-dir", bed.bpf, "--bpf-entries", "2")
+        bed.pid = bed.node.agent.pid
+        expect("pods are closed until" in bed.log(), bed.node.log_tail())
+        bed.enforces("nft", "ebpf", "rs_")
+
+
+@test
 def later_commit_too_large():
     """What is in force stays, with a condition."""
     with Node() as bed:
