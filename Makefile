@@ -126,7 +126,7 @@ $(BUILD)/obj/cli/matrix/matrixhtml.o: $(wildcard cli/matrix/matrix*.html cli/mat
 # Two programs of one room: they differ in main() and in whom they ask, and how.
 KUBECTL_OBJS := $(filter $(BUILD)/obj/cli/kubectl/%,$(call objs,cli))
 RIPSTOP_OBJS := $(filter-out $(KUBECTL_OBJS),$(call objs,cli))
-KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call kernel/kernelwalk capture/%),$(RIPSTOP_OBJS))
+KUBECTL_OBJS += $(filter-out $(patsubst %,$(BUILD)/obj/cli/%.o,cli call kernel/% capture/%),$(RIPSTOP_OBJS))
 
 $(BUILD)/ripstop: $(RIPSTOP_OBJS)
 $(BUILD)/ripstop: EXT_kernel := $(EXT_ruleset)

@@ -20,23 +20,6 @@
 #include "agent/reaper.h"
 #include "agent/server.h"
 
-static int open_dataplane(struct rs_agent *a, struct rs_err *err)
-{
-	struct rs_dp_config cfg = rs_options_dataplane(&a->opt);
-	const struct rs_dp_ops *ops = rs_dp_by_name(a->opt.dataplane);
-	int rc;
-
-	if (!ops)
-		return rs_err_set(err, ENOSYS, "no dataplane '%s'", a->opt.dataplane);
-	rc = ops->probe(&cfg, err);
-	if (rc == 0)
-		rc = ops->open(&cfg, &a->dp, err);
-	if (rc < 0)
-		return rs_err_wrap(err, "dataplane %s", ops->name);
-	a->other_judges = rs_otherplane_judges(a);
-	return 0;
-}
-
 /* What run and uninstall both need; nothing in the kernel changes here. */
 static int open_node(struct rs_agent *a, struct rs_err *err)
 {
@@ -60,10 +43,10 @@ static int open_node(struct rs_agent *a, struct rs_err *err)
 	rs_endpoint_store_patience(a->records, RS_LOCK_MS);
 	cfg.records = a->records;
 	a->reg = rs_registry_new(&cfg);
-	return open_dataplane(a, err);
+	return rs_choice_open(a, err);
 }
 
-static int open_reconciler(struct rs_agent *a, struct rs_err *err)
+static int adopt(struct rs_agent *a, struct rs_err *err)
 {
 	struct rs_reconcile_config cfg = {
 		.reg = a->reg,
@@ -75,19 +58,40 @@ static int open_reconciler(struct rs_agent *a, struct rs_err *err)
 		.n_node_ranges = a->opt.node_ranges.n,
 		.cluster_ranges = a->opt.cluster_cidr.v,
 		.n_cluster_ranges = a->opt.cluster_cidr.n,
+		.src = a->src,
 	};
+
+	return rs_reconcile_new(&cfg, &a->rec, err);
+}
+
+/* What the kernel enforces; by the other dataplane where the first one cannot tell, or cannot even
+ * close the pods that are here. */
+static int adopt_or_another(struct rs_agent *a, struct rs_err *err)
+{
+	rs_auto_err why = { 0 };
+	int rc = adopt(a, &why);
+
+	if (rc < 0 && rs_choice_has_another(a)) {
+		rc = rs_choice_take_another(a, &why, err);
+		return rc < 0 ? rc : adopt(a, err);
+	}
+	rs_err_move(err, &why);
+	return rc;
+}
+
+static int open_reconciler(struct rs_agent *a, struct rs_err *err)
+{
 	int rc = rs_origin_open(&a->opt, &a->src, err);
 
 	if (rc < 0)
 		return rc;
-	cfg.src = a->src;
 	rc = rs_registry_scan(a->reg, true, rs_mono_ms(), 0, err);
 	if (rc >= 0)
 		rc = rs_registry_check_groups(a->reg, err);
 	if (rc >= 0 && a->dp->ops != &rs_dp_null)
 		rc = rs_routes_check(a, err);
 	if (rc >= 0)
-		rc = rs_reconcile_new(&cfg, &a->rec, err);
+		rc = adopt_or_another(a, err);
 	if (rc < 0)
 		return rc;
 	a->in_sync = true;
@@ -166,6 +170,8 @@ static void close_all(struct rs_agent *a)
 	rs_conditions_free(&a->routes);
 	rs_conditions_free(&a->leases);
 	free(a->dp_conditions);
+	free(a->why_not_first);
+	free(a->why_other_stays);
 	rs_repair_free(&a->repairs);
 	free(a->node_json);
 	if (a->node_fd >= 0)

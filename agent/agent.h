@@ -58,7 +58,9 @@ struct rs_agent {
 	struct rs_metrics metrics;
 	struct rs_source *src;
 	struct rs_dp *dp;
-	bool other_judges; /* rules of another dataplane are still in force */
+	char *why_not_first; /* the dataplane that was asked for cannot be; NULL: it is that one */
+	bool other_judges;   /* rules of another dataplane are still in force */
+	char *why_other_stays; /* the last try to remove them; NULL: none failed */
 	struct rs_reconcile *rec;
 	struct rs_conditions conditions; /* as last shown */
 	char *dp_conditions;		 /* as the backend last told; NULL: none */
@@ -110,10 +112,21 @@ void rs_masquerade_conditions(const struct rs_agent *a, struct rs_conditions *c)
 int rs_masquerade_remove(struct rs_err *err);
 void rs_masquerade_free(struct rs_masquerade *m); /* the kernel keeps it */
 
+/* choice.c: the dataplane that is configured, or the one that is taken in its place. */
+int rs_choice_open(struct rs_agent *a, struct rs_err *err);
+/* Whether there is one for the one that is open, which failed before it enforced anything. */
+bool rs_choice_has_another(const struct rs_agent *a);
+int rs_choice_take_another(struct rs_agent *a, const struct rs_err *why, struct rs_err *err);
+bool rs_choice_is_fallback(const struct rs_agent *a);
+char *rs_choice_reason(const struct rs_agent *a); /* why this one; the caller frees it */
+void rs_choice_conditions(const struct rs_agent *a, struct rs_conditions *c);
+
 /* otherplane.c: an agent that was started with another dataplane has left its rules. Whether they
  * are there; and away with them once ours are whole. */
 bool rs_otherplane_judges(const struct rs_agent *a);
-void rs_otherplane_leave(struct rs_agent *a);
+void rs_otherplane_leave(struct rs_agent *a, bool again); /* again: though a try has failed */
+const char *rs_otherplane_name(const struct rs_agent *a); /* NULL: its rules are not there */
+void rs_otherplane_conditions(const struct rs_agent *a, struct rs_conditions *c);
 int rs_otherplane_remove(struct rs_agent *a, struct rs_err *err); /* whole or not */
 
 /* origin.c: a folder, or an API server. */
@@ -161,6 +174,7 @@ int rs_uninstall(struct rs_agent *a, struct rs_err *err);
 int rs_loop_start(struct rs_agent *a, struct rs_err *err);
 int rs_loop_run(struct rs_agent *a, struct rs_err *err);
 void rs_loop_stop(struct rs_agent *a);
-void rs_loop_kick(struct rs_agent *a); /* run the reconciler as soon as it is due */
+void rs_loop_follow(struct rs_agent *a); /* another dataplane is open: listen to that one */
+void rs_loop_kick(struct rs_agent *a);	 /* run the reconciler as soon as it is due */
 
 #endif

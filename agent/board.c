@@ -46,8 +46,8 @@ static void gather(struct rs_agent *a, struct rs_conditions *c)
 	rs_cnifiles_conditions(a->cnifiles, c);
 	rs_dropwatch_conditions(a->drops, c);
 	rs_events_conditions(a->events, c);
-	if (a->dp->ops == &rs_dp_null)
-		rs_conditions_add(c, "NoEnforcement", "dataplane null: no policy is enforced");
+	rs_choice_conditions(a, c);
+	rs_otherplane_conditions(a, c);
 	if (c->n)
 		qsort(c->v, c->n, sizeof(*c->v), by_type);
 }

@@ -86,6 +86,14 @@ int rs_dropwatch_new(struct rs_agent *a, struct rs_dropwatch **out, struct rs_er
 	return 0;
 }
 
+void rs_dropwatch_follow(struct rs_dropwatch *w)
+{
+	if (!w)
+		return;
+	w->account.open = false;
+	try_open(w, rs_mono_ms());
+}
+
 void rs_dropwatch_free(struct rs_dropwatch *w)
 {
 	if (!w)

@@ -20,6 +20,9 @@ int rs_dropwatch_fd(const struct rs_dropwatch *w); /* -1: nothing is open; may c
 void rs_dropwatch_read(struct rs_dropwatch *w);	   /* it is readable: take a portion */
 void rs_dropwatch_tick(struct rs_dropwatch *w, int64_t mono_ms); /* every few seconds */
 
+/* Another dataplane is open: its records from now on. NULL is legal. */
+void rs_dropwatch_follow(struct rs_dropwatch *w);
+
 /* Take all that waits, and look at the counters. */
 void rs_dropwatch_settle(struct rs_dropwatch *w);
 

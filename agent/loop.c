@@ -53,6 +53,34 @@ void rs_loop_kick(struct rs_agent *a)
 		evtimer_del(a->loop->run);
 }
 
+/* The first commit failed: what was there before judges on, and with the other dataplane this one
+ * need not be the last word. */
+static void take_another(struct rs_agent *a)
+{
+	const struct rs_err *refused = rs_reconcile_refused(a->rec);
+	rs_auto_err why = { 0 }, err = { 0 };
+
+	if (!refused || !rs_choice_has_another(a))
+		return;
+	rs_err_set(&why, refused->num, "%s", rs_err_str(refused));
+	if (refused->hint)
+		rs_err_hint(&why, "%s", refused->hint);
+	if (rs_choice_take_another(a, &why, &err) < 0)
+		rs_log(RS_LOG_ERROR, "another dataplane", "error", rs_err_str(&err), NULL);
+	else
+		rs_reconcile_run(a->rec, rs_mono_ms());
+}
+
+static void watch_drops(struct rs_loop *l);
+
+/* Programs make records once they are loaded, by the first commit. */
+static void open_drops(struct rs_loop *l)
+{
+	if (rs_dropwatch_why_not(l->agent->drops))
+		rs_dropwatch_follow(l->agent->drops);
+	watch_drops(l);
+}
+
 static void on_run(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
@@ -62,10 +90,13 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	rs_reconcile_run(a->rec, rs_mono_ms());
+	take_another(a);
 	if (l->routes_due && rs_reconcile_synced(a->rec)) {
 		l->routes_due = false;
 		rs_routes_sync(a, false);
 	}
+	if (before != rs_reconcile_generation(a->rec))
+		open_drops(l);
 	l->board_due |= before != rs_reconcile_generation(a->rec) || a->conditions.n;
 	/* Once the answers are on their way. */
 	arm(l->after, 0);
@@ -81,7 +112,7 @@ static void on_after(evutil_socket_t fd, short what, void *arg)
 	if (l->board_due)
 		rs_board_update(l->agent);
 	l->board_due = false;
-	rs_otherplane_leave(l->agent);
+	rs_otherplane_leave(l->agent, false);
 	rs_nodefile_update(l->agent, rs_mono_ms());
 }
 
@@ -130,7 +161,7 @@ static void audit(struct rs_agent *a, bool read)
 	if ((read || !rs_repair_untouched(a)) && rs_repair_audit(a, NULL, rs_mono_ms(), &err) < 0)
 		rs_log(RS_LOG_ERROR, "audit", "error", rs_err_str(&err), NULL);
 	rs_repair_conditions(a);
-	rs_otherplane_leave(a);
+	rs_otherplane_leave(a, true);
 	rs_routes_sync(a, true);
 }
 
@@ -313,6 +344,28 @@ static struct event *new_event(struct rs_loop *l, int fd, short what, event_call
 	return ev;
 }
 
+static void watch_rules(struct rs_loop *l)
+{
+	int fd = l->agent->dp->ops->watch_fd(l->agent->dp);
+
+	if (fd >= 0)
+		l->watch = new_event(l, fd, EV_READ | EV_PERSIST, on_watch);
+}
+
+void rs_loop_follow(struct rs_agent *a)
+{
+	struct rs_loop *l = a->loop;
+
+	if (!l)
+		return;
+	if (l->watch)
+		event_free(rs_steal_ptr(&l->watch));
+	if (l->drops)
+		event_free(rs_steal_ptr(&l->drops));
+	watch_rules(l);
+	watch_drops(l);
+}
+
 int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 {
 	struct timeval second = { TICK_S, 0 };
@@ -334,9 +387,7 @@ int rs_loop_start(struct rs_agent *a, struct rs_err *err)
 	l->term = new_event(l, SIGTERM, EV_SIGNAL | EV_PERSIST, on_stop);
 	l->intr = new_event(l, SIGINT, EV_SIGNAL | EV_PERSIST, on_stop);
 	l->hup = new_event(l, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hup);
-	fd = a->dp->ops->watch_fd(a->dp);
-	if (fd >= 0)
-		l->watch = new_event(l, fd, EV_READ | EV_PERSIST, on_watch);
+	watch_rules(l);
 	fd = rs_cnifiles_fd(a->cnifiles);
 	if (fd >= 0)
 		l->cni = new_event(l, fd, EV_READ | EV_PERSIST, on_cni);

@@ -25,6 +25,17 @@ static void add_bool(struct json_object *o, const char *key, bool b)
 
 /* ---- status ---------------------------------------------------------------------------------- */
 
+/* Why it is this one. */
+static void add_choice(struct rs_agent *a, struct json_object *o)
+{
+	rs_autofree char *reason = rs_choice_reason(a);
+
+	rs_json_add_str(o, "configured", a->opt.dataplane);
+	add_bool(o, "fallback", rs_choice_is_fallback(a));
+	rs_json_add_str(o, "why", reason);
+	rs_json_add_str(o, "beside", rs_otherplane_name(a));
+}
+
 static void add_dataplane(struct rs_agent *a, struct json_object *status)
 {
 	struct json_object *o = json_object_new_object(), *drops = json_object_new_object();
@@ -33,8 +44,10 @@ static void add_dataplane(struct rs_agent *a, struct json_object *status)
 	rs_auto_err err = { 0 };
 
 	rs_json_add_str(o, "name", a->dp->ops->name);
+	add_choice(a, o);
 	add_bool(o, "inSync", a->in_sync);
-	add_bool(o, "verdictCache", a->opt.verdict_cache);
+	if (a->dp->ops == &rs_dp_nft)
+		add_bool(o, "verdictCache", a->opt.verdict_cache);
 	if (ms >= 0)
 		json_object_object_add(o, "lastCommitMs", json_object_new_double(ms));
 	json_object_object_add(status, "dataplane", o);

@@ -55,6 +55,8 @@ void rs_op_add_node(struct rs_agent *a, struct json_object *result, int family)
 	struct stat ns;
 
 	rs_json_add_str(o, "dataplane", a->dp->ops->name);
+	if (a->dp->ops == &rs_dp_ebpf)
+		rs_json_add_str(o, "pins", a->opt.bpf_dir);
 	if (stat("/proc/self/ns/net", &ns) == 0)
 		json_object_object_add(o, "netns", json_object_new_uint64(ns.st_ino));
 	json_object_object_add(o, "committed", json_object_new_boolean(rs_reconcile_clean(a->rec)));

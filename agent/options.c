@@ -56,11 +56,14 @@ static const struct option table[] = {
 	  "pod ranges of all nodes; default node-ranges, else the podCIDRs of all Node objects" },
 	{ "mtu", NUMBER, AT(mtu), "0", "BYTES", 0, 65535, false,
 	  "MTU of pod links; 0 takes the uplink's" },
-	{ "dataplane", CHOICE, AT(dataplane), "nft", "nft|ebpf|null", 0, 0, false,
-	  "what enforces; ebpf needs kernel 6.4; null enforces NOTHING, is for dry runs and needs "
+	{ "dataplane", CHOICE, AT(dataplane), "nft", "nft|ebpf|auto|null", 0, 0, false,
+	  "what enforces; ebpf needs kernel 6.4, where it cannot be nft enforces; auto is the same "
+	  "and no condition; null enforces NOTHING, is for dry runs and needs "
 	  "allow-no-enforcement" },
 	{ "bpf-dir", TEXT, AT(bpf_dir), RS_BPF_PIN_DIR, "DIR", 0, 0, false,
 	  "folder of the eBPF programs' pins, in a bpffs; each node its own" },
+	{ "bpf-entries", NUMBER, AT(bpf_entries), "0", "N", 0, 262144, false,
+	  "most elements of an eBPF map; 0: what docs/ebpf.md says of each" },
 	{ "allow-no-enforcement", BOOL, AT(allow_no_enforcement), "off", "on|off", 0, 0, false,
 	  "confirm that pods may run without any policy enforced (dataplane null)" },
 	{ "verdict-cache", BOOL, AT(verdict_cache), "on", "on|off", 0, 0, false,
@@ -607,6 +610,7 @@ struct rs_dp_config rs_options_dataplane(const struct rs_options *o)
 	rs_dp_config_default(&cfg);
 	cfg.link_group = o->link_group;
 	cfg.bpf_dir = o->bpf_dir;
+	cfg.bpf_entries = o->bpf_entries;
 	cfg.ct_mark_mask = o->ct_mark_mask;
 	cfg.verdict_cache = o->verdict_cache;
 	cfg.own_table = o->own_table;

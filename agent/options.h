@@ -51,6 +51,7 @@ struct rs_options {
 	uint32_t nflog_group;
 	uint32_t log_rate;
 	char *bpf_dir;
+	uint32_t bpf_entries;
 	char *drop_log;		/* NULL: none; "-": stdout */
 	uint32_t drop_log_size; /* MiB */
 	uint32_t drop_log_files;

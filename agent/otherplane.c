@@ -6,6 +6,7 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <string.h>
 
 static const struct rs_dp_ops *other_than(const struct rs_dp_ops *ours)
 {
@@ -60,28 +61,66 @@ int rs_otherplane_remove(struct rs_agent *a, struct rs_err *err)
 	struct rs_dp *dp = NULL;
 	int rc;
 
-	if (!a->other_judges)
+	if (!other_than(a->dp->ops))
 		return 0;
 	rc = open_other(a, &dp, err);
 	if (rc == 0)
 		rc = dp->ops->remove(dp, err);
 	if (dp)
 		dp->ops->close(dp);
-	a->other_judges = rc < 0;
+	if (rc == -EBUSY) { /* another node's */
+		rs_err_clear(err);
+		rc = 0;
+	}
 	return rc;
 }
 
-void rs_otherplane_leave(struct rs_agent *a)
+/* Pods that only we know are closed by them: again with the next audit, told once. */
+static void note_failure(struct rs_agent *a, const struct rs_err *err)
+{
+	char *why = err->hint ? rs_asprintf("%s; %s", rs_err_str(err), err->hint)
+			      : rs_strdup(rs_err_str(err));
+
+	if (!a->why_other_stays || strcmp(a->why_other_stays, why) != 0)
+		rs_log(RS_LOG_ERROR, "remove the rules of the dataplane before", "error", why,
+		       NULL);
+	free(a->why_other_stays);
+	a->why_other_stays = why;
+}
+
+void rs_otherplane_leave(struct rs_agent *a, bool again)
 {
 	rs_auto_err err = { 0 };
 
-	if (!a->other_judges || !is_whole(a))
+	if (!a->other_judges || (a->why_other_stays && !again) || !is_whole(a))
 		return;
 	if (rs_otherplane_remove(a, &err) < 0) {
-		rs_log(RS_LOG_ERROR, "remove the rules of the dataplane before", "error",
-		       rs_err_str(&err), NULL);
-		return; /* pods that only we know are closed by them: again with the next audit */
+		note_failure(a, &err);
+		return;
 	}
+	a->other_judges = false;
+	free(rs_steal_ptr(&a->why_other_stays));
 	rs_log(RS_LOG_INFO, "the rules of the dataplane before are gone", "other",
 	       other_than(a->dp->ops)->name, NULL);
+}
+
+const char *rs_otherplane_name(const struct rs_agent *a)
+{
+	return a->other_judges ? other_than(a->dp->ops)->name : NULL;
+}
+
+void rs_otherplane_conditions(const struct rs_agent *a, struct rs_conditions *c)
+{
+	if (!a->other_judges)
+		return;
+	if (a->why_other_stays)
+		rs_conditions_add(c, "OtherDataplane",
+				  "rules of %s judge beside those of %s, and pods that came since "
+				  "are closed by them: %s",
+				  other_than(a->dp->ops)->name, a->dp->ops->name,
+				  a->why_other_stays);
+	else
+		rs_conditions_add(c, "OtherDataplane",
+				  "rules of %s judge too, until those of %s are in force and whole",
+				  other_than(a->dp->ops)->name, a->dp->ops->name);
 }

@@ -15,6 +15,7 @@ int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile 
 {
 	struct rs_ir *ir = NULL;
 	int rc = cfg->dp->ops->read(cfg->dp, &ir, err);
+	bool adopted = ir != NULL;
 
 	if (rc < 0)
 		return rs_err_wrap(err, "read what the kernel enforces");
@@ -27,6 +28,7 @@ int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile 
 	(*out)->ir = ir;
 	(*out)->compiler = rs_compiler_new(ir);
 	(*out)->dirty = true;
+	(*out)->fenced = ir && !adopted;
 	(*out)->last_commit_ms = -1;
 	return 0;
 }
@@ -100,6 +102,29 @@ void rs_reconcile_set_source(struct rs_reconcile *rc, struct rs_source *src, int
 	rc->nodes_revision = UINT64_MAX; /* another store may count anew */
 	rc->changed_ms = now_ms;
 	rs_err_clear(&rc->source_err);
+}
+
+int rs_reconcile_set_dataplane(struct rs_reconcile *rc, struct rs_dp *dp, bool guarded,
+			       struct rs_err *err)
+{
+	struct rs_ir *ir = NULL;
+	int code = dp->ops->read(dp, &ir, err);
+
+	if (code == 0 && !guarded)
+		code = rs_fence_pods(rc->cfg.reg, dp, &ir, err);
+	if (code < 0)
+		return rs_err_wrap(err, "read what the kernel enforces");
+	rs_compiler_free(rc->compiler);
+	rs_ir_free(rc->ir);
+	rc->cfg.dp = dp;
+	rc->cfg.guarded = guarded;
+	rc->ir = ir;
+	rc->compiler = rs_compiler_new(ir);
+	rc->dirty = true;
+	rc->committed = rc->unsure = rc->refused = rc->fenced = false;
+	rc->retry_ms = rc->backoff_ms = 0;
+	rs_err_clear(&rc->commit_err);
+	return 0;
 }
 
 void rs_reconcile_touch(struct rs_reconcile *rc)
@@ -268,6 +293,7 @@ static int whole(struct rs_reconcile *rc, const struct rs_world *w, struct rs_er
 	struct rs_ir *ir = NULL;
 	int code = rs_compile(rc->compiler, w, &ir, &conditions, err);
 
+	rc->refused = false;
 	if (code < 0) {
 		rs_conditions_free(&conditions);
 		return rs_err_wrap(err, "compile");
@@ -278,6 +304,7 @@ static int whole(struct rs_reconcile *rc, const struct rs_world *w, struct rs_er
 		code = read_again(rc, err);
 	if (code == 0)
 		code = rc->cfg.dp->ops->commit(rc->cfg.dp, ir, &done, err);
+	rc->refused = code < 0;
 	if (code < 0) {
 		rs_ir_free(ir);
 		return rs_err_wrap(err, "commit");
@@ -336,6 +363,8 @@ static void run_synced(struct rs_reconcile *rc, int64_t now_ms)
 		rs_auto_err kept = { 0 };
 
 		rs_err_set(&kept, err.num, "%s", rs_err_str(&err));
+		if (err.hint)
+			rs_err_hint(&kept, "%s", err.hint);
 		rs_err_cni(&err, RS_CNI_TRY_AGAIN);
 		failed(rc, now_ms, &kept);
 		rs_waiters_refused(rc, now_ms, &err);
@@ -409,6 +438,13 @@ bool rs_reconcile_clean(const struct rs_reconcile *rc)
 const struct rs_err *rs_reconcile_source_error(const struct rs_reconcile *rc)
 {
 	return &rc->source_err;
+}
+
+const struct rs_err *rs_reconcile_refused(const struct rs_reconcile *rc)
+{
+	bool nothing = !rc->ir || rc->fenced;
+
+	return rc->refused && nothing && !rc->committed ? &rc->commit_err : NULL;
 }
 
 double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc)

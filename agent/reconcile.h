@@ -68,6 +68,11 @@ void rs_reconcile_dispatch(struct rs_reconcile *rc, int64_t now_ms);
 /* Another source of the same kind from now on (reload). The caller closes the old one. */
 void rs_reconcile_set_source(struct rs_reconcile *rc, struct rs_source *src, int64_t now_ms);
 
+/* Another dataplane from now on: what it enforces is adopted. The caller closes the old one. After
+ * an error all is as it was. */
+int rs_reconcile_set_dataplane(struct rs_reconcile *rc, struct rs_dp *dp, bool guarded,
+			       struct rs_err *err);
+
 /* The registry changed, or graves wait for a commit. */
 void rs_reconcile_touch(struct rs_reconcile *rc);
 
@@ -89,6 +94,8 @@ const struct rs_ir *rs_reconcile_ir(const struct rs_reconcile *rc);
 bool rs_reconcile_clean(
 	const struct rs_reconcile *rc); /* what is in force is of the newest state */
 const struct rs_err *rs_reconcile_source_error(const struct rs_reconcile *rc); /* num 0: none */
+/* The dataplane took no policy yet, has none in force, and has just refused one: why. Else NULL. */
+const struct rs_err *rs_reconcile_refused(const struct rs_reconcile *rc);
 double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc); /* below 0: none yet */
 
 /* What is compiled, as of now; valid until registry, source or reconciler change. */

@@ -38,6 +38,8 @@ struct rs_reconcile {
 	bool dirty;
 	bool heard;	    /* the source moved: fresh reads may be over */
 	bool committed;	    /* by this process */
+	bool refused;	    /* by the dataplane: the last commit */
+	bool fenced;	    /* what is in force closes all pods, and was made at our start */
 	bool unsure;	    /* a commit failed: read the kernel before the next */
 	int64_t changed_ms; /* objects changed and are not committed since; 0: none */
 	int64_t retry_ms;   /* after a failure; 0: none */

@@ -66,6 +66,35 @@ static void put_error(struct cli_run *r, struct json_object *part)
 	cli_put(r, "\n");
 }
 
+/* "(as configured)"; where it is not plainly that, a line says why. */
+static const char *choice_word(struct json_object *d)
+{
+	const char *asked = rs_json_text(d, "configured", NULL);
+
+	if (!asked)
+		return "";
+	if (cli_true(d, "fallback"))
+		return " (fallback)";
+	return strcmp(asked, rs_json_text(d, "name", "")) ? " (auto)" : " (as configured)";
+}
+
+static void put_choice(struct cli_run *r, struct json_object *d)
+{
+	const char *word = choice_word(d);
+	const char *beside = rs_json_text(d, "beside", NULL);
+
+	if (*word && strcmp(word, " (as configured)")) {
+		cli_put(r, "              ");
+		cli_put_safe(r, rs_json_text(d, "why", "the agent gave no reason"));
+		cli_put(r, "\n");
+	}
+	if (!beside)
+		return;
+	cli_put(r, "              rules of ");
+	cli_put_safe(r, beside);
+	cli_put(r, " judge too\n");
+}
+
 static void put_dataplane(struct cli_run *r, struct json_object *o)
 {
 	struct json_object *d = rs_json_get(o, "dataplane");
@@ -76,6 +105,7 @@ static void put_dataplane(struct cli_run *r, struct json_object *o)
 		return;
 	cli_put(r, "  dataplane   ");
 	cli_put_safe(r, rs_json_text(d, "name", "-"));
+	cli_put(r, choice_word(d));
 	if (rs_json_get(d, "inSync")) {
 		cli_put(r, "   ");
 		cli_put_colored(r, cli_true(d, "inSync") ? CLI_GOOD : CLI_BAD,
@@ -92,6 +122,7 @@ static void put_dataplane(struct cli_run *r, struct json_object *o)
 	if (rs_json_get(d, "verdictCache"))
 		cli_putf(r, "   verdict cache %s", cli_true(d, "verdictCache") ? "on" : "off");
 	cli_put(r, "\n");
+	put_choice(r, d);
 	put_error(r, d);
 }
 

@@ -224,11 +224,16 @@ static void put_rule(struct cli_run *r, struct json_object *step)
 	struct json_object *handle = rs_json_get(step, "handle"),
 			   *counter = rs_json_get(step, "counter");
 	const char *comment = rs_json_text(step, "comment", NULL);
+	const char *program = rs_json_text(step, "program", NULL);
 
-	if (!rs_json_get(step, "chain"))
+	if (program) {
+		cli_put(r, "program ");
+		cli_put_safe(r, program);
+	} else if (!rs_json_get(step, "chain")) {
 		cli_put(r, "no chain there");
-	else
+	} else {
 		cli_put(r, "chain ");
+	}
 	cli_put_safe(r, rs_json_text(step, "chain", ""));
 	if (handle)
 		cli_putf(r, ", rule %llu", (unsigned long long)json_object_get_uint64(handle));

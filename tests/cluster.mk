@@ -6,7 +6,7 @@ APT_CLUSTER := etcd-server containerd runc containernetworking-plugins libseccom
 SUITE ?= all
 
 .PHONY: check-cluster
-check-cluster: ## a real cluster, ourselves installed on it (SUITE=smoke|netpol|faults|all); needs Go 1.24, builds Kubernetes once
+check-cluster: ## a real cluster, ourselves installed on it (SUITE=smoke|netpol|faults|all; DATAPLANE=nft|ebpf|auto); needs Go 1.24, builds Kubernetes once
 	@NO_START=1 tools/apt-deps $(APT_CLUSTER) || true # what is missing is said by the run itself
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@python3 tests/cluster/check_cluster.py --build $(BUILD) --suite $(SUITE)
+	@python3 tests/cluster/check_cluster.py --build $(BUILD) --suite $(SUITE) $(addprefix --dataplane ,$(DATAPLANE))

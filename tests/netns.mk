@@ -47,6 +47,26 @@ $(BUILD)/tests/netns/ebpf_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,ebpf
 		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
 EXTRA_TEST_BINS += $(BUILD)/tests/netns/ebpf_kernel
 
+# Its programs and the second reading of its maps, by random packets.
+$(BUILD)/tests/netns/ebpf_maps: $(BUILD)/obj/tests/netns/ebpf_maps.o $(BUILD)/obj/tests/prove/bpfwalk.o \
+		$(call libs,$(DEPS_dataplane) ruleset)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane) ruleset) -Wl,--end-group $(EXT_dataplane)
+EXTRA_TEST_BINS += $(BUILD)/tests/netns/ebpf_maps
+
+# What the verifier says of its programs, on this kernel.
+$(BUILD)/tests/netns/bpf_stats: $(BUILD)/obj/tests/netns/bpf_stats.o $(call libs,$(DEPS_dataplane))
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
+EXTRA_TEST_BINS += $(BUILD)/tests/netns/bpf_stats
+.PHONY: bpf-stats
+bpf-stats: $(BUILD)/tests/netns/bpf_stats ## what this kernel's verifier says of the eBPF programs (root)
+	@$<
+
 # The same table read back by lib/ruleset: walks and packets agree.
 $(BUILD)/tests/netns/nft_ruleset: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_ruleset nft_bed nft_check) \
 		$(call libs,$(DEPS_dataplane) ruleset)

@@ -78,6 +78,8 @@ install: all $(MAN) ## install to DESTDIR (PREFIX, CNIBINDIR, CNICONFDIR, SYSCON
 	install -d -m 0755 $(DESTDIR)$(UNITDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' tools/ripstop-agent.service > $(DESTDIR)$(UNITDIR)/ripstop-agent.service
 	chmod 0644 $(DESTDIR)$(UNITDIR)/ripstop-agent.service
+	@# Not where systemd reads it: who wants the eBPF dataplane puts it there.
+	install -D -m 0644 tools/ripstop-agent-ebpf.conf $(DESTDIR)$(PREFIX)/share/ripstop/ripstop-agent-ebpf.conf
 	for file in $(COMPLETIONS); do install -d $(DESTDIR)$(PREFIX)/$$(dirname $${file#*:}) && \
 		$(BUILD)/ripstop completion $${file%%:*} >$(DESTDIR)$(PREFIX)/$${file#*:} || exit 1; done
 	chmod 0755 $(DESTDIR)$(PREFIX)/bin/kubectl_complete-ripstop
@@ -95,7 +97,8 @@ uninstall: ## remove what install put there (configuration that was edited stays
 	rm -f $(DESTDIR)$(PREFIX)/bin/kubectl-ripstop $(DESTDIR)$(MANDIR)/man1/ripstop.1 $(DESTDIR)$(MANDIR)/man1/ripstop-*.1
 	for file in $(COMPLETIONS); do rm -f $(DESTDIR)$(PREFIX)/$${file#*:}; done
 	rm -f $(DESTDIR)$(MANDIR)/man1/kubectl-ripstop.1 $(DESTDIR)$(MANDIR)/man5/ripstop.conf.5 $(DESTDIR)$(MANDIR)/man8/ripstop-*.8
-	rm -f $(DESTDIR)$(UNITDIR)/ripstop-agent.service
+	rm -f $(DESTDIR)$(UNITDIR)/ripstop-agent.service $(DESTDIR)$(PREFIX)/share/ripstop/ripstop-agent-ebpf.conf
+	rmdir $(DESTDIR)$(PREFIX)/share/ripstop 2>/dev/null || true
 	cmp -s tools/05-ripstop.conflist $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist && \
 		rm -f $(DESTDIR)$(CNICONFDIR)/05-ripstop.conflist || true
 	cmp -s tools/ripstop.conf $(DESTDIR)$(SYSCONFDIR)/ripstop/ripstop.conf && \

@@ -74,6 +74,27 @@ static struct json_object *ask(const char *path, const char *op, struct rs_err *
 	return o;
 }
 
+static void dataplane(struct doctor *d, struct json_object *status)
+{
+	static const char why[] = "what enforces must be what was meant, and alone";
+	struct json_object *o = rs_json_get(status, "dataplane");
+	const char *name = rs_json_text(o, "name", "none");
+	const char *reason = rs_json_text(o, "why", NULL);
+	const char *beside = rs_json_text(o, "beside", NULL);
+
+	if (beside)
+		doctor_say(d, DOCTOR_WARN, "dataplane", why, "see ripstop status",
+			   "%s; rules of %s judge too", name, beside);
+	else if (cli_true(o, "fallback"))
+		doctor_say(d, DOCTOR_WARN, "dataplane", why,
+			   "mend what is missing and restart the agent, or configure dataplane: "
+			   "auto",
+			   "%s, not %s: %s", name, rs_json_text(o, "configured", "the other one"),
+			   reason ? reason : "it gives no reason");
+	else if (reason)
+		doctor_say(d, DOCTOR_OK, "dataplane", why, NULL, "%s: %s", name, reason);
+}
+
 static void readiness(struct doctor *d, const char *path)
 {
 	rs_auto_err err = { 0 };
@@ -94,6 +115,8 @@ static void readiness(struct doctor *d, const char *path)
 	else
 		doctor_say(d, DOCTOR_OK, "agent", why_alive, NULL,
 			   "it is ready, without conditions");
+	if (o)
+		dataplane(d, o);
 }
 
 static void alive(struct doctor *d, const char *path)
@@ -150,7 +173,8 @@ static void libraries(struct doctor *d)
 	static const char *const names[] = { "libnftnl.so.11", "libmnl.so.0",
 					     "libnl-3.so.200", "libnl-route-3.so.200",
 					     "libjson-c.so.5", "libyaml-0.so.2",
-					     "libcurl.so.4" };
+					     "libcurl.so.4",   "libbpf.so.1",
+					     "libelf.so.1",    "libz.so.1" };
 	rs_auto_strbuf missing = { 0 };
 
 	if (!doctor_exists(d, "usr/bin/ripstop-agent")) {

@@ -202,18 +202,27 @@ static void memory(struct doctor *d)
 			   "this control group may hold %lld MiB", limit >> 20);
 }
 
-/* ---- for later ------------------------------------------------------------------------------- */
+/* ---- the eBPF dataplane ---------------------------------------------------------------------- */
 
 static void bpf(struct doctor *d)
 {
-	static const char why[] = "only the eBPF dataplane will need it; nothing does today";
+	static const char why[] = "the eBPF dataplane needs all three; where one is missing nft "
+				  "enforces, whatever is configured";
 	bool btf = doctor_exists(d, "sys/kernel/btf/vmlinux");
 	rs_autofree char *mounts = doctor_read(d, "proc/mounts");
 	bool fs = mounts && strstr(mounts, " /sys/fs/bpf bpf ");
+	rs_autofree char *from = NULL, *text = config(d, &from);
+	char c = text ? setting(text, "NETFILTER_BPF_LINK") : '\0';
 
-	doctor_say(d, DOCTOR_OK, "bpf", why, NULL, "BTF %s, /sys/fs/bpf %s",
-		   btf ? "is there" : "is not there", fs ? "is mounted" : "is not mounted");
+	doctor_say(d, DOCTOR_OK, "bpf", why, NULL,
+		   "BTF %s, /sys/fs/bpf %s, CONFIG_NETFILTER_BPF_LINK %s",
+		   btf ? "is there" : "is not there", fs ? "is mounted" : "is not mounted",
+		   !text      ? "is not known"
+		   : c == 'y' ? "is on"
+			      : "is off");
 }
+
+/* ---- clock ----------------------------------------------------------------------------------- */
 
 static bool synchronised(const struct doctor *d, bool *known)
 {

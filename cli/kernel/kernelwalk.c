@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * kernelwalk.c - cli/kernel/ reads the rules out of this node's kernel and walks the packets of an
- * explained flow through them: what is really done, beside what the objects say.
+ * kernelwalk.c - cli/kernel/ reads the rules (or asks the maps) in this node's kernel and walks the
+ * packets of an explained flow through them: what is really done, beside what the objects say.
  *
  * Three packets: the first one of a new flow, a later one that is judged anew (its flow carries no
  * stamp), and an answer that is. Each meets the hooks that such a packet meets: the guard at
@@ -16,6 +16,7 @@
 
 #include <ripstop/ruleset.h>
 
+#include "cli/kernel/mapstep.h"
 #include "cli/recordfit.h"
 
 #define TABLE "ripstop"
@@ -198,6 +199,7 @@ static void leave_by(struct rs_packet *p, const struct flow *f, const struct end
 
 struct walker {
 	const struct rs_ruleset *rules; /* NULL: there is no table */
+	const struct rs_mapset *maps;	/* NULL: no programs */
 	const struct flow *flow;
 	struct json_object *steps;
 	struct rs_err *err;
@@ -262,6 +264,8 @@ static int walk(struct walker *w, enum rs_hook hook, const struct rs_packet *p, 
 	struct rs_walk got;
 	int rc;
 
+	if (w->maps)
+		return cli_maps_step(w->maps, hook, names[hook], p, w->steps, accept, w->err);
 	if (!w->rules)
 		return 0;
 	rc = rs_ruleset_walk(w->rules, hook, p, &got, NULL, NULL, w->err);
@@ -296,7 +300,7 @@ static int pass(struct walker *w, const struct kind *k, bool *accept)
 static int walk_all(struct walker *w, bool expect, struct json_object *o, struct rs_err *err)
 {
 	struct json_object *packets = json_object_new_array();
-	bool agrees = w->rules, accept;
+	bool agrees = w->rules || w->maps, accept;
 	int rc = 0;
 
 	json_object_object_add(o, "packets", packets);
@@ -316,10 +320,17 @@ static int walk_all(struct walker *w, bool expect, struct json_object *o, struct
 			rs_json_add_str(o, "verdict", accept ? "allowed" : "denied");
 	}
 	json_object_object_add(o, "agrees", json_object_new_boolean(agrees));
-	return rc < 0 ? rs_err_wrap(err, "walk the packet through table inet " TABLE) : 0;
+	return rc < 0 ? rs_err_wrap(err, w->maps ? "judge the packet by the maps"
+						 : "walk the packet through table inet " TABLE)
+		      : 0;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
+
+static bool is_ebpf(struct json_object *local)
+{
+	return !strcmp(rs_json_text(local, "dataplane", ""), "ebpf");
+}
 
 /* The rules are those of a network namespace: ours must be the agent's. */
 static int check_place(struct json_object *local, struct rs_err *err)
@@ -332,8 +343,9 @@ static int check_place(struct json_object *local, struct rs_err *err)
 		rs_err_set(err, EPROTO, "the agent does not tell what a packet looks like here");
 		return rs_err_hint(err, "it is of an older release: ripstop version");
 	}
-	if (strcmp(dataplane, "nft"))
-		return rs_err_set(err, ENOTSUP, "the agent's dataplane is %s: it has no nft rules",
+	if (strcmp(dataplane, "nft") && !is_ebpf(local))
+		return rs_err_set(err, ENOTSUP,
+				  "the agent's dataplane is %s: it has no rules that could be read",
 				  dataplane);
 	if (ns && stat("/proc/self/ns/net", &own) == 0 &&
 	    json_object_get_uint64(ns) != (uint64_t)own.st_ino) {
@@ -366,11 +378,13 @@ static int read_rules(struct rs_ruleset **rules, struct json_object *o, struct r
 static int ask(struct json_object *answer, struct json_object *o, struct rs_err *err)
 {
 	bool expect = !strcmp(rs_json_text(answer, "verdict", ""), "allowed");
+	struct json_object *local = rs_json_get(answer, "local");
 	struct rs_ruleset *rules = NULL;
+	struct rs_mapset *maps = NULL;
 	struct flow f = { 0 };
 	struct walker w = { .flow = &f, .err = err };
 	const char *why;
-	int rc = check_place(rs_json_get(answer, "local"), err);
+	int rc = check_place(local, err);
 
 	if (rc == 0)
 		rc = read_flow(answer, &f, err);
@@ -381,11 +395,13 @@ static int ask(struct json_object *answer, struct json_object *o, struct rs_err 
 	rs_json_add_str(o, "note", why);
 	if (why)
 		return 0;
-	rc = read_rules(&rules, o, err);
+	rc = is_ebpf(local) ? cli_maps_open(local, o, &maps, err) : read_rules(&rules, o, err);
 	w.rules = rules;
+	w.maps = maps;
 	if (rc == 0)
 		rc = walk_all(&w, expect, o, err);
 	rs_ruleset_free(rules);
+	rs_mapset_close(maps);
 	return rc;
 }
 
@@ -395,7 +411,8 @@ int cli_kernel_walk(struct json_object *answer, struct rs_err *err)
 	int rc;
 
 	rs_json_add_str(o, "node", rs_json_text(rs_json_get(answer, "metadata"), "node", NULL));
-	rs_json_add_str(o, "table", "inet " TABLE);
+	if (!is_ebpf(rs_json_get(answer, "local")))
+		rs_json_add_str(o, "table", "inet " TABLE);
 	json_object_array_add(list, o);
 	json_object_object_add(answer, "kernels", list);
 	rc = ask(answer, o, err);

@@ -203,6 +203,22 @@ class Runner:
             "ERROR x.yaml:3:5")), out)
         agent.stop()
 
+    def dataplanes(self):
+        """Which one, and why."""
+        why = "ebpf cannot be used on this node: no BTF; \x1b[2Jmount one"
+        for more, words, absent in [
+                ({}, ["nft (as configured)   in sync"], ["cannot be used", "judge too"]),
+                ({"configured": "auto", "why": why}, ["nft (auto)", "no BTF"], ["fallback", "\x1b"]),
+                ({"configured": "ebpf", "fallback": True, "why": why}, ["nft (fallback)", "no BTF"], ["\x1b"]),
+                ({"name": "ebpf", "configured": "ebpf", "beside": "nft"}, ["ebpf (as configured)", "rules of nft judge too"], [])]:
+            status = copy.deepcopy(self.answers["status"])
+            status["result"]["dataplane"].update(more)
+            agent = self.agent(status=status)
+            code, out, _ = self.call(["status"])
+            agent.stop()
+            self.check(f"dataplane {more.get('configured', 'plain')}", code == 0 and all(w in out for w in words) and
+                       not any(w in out for w in absent), repr(out))
+
     def no_agent(self):
         for argv in (["status"], ["pods"], ["rules", "x"], ["explain", "a", "b", "1"], ["version"]):
             code, out, err = self.call(argv)
@@ -363,7 +379,7 @@ def main():
     if not os.access(r.program, os.X_OK):
         print(f"{r.program} is not there: make it first\n0 passed, 1 failed, 0 skipped")
         return 1
-    for part in (r.screens, r.usage, r.requests, r.codes, r.no_agent, r.bad_agents, r.odd_objects, r.hostile,
+    for part in (r.screens, r.usage, r.requests, r.codes, r.dataplanes, r.no_agent, r.bad_agents, r.odd_objects, r.hostile,
                  r.colors, r.tables):
         part()
     print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")

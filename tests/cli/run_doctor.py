@@ -35,7 +35,8 @@ RA = ("%s 00 %s 00 fe800000000000000000000000000001 00000400 00000001 00000000 0
 ROUTE = ("Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
          "eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
 DPKG = "Package: zlib1g\nStatus: install ok installed\nVersion: 1.2\n\nPackage: containerd\nStatus: install ok installed\nVersion: %s\n\n"
-LIBS = ["libnftnl.so.11", "libmnl.so.0", "libnl-3.so.200", "libnl-route-3.so.200", "libjson-c.so.5", "libyaml-0.so.2", "libcurl.so.4"]
+LIBS = ["libnftnl.so.11", "libmnl.so.0", "libnl-3.so.200", "libnl-route-3.so.200", "libjson-c.so.5", "libyaml-0.so.2", "libcurl.so.4",
+        "libbpf.so.1", "libelf.so.1", "libz.so.1"]
 
 
 def config(without=(), builtin=()):
@@ -98,7 +99,10 @@ CASES = {
     "little memory": ({"sys/fs/cgroup/memory.max": "33554432"}, None, "warn", "memory", "32 MiB", 0),
     "no limit of memory": ({"sys/fs/cgroup/memory.max": "max"}, None, "ok", "memory", "no limit of its own", 0),
     "cgroup v1": ({"sys/fs/cgroup/memory.max": None, "sys/fs/cgroup/memory/memory.limit_in_bytes": "67108864"}, None, "ok", "memory", "64 MiB", 0),
-    "no BTF": ({"sys/kernel/btf/vmlinux": None, "proc/mounts": ""}, None, "ok", "bpf", "BTF is not there, /sys/fs/bpf is not mounted", 0),
+    "no BTF": ({"sys/kernel/btf/vmlinux": None, "proc/mounts": ""}, None, "ok", "bpf",
+               "BTF is not there, /sys/fs/bpf is not mounted, CONFIG_NETFILTER_BPF_LINK is off", 0),
+    "programs at hooks": ({"proc/config.gz": gzip.compress(gzip.decompress(config()) + b"CONFIG_NETFILTER_BPF_LINK=y\n")}, None, "ok", "bpf",
+                          "CONFIG_NETFILTER_BPF_LINK is on", 0),
     "clock not synchronised": ({"run/systemd/timesync/synchronized": None, "run/systemd/timesync/": None}, None, "warn", "time", "is not synchronised", 0),
     "another CNI wins": ({"etc/cni/net.d/05-calico.conflist": CALICO}, None, "fail", "cni-config", "05-calico.conflist wins (calico, portmap)", 1),
     "another CNI loses": ({"etc/cni/net.d/10-calico.conflist": CALICO}, None, "ok", "cni-config", "10-calico.conflist does not count", 0),
@@ -201,6 +205,22 @@ class Runner:
                        f"exit {code}, {err}, others {others}, {[i for i in items if i['check'] == check]}")
             code, out, err = self.doctor(m.root)
             self.check(f"{name}: no escape reaches a terminal", not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", out + err), repr(out))
+
+    def dataplanes(self):
+        """What the agent says of its choice."""
+        rows = [({}, "ok", "nft: as configured"),
+                ({"configured": "auto", "why": "ebpf cannot be used on this node: no BTF"}, "ok", "no BTF"),
+                ({"configured": "ebpf", "fallback": True, "why": "no BTF"}, "warn", "nft, not ebpf: no BTF"),
+                ({"beside": "ebpf"}, "warn", "nft; rules of ebpf judge too")]
+        for more, state, words in rows:
+            plane = dict({"name": "nft", "configured": "nft", "fallback": False, "why": "as configured"}, **more)
+            with self.machine(answers={
+                    "version": {"result": {"kind": "Version", "version": VERSION, "agent": VERSION}},
+                    "status": {"result": {"kind": "Status", "ready": True, "conditions": [], "dataplane": plane}}}) as m:
+                code, items, _, err = self.lines(m.root)
+                found = [i for i in items if i["check"] == "dataplane"]
+                self.check(f"dataplane: {words}", code == 0 and len(found) == 1 and found[0]["state"] == state and
+                           words in found[0]["found"] and not err, f"{code} {err} {found}")
 
     def agents(self):
         down = {"version": {"result": {"kind": "Version", "version": VERSION, "agent": VERSION}},
@@ -308,6 +328,7 @@ def main():
     for name in CASES:
         r.case(name, base)
     r.agents()
+    r.dataplanes()
     r.forms()
     r.real_rules()
     print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")

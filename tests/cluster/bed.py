@@ -60,10 +60,10 @@ class Cluster(Install):
     """
 
     def __init__(self, name="check", nodes=2, dual=False, proxy="nftables", kubelet=None, apiserver=(),
-                 runtime="debian", build=None):
+                 runtime="debian", build=None, dataplane="nft"):
         if not re.fullmatch(r"[a-z0-9]{1,12}", name) or not 1 <= nodes <= 9:
             raise BedError("a cluster's name is up to 12 of a-z0-9, its nodes are 1 to 9")
-        self.name, self.dual, self.proxy = name, dual, proxy
+        self.name, self.dual, self.proxy, self.dataplane = name, dual, proxy, dataplane
         self.kubelet_config, self.apiserver_options = dict(kubelet or {}), list(apiserver)
         self.build = os.path.abspath(build or os.path.join(bedlib.ROOT, "build", "rel"))
         self.prefix, self.dir = "%s-%s" % (bedlib.PREFIX, name), os.path.join(RUNS, name)

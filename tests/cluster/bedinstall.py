@@ -33,11 +33,17 @@ class Install:
         return out, name
 
     def write_manifests(self, name, config=None, folder=MANIFESTS):
-        """A folder of manifests as they stand, but for the image's name and more lines for ripstop.conf."""
+        """A folder of manifests as they stand, but for the image's name and more lines for ripstop.conf.
+
+        With another dataplane those of manifests/ebpf/ take the place of their namesakes, as a user does it.
+        """
         out = os.path.join(self.dir, "manifests", os.path.basename(folder.rstrip("/")))
         os.makedirs(out, exist_ok=True)
+        other = os.path.join(folder, "ebpf") if self.dataplane != "nft" else ""
         for file in manifest_files(folder):
-            text = IMAGE.sub(name, bedlib.read(os.path.join(folder, file)))
+            text = bedlib.read(os.path.join(other, file)) if other else ""
+            text = IMAGE.sub(name, text or bedlib.read(os.path.join(folder, file)))
+            text = text.replace("    dataplane: ebpf\n", "    dataplane: %s\n" % self.dataplane)
             if config and "kind: ConfigMap" in text:
                 text = text.rstrip("\n") + "\n" + "".join("    %s: %s\n" % kv for kv in config.items())
             bedlib.write(os.path.join(out, file), text)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ripstop on a real Kubernetes cluster: control plane and nodes on this machine, in namespaces of their own.
 
-    check_cluster.py [--suite smoke|netpol|faults|all] [--build DIR] [--only MODULE] [--minutes N] [--keep]
+    check_cluster.py [--suite smoke|netpol|faults|all] [--dataplane nft|ebpf|auto] [--build DIR] [--only MODULE] [--minutes N] [--keep]
 
 A suite is one or some modules suite_NAME.py with run(cluster, result), and, where the default will not do,
 
@@ -54,8 +54,8 @@ def stopped(number, _):
 class Beds:
     """At most one cluster at a time; modules that want the same one share it."""
 
-    def __init__(self, build, say, keep):
-        self.build, self.say, self.keep = build, say, keep
+    def __init__(self, build, say, keep, dataplane):
+        self.build, self.say, self.keep, self.dataplane = build, say, keep, dataplane
         self.cluster, self.kind = None, None
 
     def get(self, wanted, install, fresh):
@@ -64,7 +64,7 @@ class Beds:
             self.drop()
         if not self.cluster:
             began = time.monotonic()
-            self.cluster, self.kind = bed.Cluster(NAME, build=self.build, **wanted), kind
+            self.cluster, self.kind = bed.Cluster(NAME, build=self.build, dataplane=self.dataplane, **wanted), kind
             self.cluster.up()
             self.say("cluster: %s, %d nodes, %s, kube-proxy %s, up in %d s" % (
                 self.cluster.programs.version, len(self.cluster.nodes), "dual stack" if self.cluster.dual else "IPv4",
@@ -139,6 +139,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default=os.path.join(bedlib.ROOT, "build", "rel"))
     ap.add_argument("--suite", default="all", choices=[*SUITES, "all"])
+    ap.add_argument("--dataplane", default="nft", choices=("nft", "ebpf", "auto"), help="what the agents are installed with")
     ap.add_argument("--only", default="", help="one module of the suite: netpol, services, ...")
     ap.add_argument("--minutes", type=float, default=75, help="limit for all, after the programs are there")
     ap.add_argument("--keep", action="store_true")
@@ -153,7 +154,7 @@ def main():
         except OSError:
             sys.exit("check_cluster: another run is under way in this tree")
         result = Result(args.minutes, say=lambda text: print(text, flush=True))
-        beds = Beds(args.build, result.say, args.keep)
+        beds = Beds(args.build, result.say, args.keep, args.dataplane)
         whole = run_all(modules_of(args.suite, args.only), beds, result)
     for word in ("failed", "skipped"):
         for line in [line for line in result.lines if line[0] == word]:
@@ -171,7 +172,8 @@ def write_results(args, result):
     with contextlib.suppress(OSError):
         os.makedirs(folder, exist_ok=True)
         lines = sorted("%s cluster suite_%s\n" % (word, name.replace("/", " ", 1)) for word, name, _ in result.lines)
-        bedlib.write(os.path.join(folder, "cluster-%s.txt" % args.suite), "".join(lines))
+        which = args.suite + ("" if args.dataplane == "nft" else "-" + args.dataplane)
+        bedlib.write(os.path.join(folder, "cluster-%s.txt" % which), "".join(lines))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ CROWD, RULES = 50, 50
 def run(cluster, result):
     kind = "dual" if cluster.dual else "ipv4"
     installed(cluster, result, kind)
+    enforced(cluster, result, kind)
     pods = people(cluster, result, kind)
     if not pods:
         return
@@ -65,6 +66,20 @@ def installed(cluster, result, kind):
         for node in cluster.nodes:
             p = cluster.ripstop(node.name, "status", check=False)
             assert p.returncode == 0, "%s: exit %d: %s" % (node.name, p.returncode, p.stdout + p.stderr)
+
+
+def enforced(cluster, result, kind):
+    """By what was asked for, on every node, and by nothing beside it."""
+    want = "nft" if cluster.dataplane == "nft" else "ebpf"
+    with result.case("%s %s enforces on every node, as installed (%s)" % (kind, want, cluster.dataplane)):
+        for node in cluster.nodes:
+            d = json.loads(cluster.ripstop(node.name, "status", "-o", "json").stdout)["dataplane"]
+            assert (d["name"], d["configured"], d["fallback"]) == (want, cluster.dataplane, False), "%s: %s" % (node.name, d)
+            assert "beside" not in d, "%s: %s" % (node.name, d)
+            tables = node.run(["nft", "list", "tables"]).stdout.split("\n")
+            assert ("table inet ripstop" in tables) == (want == "nft"), "%s: %s" % (node.name, tables)
+            pins = node.run(["ls", "/sys/fs/bpf/ripstop"], check=False).stdout.split()
+            assert bool(pins) == (want == "ebpf"), "%s: %s" % (node.name, pins)
 
 
 def itself(cluster, result, kind):

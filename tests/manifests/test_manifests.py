@@ -61,6 +61,13 @@ def pod_specs():
             for o in of_kind("DaemonSet") + of_kind("DaemonSet", "uninstall/*.yaml")}
 
 
+def ebpf_objects():
+    """What is applied in a cluster with the eBPF dataplane: two files take the place of those of the same name."""
+    other = by_name(objects("ebpf/*.yaml"))
+    equal(sorted(other), [("ConfigMap", "ripstop-config"), ("DaemonSet", "ripstop-agent")], "objects of manifests/ebpf/")
+    return [other.get((o["kind"], o["metadata"]["name"]), o) for o in objects()]
+
+
 def containers(spec):
     return spec.get("initContainers", []) + spec["containers"]
 
@@ -95,7 +102,7 @@ def every_file_begins_with_a_document():
 
 
 def every_object_says_what_and_where():
-    for o in objects() + objects("uninstall/*.yaml"):
+    for o in objects() + objects("ebpf/*.yaml") + objects("uninstall/*.yaml"):
         expect(o.get("apiVersion") and o.get("kind") and o["metadata"].get("name"), "an object without its head: %s" % o)
         if o["kind"] in ("Namespace", "ClusterRole", "ClusterRoleBinding"):
             expect("namespace" not in o["metadata"], "%s in a namespace" % o["kind"])
@@ -212,16 +219,20 @@ def every_setting_is_an_option():
         expect(key in known, "%s in ripstop.conf is no option" % key)
 
 
-def the_agent_takes_the_configuration():
+def takes_configuration(text):
     """By way of `install` into a folder of our own: it reads the whole file first."""
     with tempfile.TemporaryDirectory() as folder:
         conf = os.path.join(folder, "ripstop.conf")
         with open(conf, "w", encoding="utf-8") as f:
-            f.write(config())
+            f.write(text)
         p = subprocess.run([os.path.join(BUILD, "ripstop-agent"), "install", "--config", conf, "--cni-bin-dir", folder],
                            capture_output=True, text=True, check=False)
         equal(p.returncode, 0, "exit code (%s)" % p.stderr.strip())
         expect(os.access(os.path.join(folder, "ripstop"), os.X_OK), "no plugin")
+
+
+def the_agent_takes_the_configuration():
+    takes_configuration(config())
 
 
 def optional_policies_are_good():
@@ -265,6 +276,65 @@ def readers_may_list_what_worlds_are_made_of():
     equal(kinds, asked, "what is listed, and what kubectl ripstop asks for")
     equal({v for r in role["rules"] for v in r["verbs"]}, {"list"}, "verbs")
     equal((binding["roleRef"]["name"], [s["kind"] for s in binding["subjects"]]), (role["metadata"]["name"], ["Group"]), "binding")
+
+
+# ---- the eBPF dataplane -----------------------------------------------------------------------------
+
+
+def ebpf_adds_two_rights_a_folder_and_memory():
+    """And nothing else to what every node has."""
+    plain, more = by_name(objects()), by_name(ebpf_objects())
+    conf = more["ConfigMap", "ripstop-config"]["data"]["ripstop.conf"]
+    said = re.compile(r"^dataplane: (.*)$", re.M)
+    equal((said.findall(config()), said.findall(conf)), (["nft"], ["ebpf"]), "what the two configurations say")
+    cut = re.compile(r"^#[^\n]*enforce[^\n]*\ndataplane:[^\n]*\n", re.M)
+    equal(cut.sub("", conf), cut.sub("", config()), "the rest of the configuration")
+    want = plain["DaemonSet", "ripstop-agent"]["spec"]["template"]["spec"]
+    have = more["DaemonSet", "ripstop-agent"]["spec"]["template"]["spec"]
+    want["containers"][0]["securityContext"]["capabilities"]["add"] += ["BPF", "PERFMON"]
+    folder = {"name": "bpffs", "hostPath": {"path": "/sys/fs/bpf", "type": "Directory"}}
+    mount = {"name": "bpffs", "mountPath": "/sys/fs/bpf", "mountPropagation": "HostToContainer"}
+    want["volumes"].insert(-1, folder)
+    want["containers"][0]["volumeMounts"].insert(-1, mount)
+    want["containers"][0]["resources"] = {"requests": {"cpu": "20m", "memory": "48Mi"}, "limits": {"memory": "384Mi"}}
+    found = differs(have, want)
+    expect(not found, "the agent: %s" % found)
+
+
+def uninstall_sees_the_pins():
+    for c in containers(pod_specs()["ripstop-uninstall"]):
+        expect("/sys/fs/bpf" in [m["mountPath"] for m in c["volumeMounts"]], "no bpffs in " + c["name"])
+
+
+def the_agent_takes_the_ebpf_configuration():
+    (one,) = of_kind("ConfigMap", "ebpf/*.yaml")
+    takes_configuration(one["data"]["ripstop.conf"])
+
+
+# Settings of the unit and its drop-in that add up; of all others the last one counts.
+ADDED = ("CapabilityBoundingSet", "SystemCallFilter", "RequiresMountsFor", "ReadWritePaths", "ReadOnlyPaths")
+
+
+def the_drop_in_adds_to_the_unit():
+    """And a systemd that is here takes both."""
+    unit, more = (read(os.path.join(ROOT, "tools", f)) for f in ("ripstop-agent.service", "ripstop-agent-ebpf.conf"))
+    keys = dict(re.findall(r"^([A-Z]\w+)=(.*)$", more, re.M))
+    equal(keys.pop("CapabilityBoundingSet").split(), ["CAP_BPF", "CAP_PERFMON"], "capabilities")
+    equal(keys.pop("SystemCallFilter"), "bpf", "system calls")
+    for key in keys:
+        expect(key in ADDED or re.search("^%s=" % key, unit, re.M), "%s is in the drop-in alone" % key)
+    expect("\nSystemCallErrorNumber=EPERM\n" in unit, "without the drop-in a call of bpf() is the agent's end")
+    analyze = shutil.which("systemd-analyze")
+    if not analyze:
+        raise Skip("no systemd-analyze here")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "ripstop-agent.service")
+        os.mkdir(path + ".d")
+        shutil.copy(os.path.join(ROOT, "tools", "ripstop-agent-ebpf.conf"), path + ".d/ebpf.conf")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(unit.replace("@BINDIR@", BUILD))
+        p = subprocess.run([analyze, "verify", "--recursive-errors=no", path], capture_output=True, text=True, check=False, timeout=60)
+        expect("ripstop-agent" not in p.stderr, p.stderr.strip())
 
 
 # ---- rules for Falco --------------------------------------------------------------------------------
@@ -383,9 +453,12 @@ def render(text, values):
     """The template words that the chart uses; any other is an error."""
     out, showing = [], [True]
     for line in text.split("\n"):
-        m = re.fullmatch(r"\{\{- (if (\S+)|end) \}\}", line)
-        if m and m.group(2):
-            showing.append(showing[-1] and bool(lookup(values, m.group(2))))
+        m = re.fullmatch(r"\{\{- (if (ne )?(\S+)(?: \"(\w+)\")?|else|end) \}\}", line)
+        if m and m.group(3):
+            value = lookup(values, m.group(3))
+            showing.append(showing[-1] and (value != m.group(4) if m.group(2) else bool(value)))
+        elif m and m.group(1) == "else":
+            showing[-1] = showing[-2] and not showing[-1]
         elif m:
             showing.pop()
         elif showing[-1]:
@@ -462,6 +535,26 @@ def the_chart_with_events_has_their_right_and_setting():
     hold_against(found.values(), wanted.values())
 
 
+def ebpf_values():
+    v = values()
+    v["Values"]["dataplane"] = "ebpf"
+    v["Values"]["resources"].update(memory="48Mi", memoryLimit="384Mi")
+    return v
+
+
+def without_comments(rendered):
+    """The settings alone: what is said about them differs."""
+    for o in rendered:
+        if o["kind"] == "ConfigMap":
+            o["data"]["ripstop.conf"] = re.sub(r"^#.*\n", "", o["data"]["ripstop.conf"], flags=re.M)
+    return rendered
+
+
+def the_chart_with_ebpf_renders_to_those_manifests():
+    v = ebpf_values()
+    hold_against(without_comments([o for t in templates() for o in parse(render(read(t), v), t)]), without_comments(ebpf_objects()))
+
+
 def helm_renders_to_the_manifests():
     helm = os.environ.get("HELM") or shutil.which("helm")
     if not helm:
@@ -470,6 +563,9 @@ def helm_renders_to_the_manifests():
         p = subprocess.run([helm] + what, capture_output=True, text=True, check=False, timeout=120)
         equal(p.returncode, 0, "helm %s (%s)" % (what[0], (p.stdout + p.stderr).strip()))
     hold_against(parse(p.stdout, "helm template"), objects())
+    p = subprocess.run([helm, "template", "ripstop", CHART, "--set", "dataplane=ebpf,resources.memory=48Mi,resources.memoryLimit=384Mi"],
+                       capture_output=True, text=True, check=False, timeout=120)
+    hold_against(without_comments(parse(p.stdout, "helm template")), without_comments(ebpf_objects()))
 
 
 TESTS = [
@@ -478,10 +574,10 @@ TESTS = [
     only_the_agent_has_a_credential, it_runs_on_every_node_and_first, probes_stay_on_the_node, every_setting_is_an_option,
     the_agent_takes_the_configuration, optional_policies_are_good, kubectl_ripstop_rights_are_optional_and_few,
     events_are_optional_and_only_made, readers_may_list_what_worlds_are_made_of,
-
-
+    ebpf_adds_two_rights_a_folder_and_memory, uninstall_sees_the_pins, the_agent_takes_the_ebpf_configuration,
+    the_drop_in_adds_to_the_unit,
     falco_rules_flag_what_they_say, falco_rules_read_fields_that_records_have,
-    the_chart_renders_to_the_manifests, the_charts_values_arrive, the_chart_with_events_has_their_right_and_setting,
+    the_chart_renders_to_the_manifests, the_chart_with_ebpf_renders_to_those_manifests, the_charts_values_arrive, the_chart_with_events_has_their_right_and_setting,
     helm_renders_to_the_manifests,
 ]
 

@@ -398,6 +398,22 @@ def the_image_runs_alone(lab):
 
 def the_image_serves_with_net_admin_alone(lab):
     """The agent of the image in its own root folder, with one capability, as the DaemonSet runs it."""
+    image_serves(lab, ["net_admin"], "nft")
+
+
+def the_image_serves_the_ebpf_dataplane(lab):
+    """With the two capabilities and the bpffs that manifests/ebpf/ adds; and without them it falls back."""
+    for caps, bpffs, dataplane in ((["net_admin", "bpf", "perfmon"], True, "ebpf"), (["net_admin"], True, "nft"),
+                                   (["net_admin", "bpf", "perfmon"], False, "nft")):
+        with Lab(lab.build) as own:
+            image_serves(own, caps, dataplane, "--dataplane", "ebpf", bpffs=bpffs)
+
+
+BITS = {"net_admin": 12, "sys_chroot": 18, "perfmon": 38, "bpf": 39}
+
+
+def image_serves(lab, caps, dataplane, *more, bpffs=False):
+    """Its agent is ready, and this enforces."""
     bed = Bed(lab)
     with tempfile.TemporaryDirectory(prefix="rsh-image-") as folder:
         archive, root = os.path.join(folder, "a.tar"), os.path.join(folder, "root")
@@ -408,15 +424,19 @@ def the_image_serves_with_net_admin_alone(lab):
         with open(os.path.join(root, "manifests", "ns.yaml"), "w", encoding="utf-8") as f:
             f.write("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
         options = ["--manifests", "/manifests", "--state-dir", "/state", "--node-name", "n1", "--node-ranges", "10.244.1.0/24",
-                   "--metrics-address", "", "--install-conflist=on", "--cni-conf-dir", "/conf", "--masquerade=on"]
-        harness.run(["mount", "-t", "proc", "proc", root + "/proc"])
-        try:
+                   "--metrics-address", "", "--install-conflist=on", "--cni-conf-dir", "/conf", "--masquerade=on", *more]
+        os.makedirs(root + "/sys")
+        with contextlib.ExitStack() as mounts:
+            mount(mounts, "-t", "proc", "proc", root + "/proc")
+            mount(mounts, "-t", "sysfs", "-o", "ro", "sysfs", root + "/sys")
+            if bpffs:
+                mount(mounts, "-t", "bpf", "bpf", root + "/sys/fs/bpf")
             # As the init container: no capability, the plugin beside the agent.
             harness.run(["setpriv", "--bounding-set=-all,+sys_chroot", "--inh-caps=-all", "--no-new-privs", CHROOT, root,
                          "/usr/bin/ripstop-agent", "install"])
             with open(bed.node.log_path, "ab") as log:
-                agent = lab.spawn(bed.node.argv(["setpriv", "--bounding-set=-all,+net_admin,+sys_chroot", "--inh-caps=-all",
-                                                 "--no-new-privs", CHROOT, root, "/usr/bin/ripstop-agent"] + options),
+                agent = lab.spawn(bed.node.argv(["setpriv", "--bounding-set=-all,+sys_chroot," + ",".join("+" + c for c in caps),
+                                                 "--inh-caps=-all", "--no-new-privs", CHROOT, root, "/usr/bin/ripstop-agent"] + options),
                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             sock = os.path.join(root, "state", "agent.sock")
 
@@ -427,11 +447,17 @@ def the_image_serves_with_net_admin_alone(lab):
             until(ready, bed.node.log_tail)
             until(lambda: os.path.exists(os.path.join(root, "conf", CONFLIST)), bed.node.log_tail)
             until(lambda: "ripstop-nat" in bed.node.sh("nft list tables"), bed.node.log_tail)
-            caps = re.search(r"CapEff:\s*(\w+)", content("/proc/%d/status" % agent.pid).decode()).group(1)
-            expect(int(caps, 16) & ~(1 << 18) == 1 << 12, "capabilities %s" % caps)
+            has = re.search(r"CapEff:\s*(\w+)", content("/proc/%d/status" % agent.pid).decode()).group(1)
+            expect(int(has, 16) == sum(1 << BITS[c] for c in caps + ["sys_chroot"]), "capabilities %s" % has)
+            plane = harness.ctl_call(sock, "status", {})["dataplane"]
+            expect(plane["name"] == dataplane, "dataplane %s" % plane)
+            expect(("ripstop\n" in bed.node.sh("nft list tables; echo")) == (dataplane == "nft"), "rules of nft")
             lab.end(agent)
-        finally:
-            harness.run(["umount", root + "/proc"])
+
+
+def mount(stack, *argv):
+    harness.run(["mount", *argv])
+    stack.callback(harness.run, ["umount", argv[-1]])
 
 
 TESTS = [
@@ -439,7 +465,8 @@ TESTS = [
     install_killed_at_any_time_leaves_one_of_both, the_conflist_comes_last, the_conflist_chains_portmap_where_it_is,
     a_conflist_that_is_lost_or_changed_is_restored, two_who_keep_the_same_file_do_not_spin,
     a_plugin_that_is_gone_or_another_fails_readiness, without_the_option_nothing_is_written_or_asked,
-    uninstall_takes_ours_and_leaves_others, stay_waits_for_sigterm, the_image_runs_alone, the_image_serves_with_net_admin_alone,
+    uninstall_takes_ours_and_leaves_others, stay_waits_for_sigterm, the_image_runs_alone,
+    the_image_serves_with_net_admin_alone, the_image_serves_the_ebpf_dataplane,
 ]
 
 

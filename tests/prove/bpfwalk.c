@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include <ripstop/mapset.h>
+
 #include "base/base.h"
 #include "dataplane/ebpf/ebpf.h"
 
@@ -80,6 +82,32 @@ static void describe(const struct rs_packet *p, struct rs_bpf_view *v)
 		v->port = p->reply.sport;
 }
 
+static const char *reason_of(int verdict)
+{
+	if (verdict == RS_BPF_ACCEPT)
+		return "";
+	return verdict == RS_BPF_COUNT_QUIET
+		       ? "quiet"
+		       : rs_drop_reason_name((enum rs_drop_reason)(verdict / 2));
+}
+
+/* The maps read a second time, by code that shares nothing with the program: it must say the same. */
+static int read_again(struct rs_dp *dp, enum rs_hook hook, const struct rs_packet *p, int verdict,
+		      struct rs_err *err)
+{
+	struct rs_mapset *maps = NULL;
+	struct rs_mapwalk w;
+	int rc = rs_mapset_open(rs_ebpf_of(dp)->dir, &maps, err);
+
+	if (!rc)
+		rc = rs_mapset_walk(maps, hook, p, &w, err);
+	if (!rc && (!w.attached || strcmp(w.reason ? w.reason : "", reason_of(verdict)) != 0))
+		rc = rs_err_set(err, EBADMSG, "%s says %d, the maps read again say %s", w.program,
+				verdict, w.reason ? w.reason : "accept");
+	rs_mapset_close(maps);
+	return rc;
+}
+
 int pv_bpf_walk(struct rs_dp *dp, enum rs_hook hook, const struct rs_packet *p, struct rs_walk *out,
 		struct rs_err *err)
 {
@@ -97,5 +125,5 @@ int pv_bpf_walk(struct rs_dp *dp, enum rs_hook hook, const struct rs_packet *p, 
 	memset(out, 0, sizeof(*out));
 	out->accept = rc == RS_BPF_ACCEPT;
 	snprintf(out->chain, sizeof(out->chain), "verdict %d", rc);
-	return 0;
+	return read_again(dp, hook, p, rc, err);
 }

@@ -149,16 +149,34 @@ static int fill(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_pla
 	return rc;
 }
 
-/* Both judge until the old one is gone. */
-static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *err)
+static int install_at(struct rs_ebpf *e, struct rs_bpf_set *s, char place, struct rs_err *err)
 {
-	char place = free_place(e);
 	int rc = rs_bpf_pins_clear(&e->cfg, place, err);
 
 	if (!rc)
 		rc = rs_bpf_set_install(&e->cfg, s, place, err);
 	if (rc) {
 		(void)rs_bpf_pins_clear(&e->cfg, place, NULL);
+		rs_bpf_set_detach(s);
+	}
+	return rc;
+}
+
+/* Both judge until the old one is gone. */
+static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *err)
+{
+	char place = free_place(e), other = place == 'a' ? 'b' : 'a';
+	rs_auto_err why = { 0 };
+	int rc = install_at(e, s, place, &why);
+
+	/* Another program has that place at the hooks, and nobody of ours the other. */
+	if (rc == -EBUSY && !e->set.place && !rs_bpf_pins_linked(&e->cfg, other)) {
+		rs_err_clear(&why);
+		place = other;
+		rc = install_at(e, s, place, &why);
+	}
+	if (rc) {
+		rs_err_move(err, &why);
 		return rc;
 	}
 	rs_bpf_set_unload(&e->set);

@@ -7,10 +7,13 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_hook.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -21,7 +24,7 @@
 #define HOOK_BPF_ID 1
 
 struct wanted {
-	uint32_t prog;
+	uint32_t prog; /* 0: any */
 	int32_t priority;
 	bool found;
 };
@@ -66,7 +69,7 @@ static int on_hook(const struct nlmsghdr *h, void *arg)
 		if (mnl_attr_get_type(a) == NFNLA_HOOK_CHAIN_INFO)
 			prog = program_of(a);
 	}
-	w->found |= prog && prog == w->prog && priority == w->priority;
+	w->found |= prog && (!w->prog || prog == w->prog) && priority == w->priority;
 	return MNL_CB_OK;
 }
 
@@ -102,13 +105,13 @@ static uint32_t program_id(int link)
 
 /* A kernel without nfnetlink_hook cannot be asked; but where a program stands, no other may: one
  * that accepts everything, and is gone at once, tells whether the place is free. */
-static bool is_taken(const struct rs_bpf_set *s, unsigned int hook, bool six)
+static bool is_taken(int trial, char place, unsigned int hook, bool six)
 {
-	int fd = rs_bpf_attach(s->trial, hook, six, rs_bpf_priority(hook, s->place));
+	int fd = rs_bpf_attach(trial, hook, six, rs_bpf_priority(hook, place));
 
 	if (fd >= 0)
 		close(fd);
-	return fd < 0;
+	return fd == -EBUSY;
 }
 
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err)
@@ -120,11 +123,65 @@ int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct
 				    .priority = rs_bpf_priority(hook, s->place) };
 		int rc = ask(nl, six ? NFPROTO_IPV6 : NFPROTO_IPV4, rs_bpf_hook_number(hook), &w);
 
-		if (rc)
-			w.found = is_taken(s, hook, six);
+		if (rc || !w.prog)
+			w.found = is_taken(s->trial, s->place, hook, six);
 		if (!w.found)
 			return rs_err_set(err, ESTALE, "program at hook %u, priority %d, IPv%d",
 					  rs_bpf_hook_number(hook), w.priority, six ? 6 : 4);
 	}
 	return 0;
+}
+
+/* Under a seccomp filter the call itself may be the end of us: not for nothing. */
+static bool may_load(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return !syscall(SYS_capget, &head, caps) &&
+	       (caps[CAP_TO_INDEX(CAP_BPF)].effective & CAP_TO_MASK(CAP_BPF));
+}
+
+static int load_trial(void)
+{
+	static const struct bpf_insn accept_all[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts,
+		    .expected_attach_type = (enum bpf_attach_type)RS_BPF_ATTACH_NETFILTER);
+
+	if (!may_load())
+		return -EPERM;
+	return bpf_prog_load((enum bpf_prog_type)RS_BPF_PROG_NETFILTER, "rs_trial", "GPL",
+			     accept_all, RS_ARRAY_SIZE(accept_all), &opts);
+}
+
+/* *trial: loaded when the first question needs it. */
+static bool place_stands(struct mnl_socket *nl, int *trial, char place)
+{
+	for (int i = 0; i < RS_BPF_LINKS; i++) {
+		unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
+		bool six = i % RS_BPF_FAMILIES;
+		struct wanted w = { .priority = rs_bpf_priority(hook, place) };
+		int rc = ask(nl, six ? NFPROTO_IPV6 : NFPROTO_IPV4, rs_bpf_hook_number(hook), &w);
+
+		if (rc && *trial == -1)
+			*trial = load_trial();
+		if (rc)
+			w.found = *trial >= 0 && is_taken(*trial, place, hook, six);
+		if (!w.found)
+			return false;
+	}
+	return true;
+}
+
+bool rs_bpf_hooks_stand(struct mnl_socket *nl)
+{
+	int trial = -1;
+	bool stand = place_stands(nl, &trial, 'a') || place_stands(nl, &trial, 'b');
+
+	if (trial >= 0)
+		close(trial);
+	return stand;
 }

@@ -17,10 +17,6 @@
 #include "dataplane/ebpf/bpfplan.h"
 #include "dataplane/ebpf/bpfpins.h"
 
-/* Newer than the headers and the libbpf of Debian 12. */
-#define PROG_TYPE_NETFILTER 32
-#define ATTACH_NETFILTER 45
-
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
@@ -90,8 +86,8 @@ static void set_up_programs(struct bpf_object *obj)
 		const char *name = i < RS_BPF_HOOKS ? hook_progs[i] : TRIAL;
 		struct bpf_program *p = bpf_object__find_program_by_name(obj, name);
 
-		bpf_program__set_type(p, PROG_TYPE_NETFILTER);
-		bpf_program__set_expected_attach_type(p, ATTACH_NETFILTER);
+		bpf_program__set_type(p, RS_BPF_PROG_NETFILTER);
+		bpf_program__set_expected_attach_type(p, RS_BPF_ATTACH_NETFILTER);
 		bpf_program__set_autoload(p, true);
 	}
 }
@@ -217,13 +213,20 @@ int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_se
 	return rc;
 }
 
+void rs_bpf_set_detach(struct rs_bpf_set *s)
+{
+	for (int i = 0; i < RS_BPF_LINKS; i++) {
+		if (s->link[i] >= 0)
+			close(s->link[i]);
+		s->link[i] = -1;
+	}
+}
+
 void rs_bpf_set_unload(struct rs_bpf_set *s)
 {
 	if (s->cfg)
 		munmap(s->cfg, sizeof(*s->cfg));
-	for (int i = 0; i < RS_BPF_LINKS; i++)
-		if (s->link[i] >= 0)
-			close(s->link[i]);
+	rs_bpf_set_detach(s);
 	bpf_object__close(s->obj);
 	memset(s, 0, sizeof(*s));
 	for (int i = 0; i < RS_BPF_LINKS; i++)

@@ -20,6 +20,10 @@
 #define RS_BPF_FAMILIES 2
 #define RS_BPF_LINKS (RS_BPF_HOOKS * RS_BPF_FAMILIES)
 
+/* Newer than the headers and the libbpf of Debian 12. */
+#define RS_BPF_PROG_NETFILTER 32
+#define RS_BPF_ATTACH_NETFILTER 45
+
 struct bpf_object;
 
 struct rs_bpf_set {
@@ -38,6 +42,7 @@ struct rs_bpf_set {
 int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_set *out,
 		    struct rs_err *err);
 void rs_bpf_set_unload(struct rs_bpf_set *s); /* pins stay, and with them what they hold */
+void rs_bpf_set_detach(struct rs_bpf_set *s); /* let go of the links: those without pins end */
 
 /* The programs pinned at s->place are these, and use these maps; opens its links. -ESTALE; -EBUSY
  * when they are another node's. */

@@ -18,7 +18,6 @@
 #include "dataplane/ebpf/bpfload.h"
 
 #define BPFFS 0xcafe4a11
-#define ATTACH_NETFILTER 45
 #define PREFIX "v"
 
 static const struct {
@@ -79,7 +78,7 @@ int rs_bpf_attach(int prog, unsigned int hook, unsigned int family, int priority
 		uint64_t rest[4];
 	} attr = {
 		.prog_fd = (uint32_t)prog,
-		.type = ATTACH_NETFILTER,
+		.type = RS_BPF_ATTACH_NETFILTER,
 		.pf = family ? NFPROTO_IPV6 : NFPROTO_IPV4,
 		.hook = hooks[hook].hook,
 		.priority = priority,

@@ -13,6 +13,9 @@
 #include "dataplane/nft/watch.h"
 
 #define TRIAL_PRIORITY 2000000
+#define GONE_MS 1000
+#define LEFT_MS 100
+#define GONE_STEP_MS 5
 
 void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p)
 {
@@ -114,7 +117,7 @@ int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
 		rs_bpf_explain_error(err);
 		return rc;
 	}
-	e->open_node = !rs_bpf_pins_linked(&e->cfg, 0);
+	e->open_node = !rs_bpf_pins_linked(&e->cfg, 0) && !rs_bpf_hooks_stand(e->nl);
 	e->known = true;
 	return 0;
 }
@@ -184,7 +187,7 @@ static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 	return 0;
 }
 
-/* Everything is loaded, and a program that accepts hangs at a hook for a moment. */
+/* Everything is loaded, and a program that accepts hangs at hooks for a moment. */
 int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 {
 	struct rs_bpf_set s;
@@ -192,13 +195,16 @@ int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 
 	if (!rc) {
 		fd = rs_bpf_attach(s.trial, RS_BPF_HOOK_TO_NODE, 0, TRIAL_PRIORITY);
-		rs_bpf_set_unload(&s);
-		if (fd >= 0) {
+		if (fd < 0)
+			rc = rs_err_sys(err, -fd, "attach a program to a netfilter hook");
+		else
 			close(fd);
-			return 0;
-		}
-		rc = rs_err_sys(err, -fd, "attach a program to a netfilter hook");
+		if (!rc)
+			rc = rs_bpf_place_check(cfg, &s, err);
+		rs_bpf_set_unload(&s);
 	}
+	if (!rc)
+		return 0;
 	rs_bpf_explain_error(err);
 	rs_err_wrap(err, "the kernel does not take the ebpf dataplane");
 	rs_err_cni(err, RS_CNI_KERNEL);
@@ -240,21 +246,57 @@ static int ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct r
 	return rc;
 }
 
+/* The place of a next version. A set that has just been removed leaves it a moment later. */
 static char *ebpf_conditions(struct rs_dp *dp)
 {
-	(void)dp;
-	return NULL;
+	struct rs_ebpf *e = rs_ebpf_of(dp);
+	char other = e->set.place == 'a' ? 'b' : 'a';
+	rs_auto_err why = { 0 };
+	int rc = e->set.place ? -EBUSY : 0;
+
+	for (int i = 0; rc == -EBUSY && i < LEFT_MS / GONE_STEP_MS; i++) {
+		if (i)
+			usleep(GONE_STEP_MS * 1000);
+		rs_err_clear(&why);
+		rc = rs_bpf_priorities_free(&e->set, other, &why);
+	}
+	if (rc != -EBUSY)
+		return NULL;
+	return rs_asprintf("%s: a new version of our programs has no place beside these",
+			   rs_err_str(&why));
+}
+
+/* Gone with its pins, a moment later; but others can hold a program too, or have its pins. */
+static int wait_gone(struct rs_ebpf *e, bool had, struct rs_err *err)
+{
+	bool stand = rs_bpf_hooks_stand(e->nl);
+
+	for (int i = 0; had && stand && i < GONE_MS / GONE_STEP_MS; i++) {
+		usleep(GONE_STEP_MS * 1000);
+		stand = rs_bpf_hooks_stand(e->nl);
+	}
+	if (!stand)
+		return 0;
+	rs_err_set(err, EADDRINUSE,
+		   "eBPF programs judge at our hooks, and %s holds no pins of theirs", e->dir);
+	rs_err_hint(err,
+		    "mount the host's bpffs there (manifests/ebpf), or give the folder that they "
+		    "were pinned in with --bpf-dir");
+	return -EADDRINUSE;
 }
 
 static int ebpf_remove(struct rs_dp *dp, struct rs_err *err)
 {
 	struct rs_ebpf *e = rs_ebpf_of(dp);
+	bool had = rs_bpf_pins_linked(&e->cfg, 0);
 	int rc = rs_bpf_pins_ours(&e->cfg, err);
 
 	if (!rc)
 		rc = rs_bpf_pins_remove(&e->cfg, 0, err);
 	rs_ebpf_log_close(e);
 	forget(e);
+	if (!rc)
+		rc = wait_gone(e, had, err);
 	if (!rc)
 		rc = rs_ebpf_anchor_remove(e->nl, err);
 	return rc;

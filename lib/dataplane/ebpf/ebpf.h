@@ -124,6 +124,17 @@ void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 /* The set's programs stand at the hooks of this network namespace. -ESTALE. */
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err);
 
+/* Programs stand at all priorities of one of our places in this network namespace, whoever has
+ * their pins. False where the kernel has no nfnetlink_hook and we have no CAP_BPF. */
+bool rs_bpf_hooks_stand(struct mnl_socket *nl);
+
+/* Nothing stands at the priorities of a place: ours could. -EBUSY names the first that is taken. */
+int rs_bpf_priorities_free(const struct rs_bpf_set *s, char place, struct rs_err *err);
+
+/* Pins can be put into the folder, nobody else's are there, and there is a place at the hooks. */
+int rs_bpf_place_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *s,
+		       struct rs_err *err);
+
 /* The nft table that keeps conntrack at work in this network namespace. */
 int rs_ebpf_anchor_check(struct mnl_socket *nl, struct rs_err *err); /* -ESTALE: it is gone */
 int rs_ebpf_anchor_keep(struct mnl_socket *nl, struct rs_err *err);

@@ -29,15 +29,16 @@ static const struct {
 	uint32_t hook;
 	int32_t prio;
 } points[TAP_POINTS] = {
-	/* One step before and behind the base chains of table ripstop (schema.c). At 100 source NAT
-	 * may come first: see tappair.c. */
-	[TAP_GUARD] = { "at_guard", "copy_guard", NF_INET_PRE_ROUTING, -311 },
+	/* Before and behind what judges there: the base chains of table ripstop (schema.c), or the
+	 * eBPF programs of both places (bpfpins.c), which share their priorities with nobody. At
+	 * 100 source NAT may come first: see tappair.c. */
+	[TAP_GUARD] = { "at_guard", "copy_guard", NF_INET_PRE_ROUTING, -313 },
 	[TAP_GUARD_PASSED] = { "past_guard", "copy_past_guard", NF_INET_PRE_ROUTING, -309 },
-	[TAP_FORWARDED] = { "at_forwarded", "copy_forwarded", NF_INET_POST_ROUTING, 98 },
+	[TAP_FORWARDED] = { "at_forwarded", "copy_forwarded", NF_INET_POST_ROUTING, 96 },
 	[TAP_FORWARDED_PASSED] = { "past_forwarded", "copy_past_forwarded", NF_INET_POST_ROUTING,
 				   100 },
 	[TAP_TO_NODE] = { "at_to_node", "copy_to_node", NF_INET_LOCAL_IN, 109 },
-	[TAP_TO_NODE_PASSED] = { "past_to_node", "copy_past_to_node", NF_INET_LOCAL_IN, 111 },
+	[TAP_TO_NODE_PASSED] = { "past_to_node", "copy_past_to_node", NF_INET_LOCAL_IN, 113 },
 };
 
 struct tap {
