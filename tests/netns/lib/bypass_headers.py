@@ -119,7 +119,8 @@ def tail(c):
 
 def header_lies(kind):
     def build(c):
-        number, body = segment(c, "udp")
+        # as an option, which it is where the header is said to be longer, a source port of these bytes has no length
+        number, body = segment(c, "udp", **({"sport": 0x2700} if kind == "ihl" else {}))
         if kind == "no body":
             return [ip4(c.src, c.dst, number, body, total=20)]
         if kind == "longer than the frame":
