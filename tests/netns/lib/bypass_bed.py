@@ -135,7 +135,8 @@ class Bed:
     def __init__(self, build):
         self.lab = Lab(build)
         self.magic = b"\xb7\xff\x5b" + os.urandom(1)  # read as a length or an offset it is too much
-        self.number = 0
+        # Above 24 bits of a day's milliseconds: an ICMP timestamp answer has the time behind what it was asked with.
+        self.number = 400000
         self.heard, self.ears, self.mouths, self.macs = {}, {}, {}, {}
         # One processor: what is sent first has passed every queue of the kernel first.
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
