@@ -183,7 +183,7 @@ struct rs_bpf_view {
 enum rs_bpf_broken {
 	RS_BPF_WHOLE,
 	RS_BPF_NO_HEADER, /* no readable IP header: all else is 0 */
-	RS_BPF_ENDLESS, /* more extension headers than are walked through: what they hide is unknown */
+	RS_BPF_ENDLESS,	  /* more extension headers than are walked through */
 };
 
 /* Reasons as enum rs_drop_reason. A verdict is RS_BPF_ACCEPT or an index into rs_counts. */

@@ -61,7 +61,7 @@ def build():
 def kernel():
     said = ""
     for argv in ([f"{OUT}/tests/unit/dataplane/test_bpf_plan"],
-                 [f"{OUT}/tests/netns/ebpf_kernel", "packets", "hard", "unseen"]):
+                 [f"{OUT}/tests/netns/ebpf_kernel", "packets", "hard", "unseen", "lists"]):
         rc, out = call(argv)
         seen = re.findall(r"^FAIL .*|^.*FAILED .*", out, re.M)
         said = seen[0] if seen else (out.strip().splitlines() or ["no word"])[-1]

@@ -16,6 +16,7 @@ void ebpf_use(void);
 void test_unseen(void);
 void test_unfinished(void);
 void test_full(void);
+void test_lists(void);
 void test_moves(void);
 void test_damage(void);
 void test_replaced(void);

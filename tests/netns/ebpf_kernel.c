@@ -219,9 +219,10 @@ static const struct {
 	{ "ranges", test_ranges },     { "packets", test_plain_packets },
 	{ "hard", test_hard_packets }, { "records", test_records_of_drops },
 	{ "unseen", test_unseen },     { "unfinished", test_unfinished },
-	{ "full", test_full },	       { "moves", test_moves },
-	{ "damage", test_damage },     { "replaced", test_replaced },
-	{ "other", test_other_node },  { "removed", test_removed },
+	{ "full", test_full },	       { "lists", test_lists },
+	{ "moves", test_moves },       { "damage", test_damage },
+	{ "replaced", test_replaced }, { "other", test_other_node },
+	{ "removed", test_removed },
 };
 
 /* All of them, or those that are named. */

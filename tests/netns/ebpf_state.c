@@ -119,6 +119,51 @@ void test_full(void)
 	cfg = big;
 }
 
+/* The profile of a's class at b gets these ports. */
+static bool commit_ports(struct rs_dp *dp, const struct rs_ir_port *ports, size_t n)
+{
+	struct rs_ir *ir = bed_ir(&full);
+	struct rs_ir_port *all = rs_ir_alloc(ir, ir->n_ports + n, sizeof(*all));
+	struct rs_dp_commit done;
+	bool ok;
+
+	memcpy(all, ir->ports, ir->n_ports * sizeof(*all));
+	memcpy(all + ir->n_ports, ports, n * sizeof(*all));
+	ir->ports = all;
+	ir->profiles[2].first = (uint32_t)ir->n_ports;
+	ir->profiles[2].n = (uint32_t)n;
+	ir->n_ports += n;
+	ok = dp->ops->commit(dp, ir, &done, NULL) == 0;
+	rs_ir_free(ir);
+	return ok;
+}
+
+/* More runs of ports than one value holds; and what is said of all protocols that are not named. */
+void test_lists(void)
+{
+	static const struct rs_ir_port list[] = {
+		{ 6, 7000, 7000, true }, { 6, 7002, 7002, true }, { 6, 7004, 7004, true },
+		{ 6, 7006, 7006, true }, { 6, 7008, 7008, true }, { 6, 7010, 7012, true },
+	};
+	static const struct rs_ir_port rest[] = { { 0, 0, 65535, true } };
+	struct rs_dp *dp = open_dp();
+
+	check(commit(dp, &full, NULL) && commit_ports(dp, list, RS_ARRAY_SIZE(list)),
+	      "a list of six runs");
+	check(bed_tcp(POD_A, POD_B, 4, 7000) && bed_tcp(POD_A, POD_B, 6, 7008) &&
+		      bed_tcp(POD_A, POD_B, 4, 7012),
+	      "its ports pass");
+	check(!bed_tcp(POD_A, POD_B, 4, 7001) && !bed_tcp(POD_A, POD_B, 6, 7013) &&
+		      !bed_udp(POD_A, POD_B, 4, 7000),
+	      "those between and behind them do not, nor another protocol's");
+	check(commit_ports(dp, rest, 1), "everything, without a name");
+	check(bed_tcp(POD_A, POD_B, 4, 7001) && bed_udp(POD_A, POD_B, 6, 7000) &&
+		      bed_ping(POD_A, POD_B, 4),
+	      "every protocol passes");
+	check(commit(dp, &full, NULL) && !bed_tcp(POD_A, POD_B, 4, 7000), "back again");
+	dp->ops->close(dp);
+}
+
 /* Addresses that come, go and change their class, without a plan of everything. */
 void test_moves(void)
 {
