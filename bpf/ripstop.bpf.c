@@ -23,6 +23,7 @@ static __always_inline bool rs_now_get(struct rs_now *n)
 	if (!c)
 		return false;
 	n->epoch = *(const volatile __u64 *)&c->epoch;
+	n->generation = c->generation[n->epoch & 1];
 	n->link_group = c->link_group;
 	n->log_rate = c->log_rate;
 	return true;
@@ -105,7 +106,7 @@ static __always_inline int rs_netfilter(struct bpf_nf_ctx *ctx, __u32 hook)
 	verdict = rs_at_hook(&n, hook, &v);
 	if (verdict == RS_BPF_ACCEPT)
 		return RS_NF_ACCEPT;
-	rs_dropped(&v, verdict, n.log_rate);
+	rs_dropped(&n, &v, verdict);
 	return RS_NF_DROP;
 }
 
@@ -208,7 +209,7 @@ static __always_inline int rs_edit_cell(const struct rs_bpf_edit *e)
 
 	if (!s)
 		return RS_BPF_EDIT_ABSENT;
-	RS_EDIT(s, e, e->value.num);
+	RS_EDIT(s, e, e->value.cell);
 	return RS_BPF_EDIT_DONE;
 }
 
@@ -252,6 +253,8 @@ int rs_edit(struct __sk_buff *skb)
 		return rs_edit_cell(&e);
 	case RS_BPF_MAP_RUNS:
 		return rs_edit_runs(&e);
+	case RS_BPF_MAP_WHYS:
+		return rs_edit_num(bpf_map_lookup_elem(&rs_whys, &e.key.port), &e);
 	case RS_BPF_MAP_PORTS:
 		return rs_edit_num(bpf_map_lookup_elem(&rs_ports, &e.key.port), &e);
 	}

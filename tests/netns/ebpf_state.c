@@ -43,7 +43,7 @@ static bool write_only(struct rs_dp *dp, const struct bed_policy *p)
 	struct rs_ir *ir = bed_ir(p);
 	rs_auto_bpf_plan *to = NULL;
 	struct rs_bpf_steps steps = { 0 };
-	bool ok = rs_bpf_plan_from_ir(ir, &to, NULL) == 0;
+	bool ok = rs_bpf_plan_from_ir(ir, NULL, &to, NULL) == 0;
 
 	if (ok) {
 		rs_bpf_steps_make(e->model, to, &steps);

@@ -64,8 +64,11 @@ int rs_ebpf_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err)
 	memset(out, 0, sizeof(*out));
 	if (!rc && e->set.obj)
 		rc = rs_bpf_dump_judged(&e->set, &judged, err);
+	if (!rc && e->set.obj)
+		rc = rs_bpf_rules_count(&e->set, e->book, out, err);
 	if (rc) {
 		rs_vec_free(&judged);
+		rs_dp_stats_free(out);
 		return rc;
 	}
 	out->judged = judged.v;

@@ -60,6 +60,8 @@ static bool to_drop(const struct rs_bpf_event *e, struct rs_dp_drop *d)
 	d->tracked = v->state != RS_BPF_CT_NONE;
 	d->reply = v->reply;
 	d->related = v->state == RS_BPF_CT_RELATED;
+	d->group = e->group;
+	d->generation = e->generation;
 	return true;
 }
 

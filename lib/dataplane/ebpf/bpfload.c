@@ -170,6 +170,8 @@ static int take_parts(struct rs_bpf_set *s, struct rs_err *err)
 	s->counts = map_fd(s, "rs_counts");
 	s->rates = map_fd(s, "rs_rates");
 	s->events = map_fd(s, "rs_events");
+	s->hits = map_fd(s, "rs_hits");
+	s->rules = map_fd(s, "rs_rules");
 	mem = mmap(NULL, sizeof(*s->cfg), PROT_READ | PROT_WRITE, MAP_SHARED, s->cfg_fd, 0);
 	if (mem == MAP_FAILED)
 		return rs_err_sys(err, errno, "map rs_cfg into memory");

@@ -26,7 +26,7 @@ struct rs_bpf_set {
 	char place; /* 'a', 'b'; 0: not pinned */
 	struct bpf_object *obj;
 	int map[RS_BPF_MAPS];
-	int cfg_fd, counts, rates, events;
+	int cfg_fd, counts, rates, events, hits, rules;
 	int prog[RS_BPF_HOOKS];
 	int edit, judge, trial;
 	struct rs_bpf_cfg *cfg; /* the map's memory */

@@ -14,16 +14,19 @@
 
 #define TRIAL_PRIORITY 2000000
 
-void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p)
+void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p, struct rs_bpf_book *book)
 {
 	if (e->model != p)
 		rs_bpf_plan_free(e->model);
+	if (e->book != book)
+		rs_bpf_book_free(e->book);
 	e->model = p;
+	e->book = book;
 }
 
 static void forget(struct rs_ebpf *e)
 {
-	rs_ebpf_set_model(e, NULL);
+	rs_ebpf_set_model(e, NULL, NULL);
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
 	rs_bpf_set_unload(&e->set);
@@ -73,6 +76,7 @@ static int find_set(struct rs_ebpf *e, struct rs_err *err)
 
 static int read_maps(struct rs_ebpf *e, struct rs_err *err)
 {
+	struct rs_bpf_book *book = NULL;
 	struct rs_bpf_plan *p = NULL;
 	int rc;
 
@@ -80,7 +84,11 @@ static int read_maps(struct rs_ebpf *e, struct rs_err *err)
 		rs_bpf_table_free(&e->leavings[m]);
 	rc = rs_bpf_dump(&e->set, true, &p, e->leavings, err);
 	if (!rc)
-		rs_ebpf_set_model(e, p);
+		rc = rs_bpf_rules_read(&e->set, p, &book, err);
+	if (rc)
+		rs_bpf_plan_free(p);
+	else
+		rs_ebpf_set_model(e, p, book);
 	/* What was written before us, and mended now, may still be looked at. */
 	rs_nft_grace_owe(&e->grace);
 	return rc;
@@ -99,7 +107,7 @@ int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
 {
 	int rc = 0;
 
-	rs_ebpf_set_model(e, NULL);
+	rs_ebpf_set_model(e, NULL, NULL);
 	if (e->set.obj)
 		rc = rs_ebpf_anchor_keep(e->nl, err);
 	if (!rc && e->set.obj && rs_ebpf_check(e, NULL))
@@ -130,7 +138,7 @@ static int ebpf_read(struct rs_dp *dp, struct rs_ir **out, struct rs_err *err)
 		return rc;
 	if (rs_bpf_plan_to_ir(e->model, out, &why) < 0) {
 		/* Nothing that we could have made: make it anew. */
-		rs_ebpf_set_model(e, NULL);
+		rs_ebpf_set_model(e, NULL, NULL);
 		free(e->why_not);
 		e->why_not = rs_asprintf("its maps are no policy: %s", rs_err_str(&why));
 	}
@@ -207,10 +215,11 @@ int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 
 static char *ebpf_print(struct rs_dp *dp, const struct rs_ir *ir)
 {
+	rs_auto_bpf_book *book = rs_bpf_book_make(NULL, ir, RS_BPF_WHYS);
 	rs_auto_bpf_plan *p = NULL;
 
 	(void)dp; /* the maps do not depend on the configuration */
-	if (rs_bpf_plan_from_ir(ir, &p, NULL))
+	if (rs_bpf_plan_from_ir(ir, book, &p, NULL))
 		return rs_strdup("");
 	return rs_bpf_plan_print(p);
 }

@@ -13,6 +13,7 @@
 
 #include <ripstop/dataplane.h>
 
+#include "dataplane/ebpf/bpfbook.h"
 #include "dataplane/ebpf/bpfload.h"
 #include "dataplane/ebpf/bpfplan.h"
 #include "base/vec.h"
@@ -38,6 +39,7 @@ struct rs_ebpf {
 	bool known;		  /* model says what the kernel holds (NULL: nothing usable) */
 	bool open_node;		  /* no program of ours judges at all */
 	struct rs_bpf_plan *model;
+	struct rs_bpf_book *book; /* of the rules that the model's cells name; NULL: of none */
 	struct rs_bpf_table leavings[RS_BPF_MAPS];
 	struct rs_nft_grace grace;
 	struct rs_ebpf_log log;
@@ -53,7 +55,8 @@ static inline struct rs_ebpf *rs_ebpf_of(struct rs_dp *dp)
 int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err);
 /* Pins, hooks and anchor are as they were made. -ESTALE. */
 int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err);
-void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p);
+/* Both are taken. */
+void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p, struct rs_bpf_book *book);
 
 int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		   struct rs_err *err);
@@ -86,6 +89,20 @@ struct rs_bpf_judged rs_vec(struct rs_dp_judged);
 /* How often each cell was looked up for a flow's first packet, by key. */
 int rs_bpf_dump_judged(const struct rs_bpf_set *s, struct rs_bpf_judged *out, struct rs_err *err);
 
+/* ---- rules that count ------------------------------------------------------------------------ */
+
+int rs_bpf_rules_read(const struct rs_bpf_set *s, const struct rs_bpf_plan *model,
+		      struct rs_bpf_book **out, struct rs_err *err);
+/* Slots of rules that are new begin at 0, and bear their names. */
+int rs_bpf_rules_write(const struct rs_bpf_set *s, const struct rs_bpf_book *book,
+		       struct rs_err *err);
+/* Names of those that `now` has no longer; both may be NULL. */
+void rs_bpf_rules_forget(const struct rs_bpf_set *s, const struct rs_bpf_book *before,
+			 const struct rs_bpf_book *now);
+/* What each has let through. */
+int rs_bpf_rules_count(const struct rs_bpf_set *s, const struct rs_bpf_book *book,
+		       struct rs_dp_stats *out, struct rs_err *err);
+
 /* ---- one step of the maps from a state to another -------------------------------------------- */
 
 enum rs_bpf_step_op {
@@ -114,10 +131,10 @@ void rs_bpf_steps_make(const struct rs_bpf_plan *from, const struct rs_bpf_plan 
 int rs_bpf_steps_apply(const struct rs_bpf_set *s, const struct rs_bpf_steps *steps, uint64_t epoch,
 		       struct rs_err *err);
 
-/* Write the steps and turn the epoch; and what comes after that, or after a failure. now: the state
- * that is in force then. */
-int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t generation,
-		      struct rs_dp_commit *done, struct rs_err *err);
+/* Write the steps and turn the epoch; and what comes after that, or after a failure. book: rules that
+ * may be new, or NULL. now: the state that is in force then. */
+int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, const struct rs_bpf_book *book,
+		      uint64_t generation, struct rs_dp_commit *done, struct rs_err *err);
 void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 		    const struct rs_bpf_plan *now, bool carried_out);
 
