@@ -21,4 +21,7 @@ void test_damage(void);
 void test_replaced(void);
 void test_other_node(void);
 
+/* ebpf_counts.c: packets and bytes of rules. */
+void test_counts(void);
+
 #endif
