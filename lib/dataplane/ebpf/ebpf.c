@@ -179,6 +179,7 @@ static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 	e->cfg = *cfg;
 	e->dir = rs_strdup(cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_PIN_DIR);
 	e->cfg.bpf_dir = e->dir;
+	e->log.fd = -1;
 	for (int i = 0; i < RS_BPF_LINKS; i++)
 		e->set.link[i] = -1;
 	rc = rs_nft_socket(0, &e->nl, err);

@@ -22,6 +22,7 @@
 struct ring_buffer;
 
 struct rs_ebpf_log {
+	int fd; /* of an epoll around the ring's, which comes with the first set; -1: not open */
 	struct ring_buffer *ring;
 	rs_dp_drop_fn *fn; /* during a read */
 	void *arg;
@@ -74,7 +75,7 @@ int rs_ebpf_log_read(struct rs_dp *dp, size_t max, rs_dp_drop_fn *fn, void *arg,
 		     struct rs_err *err);
 int rs_ebpf_log_counts(struct rs_dp *dp, struct rs_dp_log_counts *out, struct rs_err *err);
 void rs_ebpf_log_close(struct rs_ebpf *e);
-/* Records come from another set now: the one that waits for them hears those too. */
+/* Records come from another set now: who waits for them hears those too. */
 void rs_ebpf_log_follow(struct rs_ebpf *e);
 
 /*
