@@ -18,6 +18,7 @@ void test_unfinished(void);
 void test_full(void);
 void test_moves(void);
 void test_damage(void);
+void test_pins(void);
 void test_replaced(void);
 void test_other_node(void);
 

@@ -167,8 +167,9 @@ static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *e
 	}
 	rs_bpf_set_unload(&e->set);
 	e->set = *s;
-	memset(s, 0, sizeof(*s));
+	rs_bpf_set_empty(s);
 	rs_ebpf_log_follow(e);
+	rs_ebpf_watch_follow(e);
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
 	return rs_bpf_pins_remove(&e->cfg, place, err);

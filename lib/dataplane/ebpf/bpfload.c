@@ -192,14 +192,21 @@ static int load_object(struct rs_bpf_set *s, struct rs_err *err)
 	return 0;
 }
 
+void rs_bpf_set_empty(struct rs_bpf_set *s)
+{
+	memset(s, 0, sizeof(*s));
+	for (int i = 0; i < RS_BPF_LINKS; i++)
+		s->link[i] = -1;
+	for (int i = 0; i < RS_BPF_HOOKS; i++)
+		s->pinned[i] = -1;
+}
+
 int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_set *out,
 		    struct rs_err *err)
 {
 	int rc;
 
-	memset(out, 0, sizeof(*out));
-	for (int i = 0; i < RS_BPF_LINKS; i++)
-		out->link[i] = -1;
+	rs_bpf_set_empty(out);
 	libbpf_set_print(hear);
 	rc = open_object(out, err);
 	if (rc)
@@ -226,10 +233,11 @@ void rs_bpf_set_unload(struct rs_bpf_set *s)
 	for (int i = 0; i < RS_BPF_LINKS; i++)
 		if (s->link[i] >= 0)
 			close(s->link[i]);
+	for (int i = 0; i < RS_BPF_HOOKS; i++)
+		if (s->pinned[i] >= 0)
+			close(s->pinned[i]);
 	bpf_object__close(s->obj);
-	memset(s, 0, sizeof(*s));
-	for (int i = 0; i < RS_BPF_LINKS; i++)
-		s->link[i] = -1;
+	rs_bpf_set_empty(s);
 }
 
 /* ---- run ------------------------------------------------------------------------------------- */

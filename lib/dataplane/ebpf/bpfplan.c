@@ -23,6 +23,15 @@ void rs_bpf_plan_free(struct rs_bpf_plan *p)
 	free(p);
 }
 
+size_t rs_bpf_plan_elements(const struct rs_bpf_plan *p)
+{
+	size_t n = 0;
+
+	for (int m = 0; p && m < RS_BPF_MAPS; m++)
+		n += p->t[m].n;
+	return n;
+}
+
 static void put(struct rs_bpf_plan *p, enum rs_bpf_map m, const void *key, const void *value)
 {
 	rs_bpf_table_add(&p->t[m], m, key, value);

@@ -40,7 +40,8 @@ struct rs_bpf_plan {
 struct rs_bpf_book; /* bpfbook.h */
 
 struct rs_bpf_plan *rs_bpf_plan_new(void);
-void rs_bpf_plan_free(struct rs_bpf_plan *p); /* NULL is legal */
+void rs_bpf_plan_free(struct rs_bpf_plan *p);		  /* NULL is legal */
+size_t rs_bpf_plan_elements(const struct rs_bpf_plan *p); /* likewise */
 
 static inline void rs_bpf_cleanup_plan(struct rs_bpf_plan **p)
 {

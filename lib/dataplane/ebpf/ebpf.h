@@ -30,15 +30,24 @@ struct rs_ebpf_log {
 	uint64_t received;
 };
 
+/* What may tell that somebody else was at our rules. */
+struct rs_ebpf_watch {
+	int fd;			/* of an epoll around all of these */
+	struct mnl_socket *nft; /* somebody may flush the anchor */
+	int pins;		/* an inotify of the set's folder */
+	int folder;		/* its watch; -1 */
+	int timer;		/* for what tells nothing: links and maps */
+};
+
 struct rs_ebpf {
 	struct rs_dp dp;
 	struct rs_dp_config cfg;
 	char *dir; /* behind cfg.bpf_dir */
 	struct mnl_socket *nl;
-	struct mnl_socket *watch; /* of nft: somebody may flush the anchor */
-	struct rs_bpf_set set;	  /* set.obj NULL: none is loaded */
-	bool known;		  /* model says what the kernel holds (NULL: nothing usable) */
-	bool open_node;		  /* no program of ours judges at all */
+	struct rs_ebpf_watch watch;
+	struct rs_bpf_set set; /* set.obj NULL: none is loaded */
+	bool known;	       /* model says what the kernel holds (NULL: nothing usable) */
+	bool open_node;	       /* no program of ours judges at all */
 	struct rs_bpf_plan *model;
 	struct rs_bpf_book *book; /* of the rules that the model's cells name; NULL: of none */
 	struct rs_bpf_table leavings[RS_BPF_MAPS];
@@ -77,6 +86,13 @@ int rs_ebpf_log_counts(struct rs_dp *dp, struct rs_dp_log_counts *out, struct rs
 void rs_ebpf_log_close(struct rs_ebpf *e);
 /* Records come from another set now: who waits for them hears those too. */
 void rs_ebpf_log_follow(struct rs_ebpf *e);
+
+int rs_ebpf_watch_open(struct rs_ebpf *e, struct rs_err *err);
+void rs_ebpf_watch_close(struct rs_ebpf *e);
+/* The pins are in another folder now. */
+void rs_ebpf_watch_follow(struct rs_ebpf *e);
+int rs_ebpf_watch_fd(const struct rs_dp *dp);
+int rs_ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_err *err);
 
 /*
  * What the maps hold at the current epoch. Leavings go to left (may be NULL). mend: slots of a
@@ -139,7 +155,9 @@ int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, const struc
 void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 		    const struct rs_bpf_plan *now, bool carried_out);
 
-/* The set's programs stand at the hooks of this network namespace. -ESTALE. */
+/* A link's program stands at its hook of this network namespace. */
+bool rs_bpf_hook_stands(struct mnl_socket *nl, const struct rs_bpf_set *s, int link);
+/* All of them do. -ESTALE. */
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err);
 
 /* The nft table that keeps conntrack at work in this network namespace. */
