@@ -6,7 +6,7 @@ import os
 import struct
 
 NR_BPF = 321
-LOOKUP, DELETE, OBJ_GET, INFO, DETACH = 1, 3, 7, 15, 34
+LOOKUP, UPDATE, OBJ_GET, DETACH = 1, 2, 7, 34
 LIBC = ctypes.CDLL(None, use_errno=True)
 REASONS = ("policy-ingress", "policy-egress", "not-programmed", "spoofed", "invalid", "malformed")
 QUIET, LOGGED = "n_quiet", "n_logged"
@@ -37,9 +37,9 @@ class Pin:
         bpf(LOOKUP, struct.pack("=IIQQQ", self.fd, 0, ctypes.addressof(k), ctypes.addressof(v), 0))
         return v.raw
 
-    def delete(self, key):
-        k = ctypes.create_string_buffer(key, len(key))
-        bpf(DELETE, struct.pack("=IIQ", self.fd, 0, ctypes.addressof(k)))
+    def update(self, key, value):
+        k, v = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+        bpf(UPDATE, struct.pack("=IIQQQ", self.fd, 0, ctypes.addressof(k), ctypes.addressof(v), 0))
 
     def detach(self):
         bpf(DETACH, struct.pack("=I", self.fd))
