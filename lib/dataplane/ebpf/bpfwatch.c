@@ -2,7 +2,7 @@
 /*
  * bpfwatch.c - somebody else at our rules: of the anchor nft's notifications tell, of pins an inotify of
  * their folder. Of a link that was detached and of a map's element nobody does: they are looked at
- * every few seconds, the maps as long as that is cheap (else the agent's audit does it).
+ * every two seconds; the maps every ten, as long as that is cheap (else the agent's audit does it).
  */
 #include "dataplane/ebpf/ebpf.h"
 
@@ -15,8 +15,9 @@
 #include "base/base.h"
 #include "dataplane/nft/watch.h"
 
-#define LOOK_S 10
-#define CHEAP 20000 /* elements; some milliseconds */
+#define LOOK_S 2     /* a third of a millisecond */
+#define MAPS_EVERY 5 /* looks */
+#define CHEAP 10000  /* elements; some milliseconds */
 #define GONE (IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)
 
 static int add(const struct rs_ebpf_watch *w, int fd)
@@ -105,7 +106,7 @@ static bool elements_differ(struct rs_ebpf *e)
 int rs_ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_err *err)
 {
 	struct rs_ebpf *e = rs_ebpf_of(dp);
-	bool pins = drain(e->watch.pins), due = drain(e->watch.timer);
+	bool pins = drain(e->watch.pins), due = drain(e->watch.timer), maps;
 	struct rs_nft_news news;
 	int rc = rs_nft_watch_drain(e->watch.nft, &news, err);
 
@@ -117,7 +118,8 @@ int rs_ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_er
 		*foreign = rs_ebpf_check(e, NULL) == -ESTALE;
 	else if (news.ours || news.others)
 		*foreign = rs_ebpf_anchor_check(e->nl, NULL) == -ESTALE;
-	if (due && !*foreign)
+	maps = due && ++e->watch.looks % MAPS_EVERY == 0;
+	if (maps && !*foreign)
 		*foreign = elements_differ(e);
 	return rc;
 }

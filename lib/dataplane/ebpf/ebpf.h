@@ -37,6 +37,7 @@ struct rs_ebpf_watch {
 	int pins;		/* an inotify of the set's folder */
 	int folder;		/* its watch; -1 */
 	int timer;		/* for what tells nothing: links and maps */
+	unsigned int looks;
 };
 
 struct rs_ebpf {
