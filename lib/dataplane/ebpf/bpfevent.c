@@ -59,7 +59,9 @@ static bool to_drop(const struct rs_bpf_event *e, struct rs_dp_drop *d)
 		d->dst = rs_bpf_addr_to(&v->dst);
 		take_l4(v, d);
 	}
-	d->tracked = v->state != RS_BPF_CT_NONE;
+	/* Who opened a flow that is taken up in mid-stream is not known. */
+	d->tracked = v->state != RS_BPF_CT_NONE &&
+		     !(d->reason == RS_DROP_INVALID && v->state == RS_BPF_CT_NEW);
 	d->reply = v->reply;
 	d->related = v->state == RS_BPF_CT_RELATED;
 	d->group = e->group;
