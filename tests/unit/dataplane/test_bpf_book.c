@@ -193,12 +193,15 @@ static void test_no_room(void **state)
 static const char *const all[NAMES] = { "a0i", "a1i", "a0o", "b0i", "b1i", "c0i",
 					"c1o", "d0i", "d9i", "e0i", "f0i", "f1i" };
 
-/* Cells of disjoint runs, as the compiler makes them. */
-static size_t random_reasons(struct reason *r, size_t most)
+/* Cells of disjoint runs, as the compiler makes them, behind some of those that were there. */
+static size_t random_reasons(struct reason *r, size_t had, size_t most)
 {
 	static const uint8_t protos[] = { 6, 17, 0 };
 	size_t n = 0;
 
+	for (size_t i = 0; i < had && random() % 12; i++)
+		if (r[i].last)
+			n = i + 1;
 	while (n + 8 < most && random() % 8) {
 		size_t begin = n;
 
@@ -300,13 +303,13 @@ static void check_kept(const struct rs_bpf_book *old, const struct rs_bpf_book *
 static void test_random(void **state)
 {
 	struct rs_bpf_book *old = rs_bpf_book_new();
+	struct reason r[40];
+	size_t n = 0;
 
 	(void)state;
 	srandom(3);
 	for (int round = 0; round < 1500; round++) {
-		struct reason r[40];
-		size_t n = random_reasons(r, RS_ARRAY_SIZE(r));
-		struct rs_ir *ir = ir_of(all, NAMES, r, n);
+		struct rs_ir *ir = ir_of(all, NAMES, r, n = random_reasons(r, n, RS_ARRAY_SIZE(r)));
 		struct rs_bpf_book *b = rs_bpf_book_make(old, ir, RS_BPF_WHYS);
 		struct rs_bpf_book *next, *again;
 		struct rs_bpf_table t, u;
