@@ -376,6 +376,9 @@ def pods_rules_status_and_metrics_count_drops():
                      'ripstop_policy_drop_records_total{policy_namespace="shop",policy="default-deny",direction="egress"} 2',
                      'ripstop_policy_drop_records_total{policy_namespace="shop",policy="db-allow-api",direction="ingress"} 4'):
             expect(line in page.splitlines(), line, [x for x in page.splitlines() if "drop_records" in x])
+        for unit in ("packets", "bytes"):
+            line = 'ripstop_rule_%s_total{policy_namespace="shop",policy="db-allow-api",direction="ingress",rule="0"} 0' % unit
+            expect((line in page.splitlines()) == EBPF, line, [x for x in page.splitlines() if "ripstop_rule" in x])
 
 
 @test
