@@ -149,8 +149,8 @@ void rs_bpf_steps_make(const struct rs_bpf_plan *from, const struct rs_bpf_plan 
 int rs_bpf_steps_apply(const struct rs_bpf_set *s, const struct rs_bpf_steps *steps, uint64_t epoch,
 		       struct rs_err *err);
 
-/* Write the steps and turn the epoch; and what comes after that, or after a failure. book: rules that
- * may be new, or NULL. now: the state that is in force then. */
+/* Write the steps and turn the epoch; and what comes after that, or after a failure. book: rules
+ * that may be new, or NULL. now: the state that is in force then. */
 int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, const struct rs_bpf_book *book,
 		      uint64_t generation, struct rs_dp_commit *done, struct rs_err *err);
 void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
