@@ -212,27 +212,51 @@ static void orient(const struct rs_ir *ir, struct rs_dp_drop *d)
 	d->reply = back && !there;
 }
 
-static void find_policies(const struct rs_world *w, const struct rs_attached *subject,
-			  enum rs_direction dir, struct known *k)
+static void add_policy(struct known *k, struct rs_strbuf *all, const char *ns, const char *name)
 {
+	struct json_object *o = json_object_new_object();
+
+	rs_json_add_str(o, "kind", "NetworkPolicy");
+	rs_json_add_str(o, "namespace", ns);
+	rs_json_add_str(o, "name", name);
+	rs_json_add_str(o, "cause", "isolates");
+	json_object_array_add(k->story.denied_by, o);
+	rs_strbuf_printf(all, "%s%s/%s", all->len ? ", " : "", ns, name);
+	if (!k->policy)
+		k->policy = rs_strdup(rs_strbuf_str(all));
+}
+
+/* Where the kernel told which group of rules refused, and those are in force: its policies. */
+static const struct rs_ir_group *group_of(const struct rs_ir *ir, const struct rs_dp_drop *d,
+					  enum rs_direction dir)
+{
+	const struct rs_ir_group *g = NULL;
+
+	if (ir && d->group && d->generation == ir->generation)
+		g = rs_ir_group(ir, dir == RS_EGRESS ? RS_DIR_OUT : RS_DIR_IN, d->group);
+	return g && g->n_policies ? g : NULL;
+}
+
+static void find_policies(const struct rs_world *w, const struct rs_ir *ir,
+			  const struct rs_dp_drop *d, const struct rs_attached *subject,
+			  struct known *k)
+{
+	enum rs_direction dir = rs_drop_direction(d);
+	const struct rs_ir_group *g = group_of(ir, d, dir);
 	rs_auto_strbuf all = { 0 };
 	size_t n = 0;
 	rs_autofree const struct rs_policy **v =
-		rs_policies_of(w, subject->rec->pod_ns, &subject->labels, dir, &n);
+		g ? NULL : rs_policies_of(w, subject->rec->pod_ns, &subject->labels, dir, &n);
 
 	k->story.denied_by = json_object_new_array();
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *o = json_object_new_object();
+	for (uint32_t i = 0; g && i < g->n_policies; i++) {
+		const struct rs_ir_policy *p =
+			&ir->policies[ir->group_policies[g->first_policy + i]];
 
-		rs_json_add_str(o, "kind", "NetworkPolicy");
-		rs_json_add_str(o, "namespace", v[i]->meta.ns);
-		rs_json_add_str(o, "name", v[i]->meta.name);
-		rs_json_add_str(o, "cause", "isolates");
-		json_object_array_add(k->story.denied_by, o);
-		rs_strbuf_printf(&all, "%s%s/%s", i ? ", " : "", v[i]->meta.ns, v[i]->meta.name);
-		if (!i)
-			k->policy = rs_strdup(rs_strbuf_str(&all));
+		add_policy(k, &all, p->ns, p->name);
 	}
+	for (size_t i = 0; i < n; i++)
+		add_policy(k, &all, v[i]->meta.ns, v[i]->meta.name);
 	k->policies = rs_strbuf_steal(&all);
 	if (subject->closed)
 		k->story.note = rs_strdup("the pod's labels are not known: it is closed");
@@ -348,7 +372,7 @@ static void find_out(struct rs_droprecord *r, const struct rs_dp_drop *d, int64_
 	k->dst = full_name(&dst);
 	k->pod = subject ? full_name(mine ? &src : &dst) : NULL;
 	if (rs_drop_by_policy(d) && subject)
-		find_policies(&w, subject, rs_drop_direction(d), k);
+		find_policies(&w, rs_reconcile_ir(a->rec), d, subject, k);
 	find_nearest(r, &w, d, &src, &dst, now_ms, k);
 	if (!k->story.note && note_of(d))
 		k->story.note = rs_strdup(note_of(d));

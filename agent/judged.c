@@ -2,7 +2,10 @@
 /* judged.c - from counters of cells to rules; see judged.h. */
 #include "agent/judged.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/base.h"
 
 struct search {
 	const struct rs_ir *ir;
@@ -106,4 +109,33 @@ int64_t rs_judged_rule(const struct rs_ir *ir, const struct rs_dp_stats *s,
 	if (!q.found || (!q.judged && q.doubt))
 		return -1;
 	return q.judged;
+}
+
+static int passed_cmp(const void *a, const void *b)
+{
+	const struct rs_dp_passed *x = a, *y = b;
+	int c = strcmp(x->ns, y->ns);
+
+	if (!c)
+		c = strcmp(x->name, y->name);
+	if (!c)
+		c = (x->dir > y->dir) - (x->dir < y->dir);
+	return c ? c : (x->index > y->index) - (x->index < y->index);
+}
+
+const struct rs_dp_counter *rs_passed_rule(const struct rs_dp_stats *s, enum rs_direction dir,
+					   const char *policy, uint32_t index, int64_t judged)
+{
+	const char *slash = strchr(policy, '/');
+	rs_autofree char *ns = slash ? rs_strndup(policy, (size_t)(slash - policy)) : NULL;
+	rs_autofree char *name = slash ? rs_strdup(slash + 1) : NULL;
+	struct rs_dp_passed key = { .ns = ns,
+				    .name = name,
+				    .dir = dir == RS_EGRESS ? RS_DIR_OUT : RS_DIR_IN,
+				    .index = index };
+	const struct rs_dp_passed *p = NULL;
+
+	if (slash && s->n_passed)
+		p = bsearch(&key, s->passed, s->n_passed, sizeof(key), passed_cmp);
+	return p && (p->n.packets || judged >= 0) ? &p->n : NULL;
 }

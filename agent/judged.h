@@ -20,4 +20,9 @@ int64_t rs_judged_rule(const struct rs_ir *ir, const struct rs_dp_stats *s,
 		       const struct rs_addr *pod, enum rs_direction dir, const char *policy,
 		       uint32_t index);
 
+/* What that rule has let through on this node, whichever pod it was; NULL: that is not counted, or
+ * it may have been counted for another rule with the same ports. judged: of the function above. */
+const struct rs_dp_counter *rs_passed_rule(const struct rs_dp_stats *s, enum rs_direction dir,
+					   const char *policy, uint32_t index, int64_t judged);
+
 #endif

@@ -79,12 +79,17 @@ void rs_op_add_pod_drops(struct rs_agent *a, struct json_object *pod)
 static void add_judged(const struct rs_ir *ir, const struct rs_dp_stats *s,
 		       const struct rs_addr *pod, enum rs_direction dir, struct json_object *rule)
 {
-	struct json_object *index = rs_json_get(rule, "index");
-	int64_t n = rs_judged_rule(ir, s, pod, dir, rs_json_text(rule, "source", ""),
-				   (uint32_t)json_object_get_int64(index));
+	uint32_t index = (uint32_t)json_object_get_int64(rs_json_get(rule, "index"));
+	const char *policy = rs_json_text(rule, "source", "");
+	int64_t n = rs_judged_rule(ir, s, pod, dir, policy, index);
+	const struct rs_dp_counter *passed = rs_passed_rule(s, dir, policy, index, n);
 
 	if (n >= 0)
 		add_number(rule, "judged", (uint64_t)n);
+	if (passed) {
+		add_number(rule, "packets", passed->packets);
+		add_number(rule, "bytes", passed->bytes);
+	}
 }
 
 /* Only of a pod of this node; the addresses of a pod are in one group. */

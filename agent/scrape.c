@@ -214,6 +214,27 @@ static void put_source(struct rs_agent *a, struct rs_strbuf *out)
 	      (double)rs_reconcile_generation(a->rec));
 }
 
+static void put_passed(struct rs_strbuf *out, const struct rs_dp_stats *s, bool bytes)
+{
+	const char *name = bytes ? "ripstop_rule_bytes_total" : "ripstop_rule_packets_total";
+
+	rs_metric_head(out, name, "counter",
+		       bytes ? "Bytes of these packets, from their IP headers on"
+			     : "Packets that a rule let through, both ways");
+	for (size_t i = 0; i < s->n_passed; i++) {
+		const struct rs_dp_passed *p = &s->passed[i];
+		rs_autofree char *index = rs_asprintf("%u", p->index);
+		rs_auto_strbuf labels = { 0 };
+
+		rs_metric_label(&labels, "policy_namespace", p->ns);
+		rs_metric_label(&labels, "policy", p->name);
+		rs_metric_label(&labels, "direction", p->dir == RS_DIR_OUT ? "egress" : "ingress");
+		rs_metric_label(&labels, "rule", index);
+		rs_metric_sample(out, name, rs_strbuf_str(&labels),
+				 (double)(bytes ? p->n.bytes : p->n.packets));
+	}
+}
+
 static void put_dataplane(struct rs_agent *a, struct rs_strbuf *out)
 {
 	struct rs_dp_stats s = { 0 };
@@ -229,6 +250,10 @@ static void put_dataplane(struct rs_agent *a, struct rs_strbuf *out)
 	for (int i = 0; i < RS_DROP_REASONS; i++)
 		labelled(out, "ripstop_drops_total", "reason",
 			 rs_drop_reason_name((enum rs_drop_reason)i), (double)s.drops[i].packets);
+	if (a->opt.metrics_per_policy && s.n_passed) {
+		put_passed(out, &s, false);
+		put_passed(out, &s, true);
+	}
 	rs_dp_stats_free(&s);
 }
 

@@ -37,18 +37,38 @@ static __always_inline bool rs_may_log(const struct rs_bpf_addr *who, __u32 rate
 	return true;
 }
 
-static __always_inline void rs_record(const struct rs_bpf_view *v, __u32 verdict, __u64 now_ns)
+/* Whose policies deny; 0: not a policy's. */
+static __always_inline __u32 rs_denying_group(const struct rs_now *n, const struct rs_bpf_view *v,
+					      __u32 verdict)
 {
-	struct rs_bpf_event *e = bpf_ringbuf_reserve(&rs_events, sizeof(*e), 0);
+	struct rs_bpf_end e;
 
+	if (verdict == RS_BPF_DROP(RS_BPF_POLICY_INGRESS, 0)) {
+		rs_end(&v->server, n->epoch, &e);
+		return e.in_group;
+	}
+	if (verdict == RS_BPF_DROP(RS_BPF_POLICY_EGRESS, 1))
+		return rs_egress_group(&v->client, n->epoch);
+	return 0;
+}
+
+/* One that finds no room is lost, and shows as counted here and read by nobody. */
+static __always_inline void rs_record(const struct rs_now *n, const struct rs_bpf_view *v,
+				      __u32 verdict, __u64 now_ns)
+{
+	__u32 group = rs_denying_group(n, v, verdict);
+	struct rs_bpf_event *e;
+
+	rs_count(RS_BPF_COUNT_LOGGED, v->len);
+	e = bpf_ringbuf_reserve(&rs_events, sizeof(*e), 0);
 	if (!e)
 		return;
 	e->time_ns = now_ns;
+	e->generation = n->generation;
 	e->verdict = verdict;
-	e->pad = 0;
+	e->group = group;
 	e->view = *v;
 	bpf_ringbuf_submit(e, 0);
-	rs_count(RS_BPF_COUNT_LOGGED, v->len);
 }
 
 /* A denial is the pod's whose policy denies; every other drop is its link's. */
@@ -69,20 +89,20 @@ static __always_inline void rs_who(const struct rs_bpf_view *v, __u32 verdict,
 }
 
 /* Counts, records, and gives the verdict back. */
-__noinline int rs_dropped(const struct rs_bpf_view *v, __u32 verdict, __u32 rate)
+__noinline int rs_dropped(const struct rs_now *n, const struct rs_bpf_view *v, __u32 verdict)
 {
 	struct rs_bpf_addr who;
 	__u64 now_ns;
 
-	if (!v || verdict >= RS_BPF_COUNT_LOGGED)
+	if (!n || !v || verdict >= RS_BPF_COUNT_LOGGED)
 		return verdict;
 	rs_count(verdict, v->len);
-	if (verdict == RS_BPF_COUNT_QUIET || !rate)
+	if (verdict == RS_BPF_COUNT_QUIET || !n->log_rate)
 		return verdict;
 	rs_who(v, verdict, &who);
 	now_ns = bpf_ktime_get_ns();
-	if (rs_may_log(&who, rate, now_ns))
-		rs_record(v, verdict, now_ns);
+	if (rs_may_log(&who, n->log_rate, now_ns))
+		rs_record(n, v, verdict, now_ns);
 	return verdict;
 }
 

@@ -16,8 +16,12 @@
 
 #define RS_NO_CLASS RS_BPF_DEFAULT
 
+#define RS_ALLOWED 0x40000000u
+#define RS_SLOT_MASK (RS_ALLOWED - 1)
+
 struct rs_now {
 	__u64 epoch;
+	__u64 generation;
 	__u32 link_group;
 	__u32 log_rate;
 };
@@ -58,25 +62,29 @@ static __always_inline bool rs_is_error(const struct rs_bpf_view *v)
 	return v->l4 == RS_ICMP || v->l4 == RS_ICMP6;
 }
 
-/* One half: the verdict of a group about a peer and its class. As all functions here that are not
- * static: the verifier walks it once, by itself, and not at each call. */
+/* One half, of a group about a peer and its class: 0 where it denies, else RS_ALLOWED and the slot
+ * of the rule. As all functions here that are not static: the verifier walks it once, by itself,
+ * and not at each call. */
 __noinline int rs_half(const struct rs_bpf_view *v, __u64 epoch, __u32 dir, __u32 group, __u32 cls)
 {
-	__u32 profile = 0, range;
+	const struct rs_bpf_cell_value *c = NULL;
+	__u32 range;
 
 	if (!v)
 		return 0;
 	if (cls != RS_NO_CLASS)
-		profile = rs_cell(v, dir, group, cls, epoch);
-	if (!profile) {
+		c = rs_cell(v, dir, group, cls, epoch);
+	if (!c) {
 		range = rs_in_prefix(&rs_ranges, dir == RS_DIR_OUT ? &v->server : &v->client,
 				     epoch);
 		if (range)
-			profile = rs_cell(v, dir, group, range, epoch);
+			c = rs_cell(v, dir, group, range, epoch);
 	}
-	if (!profile)
-		profile = rs_cell(v, dir, group, RS_BPF_DEFAULT, epoch);
-	return rs_port_allowed(profile, v->flow_proto, v->port, epoch);
+	if (!c)
+		c = rs_cell(v, dir, group, RS_BPF_DEFAULT, epoch);
+	if (!c || !rs_port_allowed(c->profile & RS_BPF_PROFILE_MASK, v->flow_proto, v->port, epoch))
+		return 0;
+	return RS_ALLOWED | rs_rule_of(c->rule, v, epoch);
 }
 
 /* A drop where an end of the packet is an isolated pod, or one that is not known. */
@@ -147,21 +155,31 @@ static __always_inline __u32 rs_egress_group(const struct rs_bpf_addr *a, __u64 
 static __always_inline __u32 rs_halves(const struct rs_now *n, const struct rs_bpf_view *v,
 				       const struct rs_bpf_end *c, const struct rs_bpf_end *s)
 {
-	__u32 out = c->out_group, in = s->in_group, verdict;
+	__u32 out = c->out_group, in = s->in_group, by_out = 0, by_in = 0, verdict = RS_BPF_ACCEPT;
 
-	if (out && !rs_half(v, n->epoch, RS_DIR_OUT, out, rs_class_of(s)))
-		return RS_BPF_DROP(RS_BPF_POLICY_EGRESS, 1);
-	if (!out) {
+	if (out) {
+		by_out = rs_half(v, n->epoch, RS_DIR_OUT, out, rs_class_of(s));
+		if (!by_out)
+			return RS_BPF_DROP(RS_BPF_POLICY_EGRESS, 1);
+	} else {
 		verdict = rs_missing(n, v, false);
 		if (verdict != RS_BPF_ACCEPT)
 			return verdict;
 	}
-	if (in)
-		return rs_half(v, n->epoch, RS_DIR_IN, in, rs_class_of(c))
-			       ? RS_BPF_ACCEPT
-			       : RS_BPF_DROP(RS_BPF_POLICY_INGRESS, 0);
-	if (out)
-		return rs_missing(n, v, true);
+	if (in) {
+		by_in = rs_half(v, n->epoch, RS_DIR_IN, in, rs_class_of(c));
+		if (!by_in)
+			return RS_BPF_DROP(RS_BPF_POLICY_INGRESS, 0);
+	} else if (out) {
+		verdict = rs_missing(n, v, true);
+	}
+	if (out || in) {
+		if (verdict == RS_BPF_ACCEPT) {
+			rs_hit(v, by_out & RS_SLOT_MASK);
+			rs_hit(v, by_in & RS_SLOT_MASK);
+		}
+		return verdict;
+	}
 	if (rs_from_pod(n, v))
 		return rs_unprog_from();
 	return rs_to_pod(n, v) ? rs_unprog_to() : RS_BPF_ACCEPT;

@@ -60,22 +60,23 @@ static __always_inline __u32 rs_in_prefix(void *map, const struct rs_bpf_addr *a
 	return rs_num(bpf_map_lookup_elem(map, &key), now);
 }
 
-static __always_inline __u32 rs_cell(const struct rs_bpf_view *v, __u32 dir, __u32 group, __u32 cls,
-				     __u64 now)
+static __always_inline const struct rs_bpf_cell_value *rs_cell(const struct rs_bpf_view *v,
+							       __u32 dir, __u32 group, __u32 cls,
+							       __u64 now)
 {
 	struct rs_bpf_cell key = { .dir = dir, .group = group, .cls = cls };
 	struct rs_bpf_cell_slots *s = bpf_map_lookup_elem(&rs_cells, &key);
 	__u64 any = 0, i;
 
 	if (!s)
-		return 0;
+		return NULL;
 	i = rs_slot(s->epoch, now, &any);
-	if (!any)
-		return 0;
+	if (!any || !s->v[i].profile)
+		return NULL;
 	/* Of later packets there would be one at each processor, all waiting for this memory. */
 	if (v->state == RS_BPF_CT_NEW && v->len)
 		__sync_fetch_and_add(&s->judged, 1);
-	return s->v[i] & RS_BPF_PROFILE_MASK;
+	return &s->v[i];
 }
 
 /* RS_BPF_PORT_ALLOW, RS_BPF_RUNS_MORE, or 0. */
@@ -98,22 +99,22 @@ static __always_inline __u32 rs_runs_say(__u32 profile, __u32 proto, __u16 port,
 	return r->n == RS_BPF_RUNS_MORE ? RS_BPF_RUNS_MORE : 0;
 }
 
-/* RS_BPF_PORT_ALLOW, RS_BPF_PORT_DENY, or 0. */
-static __always_inline __u32 rs_ports_say(__u32 profile, __u8 proto, __u16 port, __u64 now)
+/* What a trie by port says; 0: nothing. */
+static __always_inline __u32 rs_at_port(void *map, __u32 number, __u8 proto, __u16 port, __u64 now)
 {
 	struct rs_bpf_port key;
 
 	/* Not an initialiser: the compiler would keep one in .rodata, which is a map more. */
 	key.plen = 56;
 	key.b[7] = 0;
-	key.b[0] = profile >> 24;
-	key.b[1] = profile >> 16;
-	key.b[2] = profile >> 8;
-	key.b[3] = profile;
+	key.b[0] = number >> 24;
+	key.b[1] = number >> 16;
+	key.b[2] = number >> 8;
+	key.b[3] = number;
 	key.b[4] = proto;
 	key.b[5] = port >> 8;
 	key.b[6] = port;
-	return rs_num(bpf_map_lookup_elem(&rs_ports, &key), now);
+	return rs_num(bpf_map_lookup_elem(map, &key), now);
 }
 
 /* What is listed nowhere is denied. */
@@ -127,10 +128,37 @@ static __always_inline bool rs_port_allowed(__u32 profile, __u8 proto, __u16 por
 		return false;
 	says = rs_runs_say(profile, proto, port, now);
 	if (says == RS_BPF_RUNS_MORE)
-		says = rs_ports_say(profile, proto, port, now);
+		says = rs_at_port(&rs_ports, profile, proto, port, now);
 	if (!says)
 		says = rs_runs_say(profile, 0, port, now);
 	return says == RS_BPF_PORT_ALLOW;
+}
+
+/* The slot of rs_hits that a packet counts in, of what a cell says. */
+static __always_inline __u32 rs_rule_of(__u32 rule, const struct rs_bpf_view *v, __u64 now)
+{
+	__u32 list = rule & ~RS_BPF_RULE_LIST, slot;
+
+	if (!(rule & RS_BPF_RULE_LIST))
+		return rule;
+	if (!v->len)
+		return 0;
+	slot = rs_at_port(&rs_whys, list, v->flow_proto, v->port, now);
+	return slot ? slot : rs_at_port(&rs_whys, list, 0, 0, now);
+}
+
+/* A packet that a rule let through. */
+static __always_inline void rs_hit(const struct rs_bpf_view *v, __u32 slot)
+{
+	struct rs_bpf_count *c;
+
+	if (!v->len || !slot)
+		return;
+	c = bpf_map_lookup_elem(&rs_hits, &slot);
+	if (!c)
+		return;
+	c->packets++;
+	c->bytes += v->len;
 }
 
 static __always_inline bool rs_same_addr(const struct rs_bpf_addr *x, const struct rs_bpf_addr *y)

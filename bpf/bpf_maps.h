@@ -37,6 +37,12 @@ RS_MAP(rs_links, BPF_MAP_TYPE_HASH, __u32, struct rs_bpf_link_slots, 4096, BPF_F
 RS_MAP(rs_own, BPF_MAP_TYPE_LPM_TRIE, struct rs_bpf_prefix, struct rs_bpf_num_slots, 8192,
        BPF_F_NO_PREALLOC);
 
+RS_MAP(rs_whys, BPF_MAP_TYPE_LPM_TRIE, struct rs_bpf_port, struct rs_bpf_num_slots, RS_BPF_WHYS,
+       BPF_F_NO_PREALLOC);
+
+RS_MAP(rs_hits, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rs_bpf_count, RS_BPF_RULES, 0);
+RS_MAP(rs_rules, BPF_MAP_TYPE_HASH, __u32, struct rs_bpf_rule, RS_BPF_RULES, BPF_F_NO_PREALLOC);
+
 RS_MAP(rs_counts, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rs_bpf_count, RS_BPF_COUNTS, 0);
 RS_MAP(rs_rates, BPF_MAP_TYPE_LRU_HASH, struct rs_bpf_addr, struct rs_bpf_rate, 4096, 0);
 

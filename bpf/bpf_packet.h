@@ -32,6 +32,7 @@ struct rs_bytes {
 	void *from;
 	bool dynptr;
 	__u32 at; /* of the next header */
+	bool l4;  /* which is the transport header */
 };
 
 static __always_inline bool rs_read(const struct rs_bytes *b, __u32 at, void *to, __u32 len)
@@ -80,8 +81,7 @@ static __always_inline void rs_read_ip4(struct rs_bytes *b, struct rs_bpf_view *
 	v->options = words != 5;
 	v->l4 = h.proto;
 	b->at += words * 4;
-	if (words >= 5 && !(h.fragment & bpf_htons(0x1fff)))
-		rs_read_l4(b, v);
+	b->l4 = words >= 5 && !(h.fragment & bpf_htons(0x1fff));
 }
 
 static __always_inline bool rs_is_ext(__u8 next)
@@ -130,17 +130,31 @@ static __always_inline void rs_read_ip6(struct rs_bytes *b, struct rs_bpf_view *
 		return;
 	}
 	v->l4 = next;
-	rs_read_l4(b, v);
+	b->l4 = true;
 }
 
-/* v is zeroed. Addresses, and of the transport header what the rules look at. */
-static __always_inline void rs_describe(struct rs_bytes *b, bool six, struct rs_bpf_view *v)
+/* v is zeroed: all but the transport header. */
+static __always_inline void rs_describe_ip(struct rs_bytes *b, bool six, struct rs_bpf_view *v)
 {
 	v->src.family = v->dst.family = six ? RS_BPF_AF_IP6 : RS_BPF_AF_IP4;
 	if (six)
 		rs_read_ip6(b, v);
 	else
 		rs_read_ip4(b, v);
+}
+
+/* Then of that what the rules look at. */
+static __always_inline void rs_describe_l4(const struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	if (b->l4)
+		rs_read_l4(b, v);
+}
+
+/* v is zeroed. Addresses, and of the transport header what the rules look at. */
+static __always_inline void rs_describe(struct rs_bytes *b, bool six, struct rs_bpf_view *v)
+{
+	rs_describe_ip(b, six, v);
+	rs_describe_l4(b, v);
 }
 
 #endif

@@ -23,6 +23,7 @@ static __always_inline bool rs_now_get(struct rs_now *n)
 	if (!c)
 		return false;
 	n->epoch = *(const volatile __u64 *)&c->epoch;
+	n->generation = c->generation[n->epoch & 1];
 	n->link_group = c->link_group;
 	n->log_rate = c->log_rate;
 	return true;
@@ -38,19 +39,24 @@ static __always_inline __u32 rs_at_hook(const struct rs_now *n, __u32 hook,
 
 /* ---- netfilter ------------------------------------------------------------------------------- */
 
-static __always_inline void rs_end_of_flow(const struct nf_conntrack_tuple *t,
-					   struct rs_bpf_addr *to)
-{
-	__u16 family = 0;
+/* Both tuples of a flow, as they lie in the kernel: one read, and then members at their offsets. */
+struct rs_tuples {
+	__u64 b[14];
+};
 
-	bpf_core_read(&family, sizeof(family), &t->src.l3num);
-	if (family == RS_PF_IP4) {
-		to->family = RS_BPF_AF_IP4;
-		bpf_core_read(to->a, 4, &t->src.u3);
-	} else {
-		to->family = RS_BPF_AF_IP6;
-		bpf_core_read(to->a, 16, &t->src.u3);
-	}
+#define RS_AT(t, ct, member)                                                                    \
+	((const void *)((const __u8 *)(t)->b + (bpf_core_field_offset((ct)->tuplehash member) - \
+						bpf_core_field_offset((ct)->tuplehash[0].tuple))))
+
+static __always_inline void rs_end_of_flow(bool six, const __u32 *from, struct rs_bpf_addr *to)
+{
+	to->family = six ? RS_BPF_AF_IP6 : RS_BPF_AF_IP4;
+	to->a[0] = from[0];
+	if (!six)
+		return;
+	to->a[1] = from[1];
+	to->a[2] = from[2];
+	to->a[3] = from[3];
 }
 
 static __always_inline void rs_flow(const struct sk_buff *skb, struct rs_bpf_view *v)
@@ -58,9 +64,13 @@ static __always_inline void rs_flow(const struct sk_buff *skb, struct rs_bpf_vie
 	unsigned long nfct = skb->_nfct;
 	__u32 info = nfct & RS_CTINFO_MASK;
 	const struct nf_conn *ct = (const void *)(nfct & ~RS_CTINFO_MASK);
-	__be16 port = 0;
+	struct rs_tuples t;
+	__be16 port;
+	bool six;
 
 	if (!ct || info > RS_CTINFO_RELATED_REPLY)
+		return;
+	if (bpf_probe_read_kernel(&t, sizeof(t), &ct->tuplehash[0].tuple))
 		return;
 	v->reply = info >= RS_CTINFO_REPLY;
 	if (info == RS_CTINFO_NEW)
@@ -69,12 +79,13 @@ static __always_inline void rs_flow(const struct sk_buff *skb, struct rs_bpf_vie
 		v->state = RS_BPF_CT_RELATED;
 	else
 		v->state = RS_BPF_CT_ESTABLISHED;
-	rs_end_of_flow(&ct->tuplehash[0].tuple, &v->client);
-	rs_end_of_flow(&ct->tuplehash[1].tuple, &v->server);
-	bpf_core_read(&v->flow_proto, 1, &ct->tuplehash[0].tuple.dst.protonum);
+	six = *(const __u16 *)RS_AT(&t, ct, [0].tuple.src.l3num) != RS_PF_IP4;
+	rs_end_of_flow(six, RS_AT(&t, ct, [0].tuple.src.u3), &v->client);
+	rs_end_of_flow(six, RS_AT(&t, ct, [1].tuple.src.u3), &v->server);
+	v->flow_proto = *(const __u8 *)RS_AT(&t, ct, [0].tuple.dst.protonum);
 	if (v->flow_proto == RS_ICMP || v->flow_proto == RS_ICMP6)
 		return; /* what stands there is no port */
-	bpf_core_read(&port, sizeof(port), &ct->tuplehash[1].tuple.src.u);
+	port = *(const __be16 *)RS_AT(&t, ct, [1].tuple.src.u);
 	v->port = bpf_ntohs(port);
 }
 
@@ -87,6 +98,13 @@ static __always_inline void rs_links_of(const struct nf_hook_state *state, struc
 	v->oif_group = state->out->group;
 }
 
+/* The rules look at the transport header of what begins or is related, and of ICMPv6; a record of a
+ * drop tells it too. */
+static __always_inline bool rs_looks_at_l4(const struct rs_bpf_view *v)
+{
+	return v->state == RS_BPF_CT_NEW || v->state == RS_BPF_CT_RELATED || v->l4 == RS_ICMP6;
+}
+
 static __always_inline int rs_netfilter(struct bpf_nf_ctx *ctx, __u32 hook)
 {
 	struct rs_bpf_view v = {};
@@ -94,18 +112,24 @@ static __always_inline int rs_netfilter(struct bpf_nf_ctx *ctx, __u32 hook)
 	struct rs_bytes b = { .from = &data, .dynptr = true };
 	struct rs_now n;
 	__u32 verdict;
+	bool looks;
 
 	if (!bpf_dynptr_from_skb || bpf_dynptr_from_skb(ctx->skb, 0, &data) || !rs_now_get(&n))
 		return RS_NF_DROP;
 	rs_links_of(ctx->state, &v);
 	v.len = ctx->skb->len;
-	rs_describe(&b, ctx->state->pf == RS_PF_IP6, &v);
+	rs_describe_ip(&b, ctx->state->pf == RS_PF_IP6, &v);
 	if (hook != RS_BPF_HOOK_GUARD)
 		rs_flow(ctx->skb, &v);
+	looks = rs_looks_at_l4(&v);
+	if (looks)
+		rs_describe_l4(&b, &v);
 	verdict = rs_at_hook(&n, hook, &v);
 	if (verdict == RS_BPF_ACCEPT)
 		return RS_NF_ACCEPT;
-	rs_dropped(&v, verdict, n.log_rate);
+	if (!looks)
+		rs_describe_l4(&b, &v);
+	rs_dropped(&n, &v, verdict);
 	return RS_NF_DROP;
 }
 
@@ -208,7 +232,7 @@ static __always_inline int rs_edit_cell(const struct rs_bpf_edit *e)
 
 	if (!s)
 		return RS_BPF_EDIT_ABSENT;
-	RS_EDIT(s, e, e->value.num);
+	RS_EDIT(s, e, e->value.cell);
 	return RS_BPF_EDIT_DONE;
 }
 
@@ -252,6 +276,8 @@ int rs_edit(struct __sk_buff *skb)
 		return rs_edit_cell(&e);
 	case RS_BPF_MAP_RUNS:
 		return rs_edit_runs(&e);
+	case RS_BPF_MAP_WHYS:
+		return rs_edit_num(bpf_map_lookup_elem(&rs_whys, &e.key.port), &e);
 	case RS_BPF_MAP_PORTS:
 		return rs_edit_num(bpf_map_lookup_elem(&rs_ports, &e.key.port), &e);
 	}

@@ -16,6 +16,8 @@ enum {
 	COL_RULE,
 	COL_WHERE,
 	COL_JUDGED, /* from here on: what an agent counts */
+	COL_PACKETS,
+	COL_BYTES,
 	COL_DROPS,
 	COL_LAST,
 	N_COLUMNS
@@ -74,6 +76,8 @@ static void add_rule(struct cli_table *t, struct json_object *rule, size_t nr, c
 		[COL_RULE] = rs_asprintf("%s[%s]", dir, index),
 		[COL_WHERE] = cli_cell(rule, "where"),
 		[COL_JUDGED] = cli_cell_number(rule, "judged"),
+		[COL_PACKETS] = cli_cell_number(rule, "packets"),
+		[COL_BYTES] = cli_cell_number(rule, "bytes"),
 	};
 
 	cli_table_row(t, cells);
@@ -126,7 +130,8 @@ static struct cli_table *new_table(size_t first, size_t end, const char *peers)
 		{ "DIRECTION", false }, { "#", true },	    { "VERDICT", false },
 		{ peers, false },	{ "PORTS", false }, { "SOURCE", false },
 		{ "RULE", false },	{ "WHERE", false }, { "JUDGED", true },
-		{ "DROPS", true },	{ "LAST", true },
+		{ "PACKETS", true },	{ "BYTES", true },  { "DROPS", true },
+		{ "LAST", true },
 	};
 
 	return cli_table_new(columns, N_COLUMNS, first, end);

@@ -17,7 +17,7 @@
 
 #include <linux/types.h>
 
-#define RS_BPF_LAYOUT 1
+#define RS_BPF_LAYOUT 2
 
 /* Families as in <ripstop/addr.h>; RS_BPF_AF_LINK: a[0] is an interface index (rate limits). */
 #define RS_BPF_AF_IP4 4
@@ -57,17 +57,35 @@ struct rs_bpf_end_slots {
 	struct rs_bpf_end v[2];
 };
 
-/* A number; 0 is absent. rs_ranges: class. rs_own: 1. rs_ports: verdict. */
+/* A number; 0 is absent. rs_ranges: class. rs_own: 1. rs_ports: verdict. rs_whys: rule. */
 struct rs_bpf_num_slots {
 	__u64 epoch[2];
 	__u32 v[2];
 };
 
-/* rs_cells: profile. */
+/* rs_cells. profile 0: absent. rule: where what it lets through is counted: a slot of rs_hits,
+ * 0 for nowhere, or RS_BPF_RULE_LIST and the number of a list in rs_whys. */
+struct rs_bpf_cell_value {
+	__u32 profile;
+	__u32 rule;
+};
+
 struct rs_bpf_cell_slots {
 	__u64 epoch[2];
-	__u32 v[2];
+	struct rs_bpf_cell_value v[2];
 	__u64 judged; /* first packets of flows for which this cell was looked up */
+};
+
+#define RS_BPF_RULES 16384 /* slots of rs_hits; 0 is nobody's */
+#define RS_BPF_RULE_LIST 0x80000000u
+#define RS_BPF_WHYS 262144
+
+/* rs_rules, by slot of rs_hits: no program looks at it; the next agent does. */
+struct rs_bpf_rule {
+	__u32 dir; /* enum rs_ir_dir */
+	__u32 index;
+	char ns[64];
+	char name[256];
 };
 
 /* rs_cells. cls RS_BPF_DEFAULT: the group's default, whose profile has two flags for people. */
@@ -104,8 +122,9 @@ struct rs_bpf_runs_slots {
 	struct rs_bpf_runs v[2];
 };
 
-/* rs_ports, a trie: b is the profile (4 bytes), protocol, port (2), all highest byte first. plen
- * 40: every port of a protocol; more: so many bits of the port. */
+/* rs_ports and rs_whys, tries: b is the profile, or the number of the list (4 bytes), protocol,
+ * port (2), all highest byte first. plen 40: every port of a protocol; more: so many bits of the
+ * port. */
 struct rs_bpf_port {
 	__u32 plen;
 	__u8 b[8];
@@ -201,7 +220,7 @@ enum rs_bpf_reason {
 
 enum {
 	RS_BPF_COUNT_QUIET = 2 * RS_BPF_REASONS, /* a pod's kernel talking to itself */
-	RS_BPF_COUNT_LOGGED,			 /* drops of which a record was made */
+	RS_BPF_COUNT_LOGGED,			 /* drops that the limit let have a record */
 	RS_BPF_COUNTS,
 	RS_BPF_ACCEPT = 255,
 };
@@ -220,9 +239,10 @@ struct rs_bpf_rate {
 
 /* rs_events: a record of a drop. */
 struct rs_bpf_event {
-	__u64 time_ns; /* since boot, as CLOCK_MONOTONIC */
+	__u64 time_ns;	  /* since boot, as CLOCK_MONOTONIC */
+	__u64 generation; /* of the rules that refused */
 	__u32 verdict;
-	__u32 pad;
+	__u32 group; /* whose policies denied it; 0: another reason */
 	struct rs_bpf_view view;
 };
 
@@ -250,6 +270,7 @@ enum rs_bpf_map {
 	RS_BPF_MAP_PORTS,
 	RS_BPF_MAP_LINKS,
 	RS_BPF_MAP_OWN,
+	RS_BPF_MAP_WHYS,
 	RS_BPF_MAPS,
 };
 
@@ -283,6 +304,7 @@ struct rs_bpf_edit {
 		struct rs_bpf_end end;
 		struct rs_bpf_link link;
 		struct rs_bpf_runs runs;
+		struct rs_bpf_cell_value cell;
 		__u32 num;
 		__u8 bytes[216];
 	} value;

@@ -66,8 +66,21 @@ struct rs_dp_judged {
 	uint64_t judged;
 };
 
+/* What a rule has let through on this node, both ways, as far as the kernel counts that. */
+struct rs_dp_passed {
+	char *ns; /* of the policy */
+	char *name;
+	uint8_t dir; /* enum rs_ir_dir */
+	uint32_t index;
+	struct rs_dp_counter n;
+};
+
 struct rs_dp_stats {
 	struct rs_dp_counter drops[RS_DROP_REASONS];
+	/* Sorted by namespace, name, direction, index; owned. No rule is here that is not counted
+	 * wherever it decides; a backend that counts none has none. */
+	struct rs_dp_passed *passed;
+	size_t n_passed;
 	struct rs_dp_judged *judged; /* sorted by key; owned by the struct */
 	size_t n_judged;
 	size_t elements; /* set elements in the kernel */
@@ -87,9 +100,11 @@ struct rs_dp_drop {
 	struct rs_addr src, dst;
 	uint8_t proto;
 	bool has_ports, has_flags, has_icmp;
-	bool tracked; /* conntrack told the next two */
-	bool reply;   /* a packet of the flow's server */
-	bool related; /* an error about the flow, or what a helper expected */
+	bool tracked;	     /* conntrack told the next two */
+	bool reply;	     /* a packet of the flow's server */
+	bool related;	     /* an error about the flow, or what a helper expected */
+	uint32_t group;	     /* whose policies refused, where the kernel tells; 0 */
+	uint64_t generation; /* of the rules that did; 0 */
 	uint16_t sport, dport;
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;

@@ -36,6 +36,11 @@ void rs_dp_config_default(struct rs_dp_config *cfg)
 
 void rs_dp_stats_free(struct rs_dp_stats *s)
 {
+	for (size_t i = 0; i < s->n_passed; i++) {
+		free(s->passed[i].ns);
+		free(s->passed[i].name);
+	}
+	free(s->passed);
 	free(s->judged);
 	memset(s, 0, sizeof(*s));
 }

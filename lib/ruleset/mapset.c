@@ -318,16 +318,14 @@ uint32_t mset_cell(struct mset_look *l, uint32_t dir, uint32_t group, uint32_t c
 {
 	struct rs_bpf_cell key = { .dir = dir, .group = group, .cls = cls };
 	struct rs_bpf_cell_slots s;
-	const void *v = NULL;
+	const struct rs_bpf_cell_value *v = NULL;
 	struct rs_mapfound *f;
-	uint32_t profile = 0;
+	uint32_t profile;
 	char peer[24] = "any other";
 
 	if (have(l, MSET_CELLS, &key, &s))
 		v = newest(s.epoch, l->epoch, s.v, sizeof(s.v[0]));
-	if (v)
-		memcpy(&profile, v, sizeof(profile)); /* what a cell's value begins with */
-	profile &= RS_BPF_PROFILE_MASK;
+	profile = v ? v->profile & RS_BPF_PROFILE_MASK : 0;
 	if (!profile)
 		return 0;
 	if (cls != RS_BPF_DEFAULT)

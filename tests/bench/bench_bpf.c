@@ -25,6 +25,7 @@
 #define CLASSES 5000
 #define LOCALS 100
 #define PORT 8080
+#define RULES 1000
 
 static struct rs_addr nth(uint32_t net, uint32_t i)
 {
@@ -54,9 +55,28 @@ static void fill_cells(struct rs_ir *ir, uint32_t n)
 					.dir = dir,
 					.group = g,
 					.cls = c + 2 > each ? CLASSES + 2 - (each - c) : c,
-					.profile = 3 + c % 64
+					.profile = 3 + c % 64,
+					.first_why = c % RULES,
+					.n_why = 1
 				};
 		}
+}
+
+/* One for each of a thousand policies, and each cell is one's. */
+static void fill_rules(struct rs_ir *ir)
+{
+	ir->rules = rs_ir_alloc(ir, RULES, sizeof(*ir->rules));
+	ir->whys = rs_ir_alloc(ir, RULES, sizeof(*ir->whys));
+	ir->n_rules = ir->n_whys = RULES;
+	for (uint32_t i = 0; i < RULES; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "policy-%u", i);
+		ir->rules[i] = (struct rs_ir_rule){ .ns = "default",
+						    .name = rs_ir_strdup(ir, name),
+						    .dir = RS_DIR_IN };
+		ir->whys[i] = (struct rs_ir_portrule){ .rule = i, .hi = UINT16_MAX };
+	}
 }
 
 static void fill_profiles(struct rs_ir *ir)
@@ -92,6 +112,7 @@ static struct rs_ir *world(uint32_t n, uint32_t locals)
 	fill_addresses(ir, n);
 	fill_cells(ir, n);
 	fill_profiles(ir);
+	fill_rules(ir);
 	ir->locals = rs_ir_alloc(ir, locals, sizeof(*ir->locals));
 	ir->guards = rs_ir_alloc(ir, locals, sizeof(*ir->guards));
 	for (uint32_t i = 1; i <= locals; i++) {
@@ -141,8 +162,9 @@ static uint32_t cost(const struct rs_bpf_set *s, const struct rs_bpf_case *c, ui
 	return ns[ROUNDS / 2];
 }
 
+/* len 0: a description that nothing counts. */
 static void show(const struct rs_bpf_set *s, const char *what, struct rs_addr client,
-		 struct rs_addr server, uint16_t port)
+		 struct rs_addr server, uint16_t port, uint32_t len)
 {
 	struct rs_bpf_case c = { .hook = RS_BPF_HOOK_FORWARDED };
 	uint32_t verdict, ns;
@@ -155,6 +177,7 @@ static void show(const struct rs_bpf_set *s, const char *what, struct rs_addr cl
 	c.view.state = RS_BPF_CT_ESTABLISHED;
 	c.view.flow_proto = c.view.l4 = 6;
 	c.view.port = port;
+	c.view.len = len;
 	ns = cost(s, &c, &verdict);
 	printf("  %-44s %5u ns, %s\n", what, ns, verdict == RS_BPF_ACCEPT ? "accepted" : "dropped");
 }
@@ -194,6 +217,22 @@ static void measure_commits(struct rs_dp *dp, uint32_t n)
 	rs_ir_free(less);
 }
 
+/* What the agent does every few seconds. */
+static void measure_looks(struct rs_dp *dp)
+{
+	struct rs_dp_drifts d = { 0 };
+	double begin = now_ms(), check;
+
+	(void)rs_ebpf_check(rs_ebpf_of(dp), NULL);
+	check = now_ms() - begin;
+	begin = now_ms();
+	(void)dp->ops->audit(dp, &d, NULL);
+	printf("  a look at pins and hooks                     %8.3f ms; an audit %.3f ms, %zu "
+	       "differences\n",
+	       check, now_ms() - begin, d.n);
+	rs_dp_drifts_free(&d);
+}
+
 static void measure(const struct rs_dp_config *cfg, uint32_t n)
 {
 	struct rs_ir *ir = world(n, LOCALS);
@@ -206,11 +245,16 @@ static void measure(const struct rs_dp_config *cfg, uint32_t n)
 	ms = commit(dp, ir, &done);
 	printf("%u addresses, %zu cells, %zu blocks: the whole set in %.0f ms, %zu writes\n", n,
 	       ir->n_cells, ir->n_ranges, ms, done.messages);
-	show(&rs_ebpf_of(dp)->set, "both ends isolated, a cell each", nth(10, 1), nth(10, 2), PORT);
-	show(&rs_ebpf_of(dp)->set, "to a block", nth(10, 1), nth(172, 10), PORT);
-	show(&rs_ebpf_of(dp)->set, "denied by the client's default", nth(10, 1), nth(192, 1), PORT);
-	show(&rs_ebpf_of(dp)->set, "nobody of ours", nth(192, 1), nth(193, 1), PORT);
+	show(&rs_ebpf_of(dp)->set, "both ends isolated, a cell each", nth(10, 1), nth(10, 2), PORT,
+	     0);
+	show(&rs_ebpf_of(dp)->set, "the same, counted for two rules", nth(10, 1), nth(10, 2), PORT,
+	     100);
+	show(&rs_ebpf_of(dp)->set, "to a block", nth(10, 1), nth(172, 10), PORT, 0);
+	show(&rs_ebpf_of(dp)->set, "denied by the client's default", nth(10, 1), nth(192, 1), PORT,
+	     0);
+	show(&rs_ebpf_of(dp)->set, "nobody of ours", nth(192, 1), nth(193, 1), PORT, 0);
 	measure_commits(dp, n);
+	measure_looks(dp);
 	dp->ops->remove(dp, NULL);
 	dp->ops->close(dp);
 	rs_ir_free(ir);

@@ -19,7 +19,11 @@ void test_full(void);
 void test_lists(void);
 void test_moves(void);
 void test_damage(void);
+void test_pins(void);
 void test_replaced(void);
 void test_other_node(void);
+
+/* ebpf_counts.c: packets and bytes of rules. */
+void test_counts(void);
 
 #endif

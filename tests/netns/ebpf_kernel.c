@@ -214,14 +214,24 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{ "probe", test_probe },       { "privilege", test_privilege },
-	{ "restart", test_restart },   { "differences", test_differences },
-	{ "ranges", test_ranges },     { "packets", test_plain_packets },
-	{ "hard", test_hard_packets }, { "records", test_records_of_drops },
-	{ "unseen", test_unseen },     { "unfinished", test_unfinished },
-	{ "full", test_full },	       { "lists", test_lists },
-	{ "moves", test_moves },       { "damage", test_damage },
-	{ "replaced", test_replaced }, { "other", test_other_node },
+	{ "probe", test_probe },
+	{ "privilege", test_privilege },
+	{ "restart", test_restart },
+	{ "differences", test_differences },
+	{ "ranges", test_ranges },
+	{ "packets", test_plain_packets },
+	{ "hard", test_hard_packets },
+	{ "records", test_records_of_drops },
+	{ "counts", test_counts },
+	{ "unseen", test_unseen },
+	{ "unfinished", test_unfinished },
+	{ "full", test_full },
+	{ "lists", test_lists },
+	{ "moves", test_moves },
+	{ "damage", test_damage },
+	{ "pins", test_pins },
+	{ "replaced", test_replaced },
+	{ "other", test_other_node },
 	{ "removed", test_removed },
 };
 

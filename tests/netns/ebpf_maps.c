@@ -169,7 +169,7 @@ static bool write_only(struct rs_dp *dp, const struct rs_ir *ir)
 	struct rs_ebpf *e = rs_ebpf_of(dp);
 	struct rs_bpf_steps steps = { 0 };
 	rs_auto_bpf_plan *to = NULL;
-	bool ok = rs_bpf_plan_from_ir(ir, &to, NULL) == 0;
+	bool ok = rs_bpf_plan_from_ir(ir, NULL, &to, NULL) == 0;
 
 	if (ok)
 		rs_bpf_steps_make(e->model, to, &steps);

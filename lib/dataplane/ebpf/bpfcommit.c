@@ -77,15 +77,17 @@ static void gather_leavings(struct rs_ebpf *e, const struct rs_bpf_steps *steps)
 
 /* ---- a difference ---------------------------------------------------------------------------- */
 
-int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t generation,
-		      struct rs_dp_commit *done, struct rs_err *err)
+int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, const struct rs_bpf_book *book,
+		      uint64_t generation, struct rs_dp_commit *done, struct rs_err *err)
 {
 	uint64_t epoch = e->set.cfg->epoch + 1;
 	int rc;
 
 	rs_nft_grace_wait(&e->grace);
 	delete_all_leavings(e, true, e->model);
-	rc = rs_bpf_steps_apply(&e->set, steps, epoch, err);
+	rc = rs_bpf_rules_write(&e->set, book, err);
+	if (!rc)
+		rc = rs_bpf_steps_apply(&e->set, steps, epoch, err);
 	if (rc)
 		return rc;
 	order_writes(e);
@@ -105,15 +107,15 @@ void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 	rs_nft_grace_begin(&e->grace);
 }
 
-static int apply(struct rs_ebpf *e, struct rs_bpf_plan *to, struct rs_dp_commit *done,
-		 struct rs_err *err)
+static int apply(struct rs_ebpf *e, const struct rs_bpf_plan *to, const struct rs_bpf_book *book,
+		 struct rs_dp_commit *done, struct rs_err *err)
 {
 	struct rs_bpf_steps steps = { 0 };
 	int rc = 0;
 
 	rs_bpf_steps_make(e->model, to, &steps);
 	if (steps.n) {
-		rc = rs_ebpf_carry_out(e, &steps, to->generation, done, err);
+		rc = rs_ebpf_carry_out(e, &steps, book, to->generation, done, err);
 		rs_ebpf_settle(e, &steps, rc ? e->model : to, !rc);
 	}
 	rs_vec_free(&steps);
@@ -130,8 +132,8 @@ static char free_place(const struct rs_ebpf *e)
 	return rs_bpf_pins_linked(&e->cfg, 'a') ? 'b' : 'a';
 }
 
-static int fill(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_plan *to, size_t *n,
-		struct rs_err *err)
+static int fill(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_plan *to,
+		const struct rs_bpf_book *book, size_t *n, struct rs_err *err)
 {
 	struct rs_bpf_steps steps = { 0 };
 	int rc;
@@ -141,7 +143,9 @@ static int fill(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_pla
 	s->cfg->netns = rs_bpf_netns();
 	turn_epoch(s, FIRST_EPOCH, 0);
 	rs_bpf_steps_make(NULL, to, &steps);
-	rc = rs_bpf_steps_apply(s, &steps, FIRST_EPOCH + 1, err);
+	rc = rs_bpf_rules_write(s, book, err);
+	if (!rc)
+		rc = rs_bpf_steps_apply(s, &steps, FIRST_EPOCH + 1, err);
 	*n = steps.n;
 	rs_vec_free(&steps);
 	if (!rc)
@@ -181,15 +185,16 @@ static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *e
 	}
 	rs_bpf_set_unload(&e->set);
 	e->set = *s;
-	memset(s, 0, sizeof(*s));
+	rs_bpf_set_empty(s);
 	rs_ebpf_log_follow(e);
+	rs_ebpf_watch_follow(e);
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
 	return rs_bpf_pins_remove(&e->cfg, place, err);
 }
 
-static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, struct rs_dp_commit *done,
-		   struct rs_err *err)
+static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, const struct rs_bpf_book *book,
+		   struct rs_dp_commit *done, struct rs_err *err)
 {
 	struct rs_bpf_set s;
 	int rc = rs_ebpf_anchor_keep(e->nl, err);
@@ -198,7 +203,7 @@ static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, struct rs_dp
 		rc = rs_bpf_set_load(&e->cfg, 0, &s, err);
 	if (rc)
 		return rc;
-	rc = fill(e, &s, to, &done->messages, err);
+	rc = fill(e, &s, to, book, &done->messages, err);
 	if (!rc)
 		rc = replace_set(e, &s, err);
 	if (s.obj)
@@ -213,28 +218,57 @@ static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, struct rs_dp
 
 /* ---- commit ---------------------------------------------------------------------------------- */
 
-static int attempt(struct rs_ebpf *e, struct rs_bpf_plan *to, struct rs_dp_commit *done,
+/* An IR that says nothing of rules is what a kernel enforces: its cells go on counting where they
+ * do. */
+static int plan_next(struct rs_ebpf *e, const struct rs_ir *next, struct rs_bpf_plan **to,
+		     struct rs_bpf_book **book, struct rs_err *err)
+{
+	uint32_t most = e->cfg.bpf_entries ? e->cfg.bpf_entries : RS_BPF_WHYS;
+	bool mute = e->model && rs_bpf_book_is_mute(next);
+	int rc;
+
+	/* Those of two states are there at once. */
+	*book = mute ? e->book : rs_bpf_book_make(e->book, next, most / 2);
+	rc = rs_bpf_plan_from_ir(next, mute ? NULL : *book, to, err);
+	if (!rc && mute)
+		rs_bpf_plan_keep_rules(*to, e->model);
+	return rc;
+}
+
+static int attempt(struct rs_ebpf *e, const struct rs_ir *next, struct rs_dp_commit *done,
 		   struct rs_err *err)
 {
+	struct rs_bpf_plan *to = NULL;
+	struct rs_bpf_book *book = NULL;
 	int rc = e->known ? 0 : rs_ebpf_load(e, err);
 
-	if (rc)
+	if (!rc)
+		rc = plan_next(e, next, &to, &book, err);
+	if (!rc)
+		rc = e->model ? apply(e, to, book, done, err) : rebuild(e, to, book, done, err);
+	if (rc) {
+		rs_bpf_plan_free(to);
+		if (book != e->book)
+			rs_bpf_book_free(book);
 		return rc;
-	return e->model ? apply(e, to, done, err) : rebuild(e, to, done, err);
+	}
+	if (book != e->book)
+		rs_bpf_rules_forget(&e->set, e->book, book);
+	rs_bpf_book_booked(book);
+	rs_ebpf_set_model(e, to, book);
+	return 0;
 }
 
 int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		   struct rs_err *err)
 {
 	struct rs_ebpf *e = rs_ebpf_of(dp);
-	rs_auto_bpf_plan *to = NULL;
 	int64_t since = rs_mono_ms();
-	int rc;
+	int rc = 0;
 
 	memset(done, 0, sizeof(*done));
-	rc = rs_bpf_plan_from_ir(next, &to, err);
 	for (int i = 0; !rc && i < 2; i++) {
-		rc = attempt(e, to, done, err);
+		rc = attempt(e, next, done, err);
 		if (rc)
 			e->known = false;
 		if (rc != -ESTALE || i)
@@ -247,7 +281,6 @@ int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_comm
 		return rc;
 	}
 	done->ms = (double)(rs_mono_ms() - since);
-	rs_ebpf_set_model(e, rs_steal_ptr(&to));
 	e->known = true;
 	return 0;
 }

@@ -35,15 +35,6 @@ static int read_counts(const struct rs_ebpf *e, struct counts *out, struct rs_er
 	return 0;
 }
 
-static size_t elements(const struct rs_bpf_plan *p)
-{
-	size_t n = 0;
-
-	for (int m = 0; p && m < RS_BPF_MAPS; m++)
-		n += p->t[m].n;
-	return n;
-}
-
 static uint64_t dropped(const struct counts *c)
 {
 	uint64_t n = 0;
@@ -64,8 +55,11 @@ int rs_ebpf_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err)
 	memset(out, 0, sizeof(*out));
 	if (!rc && e->set.obj)
 		rc = rs_bpf_dump_judged(&e->set, &judged, err);
+	if (!rc && e->set.obj)
+		rc = rs_bpf_rules_count(&e->set, e->book, out, err);
 	if (rc) {
 		rs_vec_free(&judged);
+		rs_dp_stats_free(out);
 		return rc;
 	}
 	out->judged = judged.v;
@@ -77,7 +71,7 @@ int rs_ebpf_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err)
 	logged = c.v[RS_BPF_COUNT_LOGGED].packets;
 	if (e->cfg.log_rate && dropped(&c) > logged)
 		out->log_suppressed = dropped(&c) - logged;
-	out->elements = elements(e->model);
+	out->elements = rs_bpf_plan_elements(e->model);
 	out->rules = e->set.place ? RS_BPF_LINKS : 0;
 	return 0;
 }
@@ -166,13 +160,13 @@ int rs_ebpf_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_h
 	if (e->model) {
 		want->chains = RS_BPF_LINKS;
 		want->sets = RS_BPF_MAPS;
-		want->elements = elements(e->model);
+		want->elements = rs_bpf_plan_elements(e->model);
 	}
 	if (p) {
 		for (int i = 0; i < RS_BPF_LINKS; i++)
 			have->chains += e->set.link[i] >= 0;
 		have->sets = RS_BPF_MAPS;
-		have->elements = elements(p);
+		have->elements = rs_bpf_plan_elements(p);
 	}
 	return 0;
 }

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/base.h"
 
@@ -57,9 +59,13 @@ static bool to_drop(const struct rs_bpf_event *e, struct rs_dp_drop *d)
 		d->dst = rs_bpf_addr_to(&v->dst);
 		take_l4(v, d);
 	}
-	d->tracked = v->state != RS_BPF_CT_NONE;
+	/* Who opened a flow that is taken up in mid-stream is not known. */
+	d->tracked = v->state != RS_BPF_CT_NONE &&
+		     !(d->reason == RS_DROP_INVALID && v->state == RS_BPF_CT_NEW);
 	d->reply = v->reply;
 	d->related = v->state == RS_BPF_CT_RELATED;
+	d->group = e->group;
+	d->generation = e->generation;
 	return true;
 }
 
@@ -83,38 +89,56 @@ static int on_record(void *arg, void *data, size_t len)
 void rs_ebpf_log_close(struct rs_ebpf *e)
 {
 	ring_buffer__free(e->log.ring);
-	e->log.ring = NULL;
+	if (e->log.fd >= 0)
+		close(e->log.fd);
+	e->log = (struct rs_ebpf_log){ .fd = -1 };
+}
+
+static int first_ring(struct rs_ebpf *e)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	e->log.ring = ring_buffer__new(e->set.events, on_record, &e->log, NULL);
+	if (!e->log.ring)
+		return -errno;
+	return epoll_ctl(e->log.fd, EPOLL_CTL_ADD, ring_buffer__epoll_fd(e->log.ring), &ev) ? -errno
+											    : 0;
 }
 
 void rs_ebpf_log_follow(struct rs_ebpf *e)
 {
+	if (e->log.fd < 0)
+		return;
 	if (e->log.ring)
 		(void)ring_buffer__add(e->log.ring, e->set.events, on_record, &e->log);
+	else
+		(void)first_ring(e);
 }
 
+/* At an agent's first start there is no set yet: then the ring comes with it. */
 int rs_ebpf_log_open(struct rs_dp *dp, struct rs_err *err)
 {
 	struct rs_ebpf *e = rs_ebpf_of(dp);
+	int rc;
 
 	if (!e->cfg.log_rate)
 		return rs_err_set(err, ENODATA, "no drop records are made (log rate 0)");
-	if (!e->set.obj)
-		return rs_err_set(err, ENOENT, "drop records: no programs are loaded");
 	rs_ebpf_log_close(e);
-	e->log = (struct rs_ebpf_log){ 0 };
-	e->log.ring = ring_buffer__new(e->set.events, on_record, &e->log, NULL);
-	if (!e->log.ring)
-		return rs_err_sys(err, errno, "drop records: open the ring buffer");
+	e->log.fd = epoll_create1(EPOLL_CLOEXEC);
+	rc = e->log.fd < 0 ? -errno : e->set.obj ? first_ring(e) : 0;
+	if (rc) {
+		rs_ebpf_log_close(e);
+		return rs_err_sys(err, -rc, "drop records: open the ring buffer");
+	}
 	/* What waits there is of a time when nobody asked. */
-	(void)ring_buffer__consume(e->log.ring);
+	if (e->log.ring)
+		(void)ring_buffer__consume(e->log.ring);
 	return 0;
 }
 
 int rs_ebpf_log_fd(const struct rs_dp *dp)
 {
-	const struct rs_ebpf *e = (const struct rs_ebpf *)dp;
-
-	return e->log.ring ? ring_buffer__epoll_fd(e->log.ring) : -1;
+	return ((const struct rs_ebpf *)dp)->log.fd;
 }
 
 int rs_ebpf_log_read(struct rs_dp *dp, size_t max, rs_dp_drop_fn *fn, void *arg, struct rs_err *err)

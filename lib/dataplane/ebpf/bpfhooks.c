@@ -114,20 +114,26 @@ static bool is_taken(int trial, char place, unsigned int hook, bool six)
 	return fd == -EBUSY;
 }
 
+bool rs_bpf_hook_stands(struct mnl_socket *nl, const struct rs_bpf_set *s, int link)
+{
+	unsigned int hook = (unsigned int)link / RS_BPF_FAMILIES;
+	bool six = link % RS_BPF_FAMILIES;
+	struct wanted w = { .prog = program_id(s->link[link]),
+			    .priority = rs_bpf_priority(hook, s->place) };
+	int rc = ask(nl, six ? NFPROTO_IPV6 : NFPROTO_IPV4, rs_bpf_hook_number(hook), &w);
+
+	return rc || !w.prog ? is_taken(s->trial, s->place, hook, six) : w.found;
+}
+
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err)
 {
 	for (int i = 0; i < RS_BPF_LINKS; i++) {
 		unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
-		bool six = i % RS_BPF_FAMILIES;
-		struct wanted w = { .prog = program_id(s->link[i]),
-				    .priority = rs_bpf_priority(hook, s->place) };
-		int rc = ask(nl, six ? NFPROTO_IPV6 : NFPROTO_IPV4, rs_bpf_hook_number(hook), &w);
 
-		if (rc || !w.prog)
-			w.found = is_taken(s->trial, s->place, hook, six);
-		if (!w.found)
+		if (!rs_bpf_hook_stands(nl, s, i))
 			return rs_err_set(err, ESTALE, "program at hook %u, priority %d, IPv%d",
-					  rs_bpf_hook_number(hook), w.priority, six ? 6 : 4);
+					  rs_bpf_hook_number(hook), rs_bpf_priority(hook, s->place),
+					  i % RS_BPF_FAMILIES ? 6 : 4);
 	}
 	return 0;
 }

@@ -114,10 +114,12 @@ static void lift_cells(const struct rs_bpf_table *t, struct rs_ir *ir)
 	ir->cells = rs_ir_alloc(ir, t->n, sizeof(*ir->cells));
 	for (size_t i = 0; i < t->n; i++) {
 		struct rs_bpf_cell key;
+		struct rs_bpf_cell_value v;
 		uint32_t value;
 
 		memcpy(&key, rs_bpf_key(t, RS_BPF_MAP_CELLS, i), sizeof(key));
-		memcpy(&value, rs_bpf_value(t, RS_BPF_MAP_CELLS, i), sizeof(value));
+		memcpy(&v, rs_bpf_value(t, RS_BPF_MAP_CELLS, i), sizeof(v));
+		value = v.profile;
 		if (key.cls == RS_BPF_DEFAULT)
 			ir->groups[ir->n_groups++] = (struct rs_ir_group){
 				.dir = (uint8_t)key.dir,

@@ -166,6 +166,8 @@ static int take_parts(struct rs_bpf_set *s, struct rs_err *err)
 	s->counts = map_fd(s, "rs_counts");
 	s->rates = map_fd(s, "rs_rates");
 	s->events = map_fd(s, "rs_events");
+	s->hits = map_fd(s, "rs_hits");
+	s->rules = map_fd(s, "rs_rules");
 	mem = mmap(NULL, sizeof(*s->cfg), PROT_READ | PROT_WRITE, MAP_SHARED, s->cfg_fd, 0);
 	if (mem == MAP_FAILED)
 		return rs_err_sys(err, errno, "map rs_cfg into memory");
@@ -186,14 +188,21 @@ static int load_object(struct rs_bpf_set *s, struct rs_err *err)
 	return 0;
 }
 
+void rs_bpf_set_empty(struct rs_bpf_set *s)
+{
+	memset(s, 0, sizeof(*s));
+	for (int i = 0; i < RS_BPF_LINKS; i++)
+		s->link[i] = -1;
+	for (int i = 0; i < RS_BPF_HOOKS; i++)
+		s->pinned[i] = -1;
+}
+
 int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_set *out,
 		    struct rs_err *err)
 {
 	int rc;
 
-	memset(out, 0, sizeof(*out));
-	for (int i = 0; i < RS_BPF_LINKS; i++)
-		out->link[i] = -1;
+	rs_bpf_set_empty(out);
 	libbpf_set_print(hear);
 	rc = open_object(out, err);
 	if (rc)
@@ -227,10 +236,11 @@ void rs_bpf_set_unload(struct rs_bpf_set *s)
 	if (s->cfg)
 		munmap(s->cfg, sizeof(*s->cfg));
 	rs_bpf_set_detach(s);
+	for (int i = 0; i < RS_BPF_HOOKS; i++)
+		if (s->pinned[i] >= 0)
+			close(s->pinned[i]);
 	bpf_object__close(s->obj);
-	memset(s, 0, sizeof(*s));
-	for (int i = 0; i < RS_BPF_LINKS; i++)
-		s->link[i] = -1;
+	rs_bpf_set_empty(s);
 }
 
 /* ---- run ------------------------------------------------------------------------------------- */

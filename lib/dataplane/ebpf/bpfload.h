@@ -30,8 +30,9 @@ struct rs_bpf_set {
 	char place; /* 'a', 'b'; 0: not pinned */
 	struct bpf_object *obj;
 	int map[RS_BPF_MAPS];
-	int cfg_fd, counts, rates, events;
+	int cfg_fd, counts, rates, events, hits, rules;
 	int prog[RS_BPF_HOOKS];
+	int pinned[RS_BPF_HOOKS]; /* the programs that the links run; -1: none */
 	int edit, judge, trial;
 	struct rs_bpf_cfg *cfg; /* the map's memory */
 	int link[RS_BPF_LINKS]; /* -1: not attached */
@@ -41,6 +42,7 @@ struct rs_bpf_set {
  * of this shape. */
 int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_set *out,
 		    struct rs_err *err);
+void rs_bpf_set_empty(struct rs_bpf_set *s);  /* one that holds nothing */
 void rs_bpf_set_unload(struct rs_bpf_set *s); /* pins stay, and with them what they hold */
 void rs_bpf_set_detach(struct rs_bpf_set *s); /* let go of the links: those without pins end */
 
@@ -48,9 +50,14 @@ void rs_bpf_set_detach(struct rs_bpf_set *s); /* let go of the links: those with
  * when they are another node's. */
 int rs_bpf_set_adopt(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struct rs_err *err);
 
-/* The pins of a set that is in use are still there, and its links run. -ESTALE. */
+/* The pins of a set that is in use are still there, and are its own. -ESTALE. */
 int rs_bpf_set_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *s,
 		     struct rs_err *err);
+/* Pin again what is not: we hold it all. */
+int rs_bpf_set_pin(const struct rs_dp_config *cfg, const struct rs_bpf_set *s, struct rs_err *err);
+/* Attach the program of a link again that stands at its hook no longer. */
+int rs_bpf_set_attach(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int link,
+		      struct rs_err *err);
 
 /* Attach and pin everything at place. */
 int rs_bpf_set_install(const struct rs_dp_config *cfg, struct rs_bpf_set *s, char place,
@@ -76,6 +83,8 @@ int rs_bpf_run_judge(const struct rs_bpf_set *s, const struct rs_bpf_case *c);
 
 /* The cookie of the network namespace that we are in; 0 where the kernel tells none. */
 uint64_t rs_bpf_netns(void);
+/* The folder of a set's pins. Caller frees. */
+char *rs_bpf_set_folder(const struct rs_dp_config *cfg, char place);
 
 /* Classify for people: privilege, missing feature. Returns it. */
 int rs_bpf_explain_error(struct rs_err *err);

@@ -98,8 +98,12 @@ static int pin(const struct rs_dp_config *cfg, char place, const char *name, int
 	return 0;
 }
 
-static int pin_maps(const struct rs_dp_config *cfg, struct rs_bpf_set *s, char place,
-		    struct rs_err *err)
+/* Everything of a set that has a pin; links that are not attached have none. */
+typedef int pinned_fn(const struct rs_dp_config *cfg, char place, const char *name, int fd,
+		      struct rs_err *err);
+
+static int for_pins(const struct rs_dp_config *cfg, const struct rs_bpf_set *s, char place,
+		    pinned_fn *fn, struct rs_err *err)
 {
 	struct bpf_map *map;
 	int rc = 0;
@@ -107,20 +111,18 @@ static int pin_maps(const struct rs_dp_config *cfg, struct rs_bpf_set *s, char p
 	bpf_object__for_each_map(map, s->obj)
 	{
 		if (!rc)
-			rc = pin(cfg, place, bpf_map__name(map), bpf_map__fd(map), err);
+			rc = fn(cfg, place, bpf_map__name(map), bpf_map__fd(map), err);
 	}
-	return rc;
-}
-
-static int pin_programs(const struct rs_dp_config *cfg, struct rs_bpf_set *s, char place,
-			struct rs_err *err)
-{
-	int rc = 0;
-
 	for (int i = 0; i < RS_BPF_HOOKS && !rc; i++) {
 		rs_autofree char *name = prog_name(i);
 
-		rc = pin(cfg, place, name, s->prog[i], err);
+		rc = fn(cfg, place, name, s->pinned[i], err);
+	}
+	for (int i = 0; i < RS_BPF_LINKS && !rc; i++) {
+		rs_autofree char *name = link_name(i);
+
+		if (s->link[i] >= 0)
+			rc = fn(cfg, place, name, s->link[i], err);
 	}
 	return rc;
 }
@@ -167,10 +169,13 @@ int rs_bpf_set_install(const struct rs_dp_config *cfg, struct rs_bpf_set *s, cha
 {
 	int rc = make_folder(cfg, place, err);
 
+	for (int i = 0; i < RS_BPF_HOOKS && !rc; i++) {
+		s->pinned[i] = dup(s->prog[i]);
+		if (s->pinned[i] < 0)
+			rc = rs_err_sys(err, errno, "dup");
+	}
 	if (!rc)
-		rc = pin_maps(cfg, s, place, err);
-	if (!rc)
-		rc = pin_programs(cfg, s, place, err);
+		rc = for_pins(cfg, s, place, pin, err);
 	for (int i = 0; i < RS_BPF_LINKS && !rc; i++)
 		rc = install_link(cfg, s, place, i, err);
 	if (rc)
@@ -220,12 +225,23 @@ static bool link_runs(int fd, uint32_t prog_id)
 	return !bpf_obj_get_info_by_fd(fd, &i, &len) && i.prog_id == prog_id;
 }
 
+/* All infos begin like this. */
+static uint32_t object_id(int fd)
+{
+	struct {
+		uint32_t type, id;
+	} i = { 0 };
+	uint32_t len = sizeof(i);
+
+	return fd < 0 || bpf_obj_get_info_by_fd(fd, &i, &len) ? 0 : i.id;
+}
+
 static int adopt_hook(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int hook,
 		      struct rs_err *err)
 {
 	rs_autofree char *name = prog_name(hook);
 	rs_autofree char *path = rs_bpf_pin_path(cfg, s->place, name);
-	rs_autoclose int prog = bpf_obj_get(path);
+	int prog = s->pinned[hook] = bpf_obj_get(path);
 	uint32_t id = 0;
 
 	if (prog < 0 || !same_program(prog, s, hook, &id))
@@ -278,27 +294,64 @@ int rs_bpf_set_adopt(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struc
 	return rc;
 }
 
+/* ---- look after ------------------------------------------------------------------------------ */
+
+static int check_pin(const struct rs_dp_config *cfg, char place, const char *name, int fd,
+		     struct rs_err *err)
+{
+	rs_autofree char *path = rs_bpf_pin_path(cfg, place, name);
+	rs_autoclose int there = bpf_obj_get(path);
+	uint32_t id = object_id(there);
+
+	if (!id || id != object_id(fd))
+		return rs_err_set(err, ESTALE, "pin %s", path);
+	return 0;
+}
+
 int rs_bpf_set_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *s, struct rs_err *err)
 {
-	struct bpf_link_info now, ours;
-	uint32_t len;
+	return for_pins(cfg, s, s->place, check_pin, err);
+}
 
-	for (int i = 0; i < RS_BPF_LINKS; i++) {
-		rs_autofree char *name = link_name(i);
-		rs_autofree char *path = rs_bpf_pin_path(cfg, s->place, name);
-		rs_autoclose int fd = bpf_obj_get(path);
-		bool same;
+static int pin_again(const struct rs_dp_config *cfg, char place, const char *name, int fd,
+		     struct rs_err *err)
+{
+	rs_autofree char *path = rs_bpf_pin_path(cfg, place, name);
 
-		memset(&now, 0, sizeof(now));
-		memset(&ours, 0, sizeof(ours));
-		len = sizeof(now);
-		same = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &now, &len);
-		len = sizeof(ours);
-		same = same && !bpf_obj_get_info_by_fd(s->link[i], &ours, &len);
-		if (!same || now.id != ours.id)
-			return rs_err_set(err, ESTALE, "pin %s", path);
-	}
+	if (!check_pin(cfg, place, name, fd, NULL))
+		return 0;
+	if (unlink(path) && errno != ENOENT)
+		return rs_err_sys(err, errno, "%s", path);
+	return pin(cfg, place, name, fd, err);
+}
+
+int rs_bpf_set_pin(const struct rs_dp_config *cfg, const struct rs_bpf_set *s, struct rs_err *err)
+{
+	int rc = make_folder(cfg, s->place, err);
+
+	return rc ? rc : for_pins(cfg, s, s->place, pin_again, err);
+}
+
+/* Its pin stays until the next call of the one above. */
+int rs_bpf_set_attach(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int i,
+		      struct rs_err *err)
+{
+	unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
+	rs_autofree char *name = link_name(i);
+	rs_autofree char *path = rs_bpf_pin_path(cfg, s->place, name);
+	int fd = rs_bpf_attach(s->pinned[hook], hook, (unsigned int)i % RS_BPF_FAMILIES,
+			       rs_bpf_priority(hook, s->place));
+
+	if (fd < 0)
+		return rs_err_sys(err, -fd, "attach %s again", path);
+	close(s->link[i]);
+	s->link[i] = fd;
 	return 0;
+}
+
+char *rs_bpf_set_folder(const struct rs_dp_config *cfg, char place)
+{
+	return rs_bpf_pin_path(cfg, place, NULL);
 }
 
 /* ---- remove ---------------------------------------------------------------------------------- */

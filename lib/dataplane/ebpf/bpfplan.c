@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "dataplane/ebpf/bpfbook.h"
 
 struct rs_bpf_plan *rs_bpf_plan_new(void)
 {
@@ -20,6 +21,15 @@ void rs_bpf_plan_free(struct rs_bpf_plan *p)
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&p->t[m]);
 	free(p);
+}
+
+size_t rs_bpf_plan_elements(const struct rs_bpf_plan *p)
+{
+	size_t n = 0;
+
+	for (int m = 0; p && m < RS_BPF_MAPS; m++)
+		n += p->t[m].n;
+	return n;
 }
 
 static void put(struct rs_bpf_plan *p, enum rs_bpf_map m, const void *key, const void *value)
@@ -114,23 +124,29 @@ static uint32_t profile_of(uint32_t profile)
 	return profile && profile <= RS_BPF_PROFILE_MASK ? profile : RS_PROFILE_DENY;
 }
 
-static void put_cells(struct rs_bpf_plan *p, const struct rs_ir *ir)
+static void put_cells(struct rs_bpf_plan *p, const struct rs_ir *ir, const struct rs_bpf_book *book)
 {
 	for (size_t i = 0; i < ir->n_groups; i++) {
 		const struct rs_ir_group *g = &ir->groups[i];
 		struct rs_bpf_cell key = { .dir = g->dir,
 					   .group = g->group,
 					   .cls = RS_BPF_DEFAULT };
-		uint32_t value = profile_of(g->profile);
+		struct rs_bpf_cell_value value = {
+			.profile = profile_of(g->profile),
+			.rule = rs_bpf_book_rule(book, g->first_why, g->n_why),
+		};
 
-		value |= g->isolated ? RS_BPF_GROUP_ISOLATED : 0;
-		value |= g->over_budget ? RS_BPF_GROUP_OVER_BUDGET : 0;
+		value.profile |= g->isolated ? RS_BPF_GROUP_ISOLATED : 0;
+		value.profile |= g->over_budget ? RS_BPF_GROUP_OVER_BUDGET : 0;
 		put(p, RS_BPF_MAP_CELLS, &key, &value);
 	}
 	for (size_t i = 0; i < ir->n_cells; i++) {
 		const struct rs_ir_cell *c = &ir->cells[i];
 		struct rs_bpf_cell key = { .dir = c->dir, .group = c->group, .cls = c->cls };
-		uint32_t value = profile_of(c->profile);
+		struct rs_bpf_cell_value value = {
+			.profile = profile_of(c->profile),
+			.rule = rs_bpf_book_rule(book, c->first_why, c->n_why),
+		};
 
 		put(p, RS_BPF_MAP_CELLS, &key, &value);
 	}
@@ -258,7 +274,8 @@ static int put_links(struct rs_bpf_plan *p, const struct rs_ir *ir, struct rs_er
 	return 0;
 }
 
-int rs_bpf_plan_from_ir(const struct rs_ir *ir, struct rs_bpf_plan **out, struct rs_err *err)
+int rs_bpf_plan_from_ir(const struct rs_ir *ir, const struct rs_bpf_book *book,
+			struct rs_bpf_plan **out, struct rs_err *err)
 {
 	rs_auto_bpf_plan *p = rs_bpf_plan_new();
 	int rc;
@@ -266,7 +283,8 @@ int rs_bpf_plan_from_ir(const struct rs_ir *ir, struct rs_bpf_plan **out, struct
 	p->generation = ir->generation;
 	put_ends(p, ir);
 	put_ranges(p, ir);
-	put_cells(p, ir);
+	put_cells(p, ir, book);
+	rs_bpf_book_put(book, &p->t[RS_BPF_MAP_WHYS]);
 	put_profiles(p, ir);
 	rc = put_links(p, ir, err);
 	if (rc)
@@ -275,6 +293,32 @@ int rs_bpf_plan_from_ir(const struct rs_ir *ir, struct rs_bpf_plan **out, struct
 		rs_bpf_table_sort(&p->t[m], m, NULL);
 	*out = rs_steal_ptr(&p);
 	return 0;
+}
+
+static void keep_rule(struct rs_bpf_table *t, size_t i, const struct rs_bpf_table *model)
+{
+	uint8_t *value = t->values + i * rs_bpf_tables[RS_BPF_MAP_CELLS].value;
+	struct rs_bpf_cell_value mine, theirs;
+	size_t at;
+
+	if (!rs_bpf_table_find(model, RS_BPF_MAP_CELLS, rs_bpf_key(t, RS_BPF_MAP_CELLS, i), &at))
+		return;
+	memcpy(&mine, value, sizeof(mine));
+	memcpy(&theirs, rs_bpf_value(model, RS_BPF_MAP_CELLS, at), sizeof(theirs));
+	mine.rule = theirs.rule;
+	memcpy(value, &mine, sizeof(mine));
+}
+
+void rs_bpf_plan_keep_rules(struct rs_bpf_plan *p, const struct rs_bpf_plan *model)
+{
+	const struct rs_bpf_table *whys = &model->t[RS_BPF_MAP_WHYS];
+
+	for (size_t i = 0; i < p->t[RS_BPF_MAP_CELLS].n; i++)
+		keep_rule(&p->t[RS_BPF_MAP_CELLS], i, &model->t[RS_BPF_MAP_CELLS]);
+	rs_bpf_table_free(&p->t[RS_BPF_MAP_WHYS]);
+	for (size_t i = 0; i < whys->n; i++)
+		put(p, RS_BPF_MAP_WHYS, rs_bpf_key(whys, RS_BPF_MAP_WHYS, i),
+		    rs_bpf_value(whys, RS_BPF_MAP_WHYS, i));
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -288,6 +332,20 @@ static void print_runs(struct rs_strbuf *b, const uint8_t *value)
 		rs_strbuf_puts(b, " in rs_ports");
 	for (uint32_t i = 0; i < r.n && r.n <= RS_BPF_RUNS; i++)
 		rs_strbuf_printf(b, " %u-%u", r.lo[i], r.hi[i]);
+}
+
+static void print_cell(struct rs_strbuf *b, const uint8_t *value)
+{
+	struct rs_bpf_cell_value v;
+
+	memcpy(&v, value, sizeof(v));
+	rs_strbuf_printf(b, " %u", v.profile & RS_BPF_PROFILE_MASK);
+	if (v.profile & RS_BPF_GROUP_ISOLATED)
+		rs_strbuf_puts(b, " isolated");
+	if (v.rule & RS_BPF_RULE_LIST)
+		rs_strbuf_printf(b, " rules %u", v.rule & ~RS_BPF_RULE_LIST);
+	else if (v.rule)
+		rs_strbuf_printf(b, " rule %u", v.rule);
 }
 
 static void print_value(struct rs_strbuf *b, enum rs_bpf_map m, const uint8_t *value)
@@ -314,11 +372,11 @@ static void print_value(struct rs_strbuf *b, enum rs_bpf_map m, const uint8_t *v
 
 			rs_strbuf_printf(b, " %s", rs_addr_str(&a, text));
 		}
+	} else if (m == RS_BPF_MAP_CELLS) {
+		print_cell(b, value);
 	} else {
 		memcpy(&num, value, sizeof(num));
-		rs_strbuf_printf(b, " %u", num & RS_BPF_PROFILE_MASK);
-		if (num & RS_BPF_GROUP_ISOLATED)
-			rs_strbuf_puts(b, " isolated");
+		rs_strbuf_printf(b, " %u", num);
 	}
 }
 

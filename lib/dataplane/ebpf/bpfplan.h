@@ -37,8 +37,11 @@ struct rs_bpf_plan {
 	struct rs_bpf_table t[RS_BPF_MAPS];
 };
 
+struct rs_bpf_book; /* bpfbook.h */
+
 struct rs_bpf_plan *rs_bpf_plan_new(void);
-void rs_bpf_plan_free(struct rs_bpf_plan *p); /* NULL is legal */
+void rs_bpf_plan_free(struct rs_bpf_plan *p);		  /* NULL is legal */
+size_t rs_bpf_plan_elements(const struct rs_bpf_plan *p); /* likewise */
 
 static inline void rs_bpf_cleanup_plan(struct rs_bpf_plan **p)
 {
@@ -46,8 +49,12 @@ static inline void rs_bpf_cleanup_plan(struct rs_bpf_plan **p)
 }
 #define rs_auto_bpf_plan __attribute__((cleanup(rs_bpf_cleanup_plan))) struct rs_bpf_plan
 
-/* -E2BIG: a pod link with more addresses than the kernel program looks at. */
-int rs_bpf_plan_from_ir(const struct rs_ir *ir, struct rs_bpf_plan **out, struct rs_err *err);
+/* book: of this IR; NULL: no cell names a rule. -E2BIG: a pod link with more addresses than the
+ * kernel program looks at. */
+int rs_bpf_plan_from_ir(const struct rs_ir *ir, const struct rs_bpf_book *book,
+			struct rs_bpf_plan **out, struct rs_err *err);
+/* The cells of p count where those of the model do. */
+void rs_bpf_plan_keep_rules(struct rs_bpf_plan *p, const struct rs_bpf_plan *model);
 /* -EBADMSG: not what an IR could have made. */
 int rs_bpf_plan_to_ir(const struct rs_bpf_plan *p, struct rs_ir **out, struct rs_err *err);
 /* The readable text. Caller frees. */

@@ -73,7 +73,7 @@ static int carry_out(struct rs_ebpf *e, const struct rs_bpf_plan *from,
 
 	rs_bpf_steps_make(from, to, &steps);
 	if (steps.n) {
-		rc = rs_ebpf_carry_out(e, &steps, generation, done, err);
+		rc = rs_ebpf_carry_out(e, &steps, NULL, generation, done, err);
 		if (!rc) {
 			rs_bpf_table_edit(&e->model->t[RS_BPF_MAP_ENDS], RS_BPF_MAP_ENDS,
 					  &from->t[RS_BPF_MAP_ENDS], &to->t[RS_BPF_MAP_ENDS]);

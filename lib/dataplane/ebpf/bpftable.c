@@ -23,7 +23,7 @@ const struct rs_bpf_table_def rs_bpf_tables[RS_BPF_MAPS] = {
 	[RS_BPF_MAP_RANGES] = NUM("rs_ranges", struct rs_bpf_prefix, 20),
 	[RS_BPF_MAP_CELLS] = { .name = "rs_cells",
 			       .key = sizeof(struct rs_bpf_cell),
-			       .value = 4,
+			       .value = sizeof(struct rs_bpf_cell_value),
 			       .slots = sizeof(struct rs_bpf_cell_slots) },
 	[RS_BPF_MAP_RUNS] = { .name = "rs_runs",
 			      .key = sizeof(struct rs_bpf_runs_key),
@@ -35,6 +35,7 @@ const struct rs_bpf_table_def rs_bpf_tables[RS_BPF_MAPS] = {
 			       .value = sizeof(struct rs_bpf_link),
 			       .slots = sizeof(struct rs_bpf_link_slots) },
 	[RS_BPF_MAP_OWN] = NUM("rs_own", struct rs_bpf_prefix, 20),
+	[RS_BPF_MAP_WHYS] = NUM("rs_whys", struct rs_bpf_port, 8),
 };
 
 struct rs_bpf_addr rs_bpf_addr_of(const struct rs_addr *a)
@@ -107,7 +108,7 @@ bool rs_bpf_is_absent(enum rs_bpf_map m, const uint8_t *value)
 {
 	if (m == RS_BPF_MAP_LINKS)
 		return !((const struct rs_bpf_link *)(const void *)value)->n;
-	return !word(value); /* flags of an end, how many runs, or the number */
+	return !word(value); /* flags of an end, a cell's profile, how many runs, the number */
 }
 
 void rs_bpf_table_add(struct rs_bpf_table *t, enum rs_bpf_map m, const void *key, const void *value)
@@ -348,14 +349,14 @@ static char *prefix_str(enum rs_bpf_map m, const uint8_t *key)
 			   p.plen - RS_BPF_FAMILY_BITS);
 }
 
-static char *port_str(const uint8_t *key)
+static char *port_str(const char *map, const uint8_t *key)
 {
 	const uint8_t *b = key + 4;
 	uint32_t profile = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 
 	if (word(key) <= 40)
-		return rs_asprintf("rs_ports %u proto %u", profile, b[4]);
-	return rs_asprintf("rs_ports %u proto %u port %u/%u", profile, b[4], b[5] << 8 | b[6],
+		return rs_asprintf("%s %u proto %u", map, profile, b[4]);
+	return rs_asprintf("%s %u proto %u port %u/%u", map, profile, b[4], b[5] << 8 | b[6],
 			   word(key) - 40);
 }
 
@@ -374,7 +375,8 @@ char *rs_bpf_key_str(enum rs_bpf_map m, const uint8_t *key)
 	case RS_BPF_MAP_OWN:
 		return prefix_str(m, key);
 	case RS_BPF_MAP_PORTS:
-		return port_str(key);
+	case RS_BPF_MAP_WHYS:
+		return port_str(rs_bpf_tables[m].name, key);
 	case RS_BPF_MAP_CELLS:
 		if (word(key + 8) == RS_BPF_DEFAULT)
 			return rs_asprintf("rs_cells %u . %u default", word(key), word(key + 4));

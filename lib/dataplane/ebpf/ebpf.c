@@ -10,23 +10,25 @@
 
 #include "base/base.h"
 #include "dataplane/nft/batch.h"
-#include "dataplane/nft/watch.h"
 
 #define TRIAL_PRIORITY 2000000
 #define GONE_MS 1000
 #define LEFT_MS 100
 #define GONE_STEP_MS 5
 
-void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p)
+void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p, struct rs_bpf_book *book)
 {
 	if (e->model != p)
 		rs_bpf_plan_free(e->model);
+	if (e->book != book)
+		rs_bpf_book_free(e->book);
 	e->model = p;
+	e->book = book;
 }
 
 static void forget(struct rs_ebpf *e)
 {
-	rs_ebpf_set_model(e, NULL);
+	rs_ebpf_set_model(e, NULL, NULL);
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
 	rs_bpf_set_unload(&e->set);
@@ -48,6 +50,7 @@ static int adopt_at(struct rs_ebpf *e, char place, struct rs_err *err)
 		e->set = s;
 		e->set.cfg->log_rate = e->cfg.log_rate;
 		rs_ebpf_log_follow(e);
+		rs_ebpf_watch_follow(e);
 		return 0;
 	}
 	if (s.obj)
@@ -76,6 +79,7 @@ static int find_set(struct rs_ebpf *e, struct rs_err *err)
 
 static int read_maps(struct rs_ebpf *e, struct rs_err *err)
 {
+	struct rs_bpf_book *book = NULL;
 	struct rs_bpf_plan *p = NULL;
 	int rc;
 
@@ -83,7 +87,11 @@ static int read_maps(struct rs_ebpf *e, struct rs_err *err)
 		rs_bpf_table_free(&e->leavings[m]);
 	rc = rs_bpf_dump(&e->set, true, &p, e->leavings, err);
 	if (!rc)
-		rs_ebpf_set_model(e, p);
+		rc = rs_bpf_rules_read(&e->set, p, &book, err);
+	if (rc)
+		rs_bpf_plan_free(p);
+	else
+		rs_ebpf_set_model(e, p, book);
 	/* What was written before us, and mended now, may still be looked at. */
 	rs_nft_grace_owe(&e->grace);
 	return rc;
@@ -98,26 +106,58 @@ int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err)
 	return rc ? rc : rs_ebpf_anchor_check(e->nl, err);
 }
 
-int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
+static int mend(struct rs_ebpf *e, struct rs_err *err)
 {
 	int rc = 0;
 
-	rs_ebpf_set_model(e, NULL);
+	for (int i = 0; i < RS_BPF_LINKS && !rc; i++)
+		if (!rs_bpf_hook_stands(e->nl, &e->set, i))
+			rc = rs_bpf_set_attach(&e->cfg, &e->set, i, err);
+	if (!rc)
+		rc = rs_bpf_set_pin(&e->cfg, &e->set, err);
+	return rc ? rc : rs_ebpf_check(e, err);
+}
+
+/* We hold everything of the set: what was detached or lost its pin is put back. Where that cannot
+ * be it goes on as it can until a whole new set stands in its place. */
+static bool mended(struct rs_ebpf *e)
+{
+	rs_auto_err why = { 0 };
+
+	if (!rs_ebpf_check(e, NULL))
+		return true;
+	if (!mend(e, &why)) {
+		rs_ebpf_watch_follow(e);
+		return true;
+	}
+	free(e->why_not);
+	e->why_not = rs_strdup(rs_err_str(&why));
+	return false;
+}
+
+/* Without a model afterwards: a whole new set has to be made. */
+int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
+{
+	bool broken = false;
+	int rc = 0;
+
+	rs_ebpf_set_model(e, NULL, NULL);
 	if (e->set.obj)
 		rc = rs_ebpf_anchor_keep(e->nl, err);
-	if (!rc && e->set.obj && rs_ebpf_check(e, NULL))
-		forget(e);
+	if (!rc && e->set.obj)
+		broken = !mended(e);
 	if (!rc && !e->set.obj)
 		rc = find_set(e, err);
 	if (!rc && e->set.obj)
 		rc = rs_ebpf_anchor_keep(e->nl, err);
-	if (!rc && e->set.obj)
+	if (!rc && e->set.obj && !broken)
 		rc = read_maps(e, err);
 	if (rc) {
 		rs_bpf_explain_error(err);
 		return rc;
 	}
-	e->open_node = !rs_bpf_pins_linked(&e->cfg, 0) && !rs_bpf_hooks_stand(e->nl);
+	e->open_node = !e->set.obj && !rs_bpf_pins_linked(&e->cfg, 0) &&
+		       !rs_bpf_hooks_stand(e->nl);
 	e->known = true;
 	return 0;
 }
@@ -133,7 +173,7 @@ static int ebpf_read(struct rs_dp *dp, struct rs_ir **out, struct rs_err *err)
 		return rc;
 	if (rs_bpf_plan_to_ir(e->model, out, &why) < 0) {
 		/* Nothing that we could have made: make it anew. */
-		rs_ebpf_set_model(e, NULL);
+		rs_ebpf_set_model(e, NULL, NULL);
 		free(e->why_not);
 		e->why_not = rs_asprintf("its maps are no policy: %s", rs_err_str(&why));
 	}
@@ -151,8 +191,7 @@ static void ebpf_close(struct rs_dp *dp)
 	rs_ebpf_log_close(e);
 	forget(e);
 	rs_nft_grace_end(&e->grace);
-	if (e->watch)
-		mnl_socket_close(e->watch);
+	rs_ebpf_watch_close(e);
 	if (e->nl)
 		mnl_socket_close(e->nl);
 	free(e->why_not);
@@ -174,11 +213,12 @@ static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 	e->cfg = *cfg;
 	e->dir = rs_strdup(cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_PIN_DIR);
 	e->cfg.bpf_dir = e->dir;
-	for (int i = 0; i < RS_BPF_LINKS; i++)
-		e->set.link[i] = -1;
+	e->log.fd = -1;
+	e->watch = (struct rs_ebpf_watch){ .fd = -1, .pins = -1, .folder = -1, .timer = -1 };
+	rs_bpf_set_empty(&e->set);
 	rc = rs_nft_socket(0, &e->nl, err);
 	if (!rc)
-		rc = rs_nft_watch_open(mnl_socket_get_portid(e->nl), &e->watch, err);
+		rc = rs_ebpf_watch_open(e, err);
 	if (rc) {
 		ebpf_close(&e->dp);
 		return rs_err_wrap(err, "open the ebpf dataplane");
@@ -213,10 +253,11 @@ int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 
 static char *ebpf_print(struct rs_dp *dp, const struct rs_ir *ir)
 {
+	rs_auto_bpf_book *book = rs_bpf_book_make(NULL, ir, RS_BPF_WHYS);
 	rs_auto_bpf_plan *p = NULL;
 
 	(void)dp; /* the maps do not depend on the configuration */
-	if (rs_bpf_plan_from_ir(ir, &p, NULL))
+	if (rs_bpf_plan_from_ir(ir, book, &p, NULL))
 		return rs_strdup("");
 	return rs_bpf_plan_print(p);
 }
@@ -226,24 +267,6 @@ static bool ebpf_is_open(const struct rs_dp *dp)
 	const struct rs_ebpf *e = (const struct rs_ebpf *)dp;
 
 	return e->known && e->open_node;
-}
-
-/* Of the anchor alone: the kernel tells nobody that a map or a link was changed; audit finds it. */
-static int ebpf_watch_fd(const struct rs_dp *dp)
-{
-	return mnl_socket_get_fd(((const struct rs_ebpf *)dp)->watch);
-}
-
-static int ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_err *err)
-{
-	struct rs_ebpf *e = rs_ebpf_of(dp);
-	struct rs_nft_news news;
-	int rc = rs_nft_watch_drain(e->watch, 0, &news, err);
-
-	*foreign = e->model && (news.ours || news.others) &&
-		   rs_ebpf_anchor_check(e->nl, NULL) == -ESTALE;
-	*who = news.who;
-	return rc;
 }
 
 /* The place of a next version. A set that has just been removed leaves it a moment later. */
@@ -313,8 +336,8 @@ const struct rs_dp_ops rs_dp_ebpf = {
 	.audit = rs_ebpf_audit,
 	.holding = rs_ebpf_holding,
 	.stats = rs_ebpf_stats,
-	.watch_fd = ebpf_watch_fd,
-	.watch_read = ebpf_watch_read,
+	.watch_fd = rs_ebpf_watch_fd,
+	.watch_read = rs_ebpf_watch_read,
 	.conditions = ebpf_conditions,
 	.remove = ebpf_remove,
 	.close = ebpf_close,

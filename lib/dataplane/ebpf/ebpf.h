@@ -13,6 +13,7 @@
 
 #include <ripstop/dataplane.h>
 
+#include "dataplane/ebpf/bpfbook.h"
 #include "dataplane/ebpf/bpfload.h"
 #include "dataplane/ebpf/bpfplan.h"
 #include "base/vec.h"
@@ -21,6 +22,7 @@
 struct ring_buffer;
 
 struct rs_ebpf_log {
+	int fd; /* of an epoll around the ring's, which comes with the first set; -1: not open */
 	struct ring_buffer *ring;
 	rs_dp_drop_fn *fn; /* during a read */
 	void *arg;
@@ -28,16 +30,27 @@ struct rs_ebpf_log {
 	uint64_t received;
 };
 
+/* What may tell that somebody else was at our rules. */
+struct rs_ebpf_watch {
+	int fd;			/* of an epoll around all of these */
+	struct mnl_socket *nft; /* somebody may flush the anchor */
+	int pins;		/* an inotify of the set's folder */
+	int folder;		/* its watch; -1 */
+	int timer;		/* for what tells nothing: links and maps */
+	unsigned int looks;
+};
+
 struct rs_ebpf {
 	struct rs_dp dp;
 	struct rs_dp_config cfg;
 	char *dir; /* behind cfg.bpf_dir */
 	struct mnl_socket *nl;
-	struct mnl_socket *watch; /* of nft: somebody may flush the anchor */
-	struct rs_bpf_set set;	  /* set.obj NULL: none is loaded */
-	bool known;		  /* model says what the kernel holds (NULL: nothing usable) */
-	bool open_node;		  /* no program of ours judges at all */
+	struct rs_ebpf_watch watch;
+	struct rs_bpf_set set; /* set.obj NULL: none is loaded */
+	bool known;	       /* model says what the kernel holds (NULL: nothing usable) */
+	bool open_node;	       /* no program of ours judges at all */
 	struct rs_bpf_plan *model;
+	struct rs_bpf_book *book; /* of the rules that the model's cells name; NULL: of none */
 	struct rs_bpf_table leavings[RS_BPF_MAPS];
 	struct rs_nft_grace grace;
 	struct rs_ebpf_log log;
@@ -53,7 +66,8 @@ static inline struct rs_ebpf *rs_ebpf_of(struct rs_dp *dp)
 int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err);
 /* Pins, hooks and anchor are as they were made. -ESTALE. */
 int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err);
-void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p);
+/* Both are taken. */
+void rs_ebpf_set_model(struct rs_ebpf *e, struct rs_bpf_plan *p, struct rs_bpf_book *book);
 
 int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,
 		   struct rs_err *err);
@@ -71,8 +85,15 @@ int rs_ebpf_log_read(struct rs_dp *dp, size_t max, rs_dp_drop_fn *fn, void *arg,
 		     struct rs_err *err);
 int rs_ebpf_log_counts(struct rs_dp *dp, struct rs_dp_log_counts *out, struct rs_err *err);
 void rs_ebpf_log_close(struct rs_ebpf *e);
-/* Records come from another set now: the one that waits for them hears those too. */
+/* Records come from another set now: who waits for them hears those too. */
 void rs_ebpf_log_follow(struct rs_ebpf *e);
+
+int rs_ebpf_watch_open(struct rs_ebpf *e, struct rs_err *err);
+void rs_ebpf_watch_close(struct rs_ebpf *e);
+/* The pins are in another folder now. */
+void rs_ebpf_watch_follow(struct rs_ebpf *e);
+int rs_ebpf_watch_fd(const struct rs_dp *dp);
+int rs_ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_err *err);
 
 /*
  * What the maps hold at the current epoch. Leavings go to left (may be NULL). mend: slots of a
@@ -85,6 +106,20 @@ struct rs_bpf_judged rs_vec(struct rs_dp_judged);
 
 /* How often each cell was looked up for a flow's first packet, by key. */
 int rs_bpf_dump_judged(const struct rs_bpf_set *s, struct rs_bpf_judged *out, struct rs_err *err);
+
+/* ---- rules that count ------------------------------------------------------------------------ */
+
+int rs_bpf_rules_read(const struct rs_bpf_set *s, const struct rs_bpf_plan *model,
+		      struct rs_bpf_book **out, struct rs_err *err);
+/* Slots of rules that are new begin at 0, and bear their names. */
+int rs_bpf_rules_write(const struct rs_bpf_set *s, const struct rs_bpf_book *book,
+		       struct rs_err *err);
+/* Names of those that `now` has no longer; both may be NULL. */
+void rs_bpf_rules_forget(const struct rs_bpf_set *s, const struct rs_bpf_book *before,
+			 const struct rs_bpf_book *now);
+/* What each has let through. */
+int rs_bpf_rules_count(const struct rs_bpf_set *s, const struct rs_bpf_book *book,
+		       struct rs_dp_stats *out, struct rs_err *err);
 
 /* ---- one step of the maps from a state to another -------------------------------------------- */
 
@@ -114,14 +149,16 @@ void rs_bpf_steps_make(const struct rs_bpf_plan *from, const struct rs_bpf_plan 
 int rs_bpf_steps_apply(const struct rs_bpf_set *s, const struct rs_bpf_steps *steps, uint64_t epoch,
 		       struct rs_err *err);
 
-/* Write the steps and turn the epoch; and what comes after that, or after a failure. now: the state
- * that is in force then. */
-int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, uint64_t generation,
-		      struct rs_dp_commit *done, struct rs_err *err);
+/* Write the steps and turn the epoch; and what comes after that, or after a failure. book: rules
+ * that may be new, or NULL. now: the state that is in force then. */
+int rs_ebpf_carry_out(struct rs_ebpf *e, struct rs_bpf_steps *steps, const struct rs_bpf_book *book,
+		      uint64_t generation, struct rs_dp_commit *done, struct rs_err *err);
 void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 		    const struct rs_bpf_plan *now, bool carried_out);
 
-/* The set's programs stand at the hooks of this network namespace. -ESTALE. */
+/* A link's program stands at its hook of this network namespace. */
+bool rs_bpf_hook_stands(struct mnl_socket *nl, const struct rs_bpf_set *s, int link);
+/* All of them do. -ESTALE. */
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err);
 
 /* Programs stand at all priorities of one of our places in this network namespace, whoever has

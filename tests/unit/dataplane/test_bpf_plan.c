@@ -126,7 +126,7 @@ static void test_there_and_back(void **state)
 	rs_auto_bpf_plan *p = NULL;
 
 	(void)state;
-	assert_int_equal(rs_bpf_plan_from_ir(ir, &p, NULL), 0);
+	assert_int_equal(rs_bpf_plan_from_ir(ir, NULL, &p, NULL), 0);
 	assert_int_equal(rs_bpf_plan_to_ir(p, &back, NULL), 0);
 	if (!rs_ir_equal(ir, back)) {
 		rs_autofree char *a = rs_ir_print(ir);
@@ -156,9 +156,9 @@ static void test_too_many_addresses(void **state)
 		ir->guards[i].addr = addr("10.0.0.1");
 		ir->guards[i].addr.b[3] = (uint8_t)i;
 	}
-	assert_int_equal(rs_bpf_plan_from_ir(ir, &p, &err), -E2BIG);
+	assert_int_equal(rs_bpf_plan_from_ir(ir, NULL, &p, &err), -E2BIG);
 	ir->n_guards--;
-	assert_int_equal(rs_bpf_plan_from_ir(ir, &p, &err), 0);
+	assert_int_equal(rs_bpf_plan_from_ir(ir, NULL, &p, &err), 0);
 	rs_ir_free(ir);
 }
 
@@ -320,26 +320,27 @@ static void test_edit(void **state)
 		struct rs_bpf_table whole = { 0 }, from = { 0 }, to = { 0 }, want = { 0 };
 
 		for (uint32_t i = 0; i < 24; i++) {
-			uint32_t cell[3] = { 1, 1, i }, old = 1 + (uint32_t)random() % 3;
-			uint32_t new = 1 + (uint32_t)random() % 3, what = (uint32_t)random() % 8;
+			uint32_t cell[3] = { 1, 1, i }, old[2] = { 1 + (uint32_t)random() % 3, i };
+			uint32_t new[2] = { 1 + (uint32_t)random() % 3, i };
+			uint32_t what = (uint32_t)random() % 8;
 			bool was = what & 1, is = what & 2, moves = what & 4;
 
 			if (!moves)
-				is = was, new = old;
+				is = was, new[0] = old[0];
 			if (was)
-				rs_bpf_table_add(&whole, RS_BPF_MAP_CELLS, cell, &old);
+				rs_bpf_table_add(&whole, RS_BPF_MAP_CELLS, cell, old);
 			if (was && moves)
-				rs_bpf_table_add(&from, RS_BPF_MAP_CELLS, cell, &old);
+				rs_bpf_table_add(&from, RS_BPF_MAP_CELLS, cell, old);
 			if (is && moves)
-				rs_bpf_table_add(&to, RS_BPF_MAP_CELLS, cell, &new);
+				rs_bpf_table_add(&to, RS_BPF_MAP_CELLS, cell, new);
 			if (is)
-				rs_bpf_table_add(&want, RS_BPF_MAP_CELLS, cell, &new);
+				rs_bpf_table_add(&want, RS_BPF_MAP_CELLS, cell, new);
 		}
 		rs_bpf_table_edit(&whole, RS_BPF_MAP_CELLS, &from, &to);
 		assert_int_equal(whole.n, want.n);
 		if (want.n) {
 			assert_memory_equal(whole.keys, want.keys, want.n * 12);
-			assert_memory_equal(whole.values, want.values, want.n * 4);
+			assert_memory_equal(whole.values, want.values, want.n * 8);
 		}
 		rs_bpf_table_free(&whole);
 		rs_bpf_table_free(&from);
@@ -360,8 +361,8 @@ static void test_join_is_small(void **state)
 	ir->n_locals--;
 	ir->guards++;
 	ir->n_guards--;
-	assert_int_equal(rs_bpf_plan_from_ir(ir, &from, NULL), 0);
-	assert_int_equal(rs_bpf_plan_from_ir(more, &to, NULL), 0);
+	assert_int_equal(rs_bpf_plan_from_ir(ir, NULL, &from, NULL), 0);
+	assert_int_equal(rs_bpf_plan_from_ir(more, NULL, &to, NULL), 0);
 	rs_bpf_steps_make(from, to, &steps);
 	assert_int_equal(steps.n, 2);
 	assert_int_equal(steps.v[0].op, RS_BPF_STEP_ADD);
