@@ -6,27 +6,16 @@
 #include "bpf/bpf_guard.h"
 
 #include "bpf/bpf_drop.h"
+#include "bpf/bpf_flow.h"
 #include "bpf/bpf_packet.h"
+#include "bpf/bpf_tcguard.h"
+#include "bpf/bpf_tcleave.h"
 
 #define RS_NF_DROP 0
 #define RS_NF_ACCEPT 1
 
 extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
 			       struct bpf_dynptr *p) __ksym __weak;
-
-/* Without a configuration nothing is programmed. */
-static __always_inline bool rs_now_get(struct rs_now *n)
-{
-	__u32 zero = 0;
-	const struct rs_bpf_cfg *c = bpf_map_lookup_elem(&rs_cfg, &zero);
-
-	if (!c)
-		return false;
-	n->epoch = *(const volatile __u64 *)&c->epoch;
-	n->link_group = c->link_group;
-	n->log_rate = c->log_rate;
-	return true;
-}
 
 static __always_inline __u32 rs_at_hook(const struct rs_now *n, __u32 hook,
 					const struct rs_bpf_view *v)
@@ -37,46 +26,6 @@ static __always_inline __u32 rs_at_hook(const struct rs_now *n, __u32 hook,
 }
 
 /* ---- netfilter ------------------------------------------------------------------------------- */
-
-static __always_inline void rs_end_of_flow(const struct nf_conntrack_tuple *t,
-					   struct rs_bpf_addr *to)
-{
-	__u16 family = 0;
-
-	bpf_core_read(&family, sizeof(family), &t->src.l3num);
-	if (family == RS_PF_IP4) {
-		to->family = RS_BPF_AF_IP4;
-		bpf_core_read(to->a, 4, &t->src.u3);
-	} else {
-		to->family = RS_BPF_AF_IP6;
-		bpf_core_read(to->a, 16, &t->src.u3);
-	}
-}
-
-static __always_inline void rs_flow(const struct sk_buff *skb, struct rs_bpf_view *v)
-{
-	unsigned long nfct = skb->_nfct;
-	__u32 info = nfct & RS_CTINFO_MASK;
-	const struct nf_conn *ct = (const void *)(nfct & ~RS_CTINFO_MASK);
-	__be16 port = 0;
-
-	if (!ct || info > RS_CTINFO_RELATED_REPLY)
-		return;
-	v->reply = info >= RS_CTINFO_REPLY;
-	if (info == RS_CTINFO_NEW)
-		v->state = RS_BPF_CT_NEW;
-	else if (info == RS_CTINFO_RELATED || info == RS_CTINFO_RELATED_REPLY)
-		v->state = RS_BPF_CT_RELATED;
-	else
-		v->state = RS_BPF_CT_ESTABLISHED;
-	rs_end_of_flow(&ct->tuplehash[0].tuple, &v->client);
-	rs_end_of_flow(&ct->tuplehash[1].tuple, &v->server);
-	bpf_core_read(&v->flow_proto, 1, &ct->tuplehash[0].tuple.dst.protonum);
-	if (v->flow_proto == RS_ICMP || v->flow_proto == RS_ICMP6)
-		return; /* what stands there is no port */
-	bpf_core_read(&port, sizeof(port), &ct->tuplehash[1].tuple.src.u);
-	v->port = bpf_ntohs(port);
-}
 
 static __always_inline void rs_links_of(const struct nf_hook_state *state, struct rs_bpf_view *v)
 {
@@ -101,7 +50,7 @@ static __always_inline int rs_netfilter(struct bpf_nf_ctx *ctx, __u32 hook)
 	v.len = ctx->skb->len;
 	rs_describe(&b, ctx->state->pf == RS_PF_IP6, &v);
 	if (hook != RS_BPF_HOOK_GUARD)
-		rs_flow(ctx->skb, &v);
+		rs_flow(ctx->skb->_nfct, &v);
 	verdict = rs_at_hook(&n, hook, &v);
 	if (verdict == RS_BPF_ACCEPT)
 		return RS_NF_ACCEPT;
@@ -132,6 +81,138 @@ SEC("?netfilter")
 int rs_nf_trial(struct bpf_nf_ctx *ctx)
 {
 	return RS_NF_ACCEPT;
+}
+
+/* ---- tc -------------------------------------------------------------------------------------- */
+
+/* Beside the netfilter guard, at each pod's link. */
+SEC("tc")
+int rs_tc_guard(struct __sk_buff *skb)
+{
+	struct rs_bytes b = { .from = skb };
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	return rs_tc_end(&n, &v, rs_guard_frame(skb, &n, &b, &v));
+}
+
+/* The programs of ebpf-tc from here on. */
+SEC("?tc")
+int rs_tc_from_pod(struct __sk_buff *skb)
+{
+	struct rs_bytes b = { .from = skb };
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+	__u32 verdict;
+
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	verdict = rs_guard_frame(skb, &n, &b, &v);
+	if (verdict == RS_BPF_ACCEPT && rs_tc_is_ip(skb))
+		verdict = rs_tc_leave(skb, &n, &b, &v);
+	return rs_tc_end(&n, &v, verdict);
+}
+
+SEC("?tc")
+int rs_tc_to_pod(struct __sk_buff *skb)
+{
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+
+	if (!rs_tc_is_ip(skb))
+		return RS_TC_NEXT;
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	rs_tc_way_out(skb, &n, &v);
+	v.oif_group = n.link_group;
+	return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v));
+}
+
+/* What this node sends by another device than a pod's passes, as everywhere. */
+SEC("?tc")
+int rs_tc_to_world(struct __sk_buff *skb)
+{
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+
+	if (!skb->ingress_ifindex || !rs_tc_is_ip(skb))
+		return RS_TC_NEXT;
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	rs_tc_way_out(skb, &n, &v);
+	return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v));
+}
+
+SEC("?tc")
+int rs_tc_from_world(struct __sk_buff *skb)
+{
+	struct rs_bytes b = { .from = skb };
+	struct rs_bpf_view v = { .iif = skb->ifindex };
+	struct rs_now n;
+
+	if (!rs_tc_is_ip(skb))
+		return RS_TC_NEXT;
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	b.at = rs_tc_net(skb);
+	rs_tc_describe(skb, &b, &v);
+	return rs_tc_end(&n, &v, rs_guard(&n, &v));
+}
+
+SEC("?tc")
+int rs_tc_devices(struct __sk_buff *skb)
+{
+	return rs_devices(skb);
+}
+
+static __always_inline bool rs_sk_is_answer(const struct rs_bpf_view *v)
+{
+	struct rs_bpf_answer key = {
+		.pod = v->src, .node = v->dst, .pod_port = v->sport, .node_port = v->dport
+	};
+
+	return v->l4 == RS_UDP && bpf_map_lookup_elem(&rs_answers, &key);
+}
+
+/* A socket of this node, not connected, for what came from a pod: its first packet here. */
+SEC("?sk_lookup")
+int rs_sk_local(struct bpf_sk_lookup *ctx)
+{
+	struct rs_bpf_view v = { .iif = ctx->ingress_ifindex };
+	struct rs_now n;
+	__u32 verdict;
+
+	if (!v.iif || !rs_now_get(&n) || !rs_link(v.iif, n.epoch))
+		return SK_PASS;
+	if (ctx->family == RS_PF_IP6) {
+		v.src.family = v.dst.family = RS_BPF_AF_IP6;
+		for (int i = 0; i < 4; i++) {
+			v.src.a[i] = ctx->remote_ip6[i];
+			v.dst.a[i] = ctx->local_ip6[i];
+		}
+	} else {
+		v.src.family = v.dst.family = RS_BPF_AF_IP4;
+		v.src.a[0] = ctx->remote_ip4;
+		v.dst.a[0] = ctx->local_ip4;
+	}
+	v.iif_group = n.link_group;
+	v.l4 = v.flow_proto = ctx->protocol;
+	v.l4_read = 1;
+	v.tcp_flags = 0x02;
+	v.sport = bpf_ntohs(ctx->remote_port);
+	v.dport = v.port = ctx->local_port;
+	v.client = v.src;
+	v.server = v.dst;
+	v.state = RS_BPF_CT_NEW;
+	if (rs_sk_is_answer(&v))
+		return SK_PASS;
+	verdict = rs_to_node(&n, &v);
+	if (verdict == RS_BPF_ACCEPT)
+		return SK_PASS;
+	rs_dropped(&v, verdict, n.log_rate);
+	return SK_DROP;
 }
 
 /* ---- run by user space ----------------------------------------------------------------------- */

@@ -17,7 +17,7 @@
 
 #include <linux/types.h>
 
-#define RS_BPF_LAYOUT 1
+#define RS_BPF_LAYOUT 2
 
 /* Families as in <ripstop/addr.h>; RS_BPF_AF_LINK: a[0] is an interface index (rate limits). */
 #define RS_BPF_AF_IP4 4
@@ -141,6 +141,8 @@ struct rs_bpf_cfg {
 	__u64 netns;	     /* cookie of the network namespace that the programs are for */
 	__u32 link_group;
 	__u32 log_rate; /* records a second and pod; 0: none */
+	__u32 devices; /* ebpf-tc: as rs_tc_devices said when a program stood at each; 0: unknown */
+	__u32 pad;
 };
 
 /* ---- judging --------------------------------------------------------------------------------- */
@@ -210,6 +212,14 @@ struct rs_bpf_rate {
 	__u64 since_ns;
 	__u32 left;
 	__u32 pad;
+};
+
+/* rs_answers (ebpf-tc): a pod's answers to a socket of its node that is not connected. */
+struct rs_bpf_answer {
+	struct rs_bpf_addr pod;
+	struct rs_bpf_addr node;
+	__u16 pod_port;
+	__u16 node_port;
 };
 
 /* rs_events: a record of a drop. */

@@ -150,14 +150,19 @@ static int fill(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_pla
 }
 
 /* Both judge until the old one is gone. */
-static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *err)
+static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_plan *to,
+		       struct rs_err *err)
 {
 	char place = free_place(e);
 	int rc = rs_bpf_pins_clear(&e->cfg, place, err);
 
 	if (!rc)
 		rc = rs_bpf_set_install(&e->cfg, s, place, err);
+	rs_ebpf_tc_forget(e);
+	if (!rc)
+		rc = rs_ebpf_tc_sync(e, s, place, to, err);
 	if (rc) {
+		(void)rs_ebpf_tc_remove(e, place, NULL);
 		(void)rs_bpf_pins_clear(&e->cfg, place, NULL);
 		return rc;
 	}
@@ -167,7 +172,8 @@ static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *e
 	rs_ebpf_log_follow(e);
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
-	return rs_bpf_pins_remove(&e->cfg, place, err);
+	rc = rs_ebpf_tc_remove(e, place == 'a' ? 'b' : 'a', err);
+	return rc ? rc : rs_bpf_pins_remove(&e->cfg, place, err);
 }
 
 static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, struct rs_dp_commit *done,
@@ -182,7 +188,7 @@ static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, struct rs_dp
 		return rc;
 	rc = fill(e, &s, to, &done->messages, err);
 	if (!rc)
-		rc = replace_set(e, &s, err);
+		rc = replace_set(e, &s, to, err);
 	if (s.obj)
 		rs_bpf_set_unload(&s);
 	if (rc)
@@ -202,7 +208,10 @@ static int attempt(struct rs_ebpf *e, struct rs_bpf_plan *to, struct rs_dp_commi
 
 	if (rc)
 		return rc;
-	return e->model ? apply(e, to, done, err) : rebuild(e, to, done, err);
+	if (!e->model)
+		return rebuild(e, to, done, err);
+	rc = rs_ebpf_tc_sync(e, &e->set, e->set.place, to, err);
+	return rc ? rc : apply(e, to, done, err);
 }
 
 int rs_ebpf_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_dp_commit *done,

@@ -56,14 +56,24 @@ char *rs_bpf_pin_path(const struct rs_dp_config *cfg, char place, const char *na
 			   name ? name : "");
 }
 
-static char *link_name(int i)
+static char *link_name(const struct rs_dp_config *cfg, int i)
 {
+	if (cfg->bpf_tc)
+		return rs_strdup("link_sockets");
 	return rs_asprintf("link_%s%d", hooks[i / RS_BPF_FAMILIES].name,
 			   i % RS_BPF_FAMILIES ? 6 : 4);
 }
 
+int rs_bpf_links(const struct rs_dp_config *cfg)
+{
+	return cfg->bpf_tc ? 1 : RS_BPF_LINKS;
+}
+
+/* That of a netfilter hook, or behind those one at tc. */
 static char *prog_name(int hook)
 {
+	if (hook >= RS_BPF_HOOKS)
+		return rs_asprintf("prog_%s", rs_bpf_tc_name(hook - RS_BPF_HOOKS));
 	return rs_asprintf("prog_%s", hooks[hook].name);
 }
 
@@ -85,6 +95,14 @@ int rs_bpf_attach(int prog, unsigned int hook, unsigned int family, int priority
 		.priority = priority,
 	};
 	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
+int rs_bpf_attach_sockets(int prog)
+{
+	rs_autoclose int ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	int fd = ns < 0 ? -1 : bpf_link_create(prog, ns, BPF_SK_LOOKUP, NULL);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -118,10 +136,12 @@ static int pin_programs(const struct rs_dp_config *cfg, struct rs_bpf_set *s, ch
 {
 	int rc = 0;
 
-	for (int i = 0; i < RS_BPF_HOOKS && !rc; i++) {
+	for (int i = 0; i < RS_BPF_HOOKS + RS_BPF_TCS && !rc; i++) {
 		rs_autofree char *name = prog_name(i);
+		int fd = i < RS_BPF_HOOKS ? s->prog[i] : s->tc[i - RS_BPF_HOOKS];
 
-		rc = pin(cfg, place, name, s->prog[i], err);
+		if (fd >= 0)
+			rc = pin(cfg, place, name, fd, err);
 	}
 	return rc;
 }
@@ -130,10 +150,14 @@ static int install_link(const struct rs_dp_config *cfg, struct rs_bpf_set *s, ch
 			struct rs_err *err)
 {
 	unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
-	rs_autofree char *name = link_name(i);
+	rs_autofree char *name = link_name(cfg, i);
 	int prio = rs_bpf_priority(hook, place);
-	int fd = rs_bpf_attach(s->prog[hook], hook, (unsigned int)i % RS_BPF_FAMILIES, prio);
+	int fd = cfg->bpf_tc ? rs_bpf_attach_sockets(s->tc[RS_BPF_TC_SOCKETS])
+			     : rs_bpf_attach(s->prog[hook], hook, (unsigned int)i % RS_BPF_FAMILIES,
+					     prio);
 
+	if (fd < 0 && cfg->bpf_tc)
+		return rs_err_sys(err, -fd, "attach a program to the look-up of sockets");
 	if (fd < 0) {
 		rs_err_sys(err, -fd, "attach %s at priority %d", name, prio);
 		if (fd == -EBUSY)
@@ -172,7 +196,7 @@ int rs_bpf_set_install(const struct rs_dp_config *cfg, struct rs_bpf_set *s, cha
 		rc = pin_maps(cfg, s, place, err);
 	if (!rc)
 		rc = pin_programs(cfg, s, place, err);
-	for (int i = 0; i < RS_BPF_LINKS && !rc; i++)
+	for (int i = 0; i < rs_bpf_links(cfg) && !rc; i++)
 		rc = install_link(cfg, s, place, i, err);
 	if (rc)
 		return rc;
@@ -196,7 +220,7 @@ static bool uses_map(const uint32_t *ids, uint32_t n, int fd)
 }
 
 /* The pinned program has our code, and our maps. */
-static bool same_program(int pinned, const struct rs_bpf_set *s, int hook, uint32_t *id)
+static bool same_program(int pinned, const struct rs_bpf_set *s, int prog, uint32_t *id)
 {
 	struct bpf_prog_info theirs = { 0 }, ours = { 0 };
 	uint32_t ids[32] = { 0 }, len = sizeof(theirs);
@@ -206,7 +230,7 @@ static bool same_program(int pinned, const struct rs_bpf_set *s, int hook, uint3
 	if (bpf_obj_get_info_by_fd(pinned, &theirs, &len))
 		return false;
 	len = sizeof(ours);
-	if (bpf_obj_get_info_by_fd(s->prog[hook], &ours, &len))
+	if (bpf_obj_get_info_by_fd(prog, &ours, &len))
 		return false;
 	*id = theirs.id;
 	return !memcmp(theirs.tag, ours.tag, sizeof(ours.tag)) &&
@@ -229,17 +253,64 @@ static int adopt_hook(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int 
 	rs_autoclose int prog = bpf_obj_get(path);
 	uint32_t id = 0;
 
-	if (prog < 0 || !same_program(prog, s, hook, &id))
+	if (prog < 0 || !same_program(prog, s, s->prog[hook], &id))
 		return rs_err_set(err, ESTALE, "%s: missing, or of another version", path);
 	for (int f = 0; f < RS_BPF_FAMILIES; f++) {
 		int i = hook * RS_BPF_FAMILIES + f;
-		rs_autofree char *link = link_name(i);
+		rs_autofree char *link = link_name(cfg, i);
 		rs_autofree char *at = rs_bpf_pin_path(cfg, s->place, link);
 
 		s->link[i] = bpf_obj_get(at);
 		if (s->link[i] < 0 || !link_runs(s->link[i], id))
 			return rs_err_set(err, ESTALE, "%s: missing, or not ours", at);
 	}
+	return 0;
+}
+
+uint32_t rs_bpf_prog_id(int fd)
+{
+	struct bpf_prog_info i = { 0 };
+	uint32_t len = sizeof(i);
+
+	return fd < 0 || bpf_obj_get_info_by_fd(fd, &i, &len) ? 0 : i.id;
+}
+
+/* Programs at tc are known by their number: what is attached from now on is the pinned one too. */
+static int adopt_tc(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int i, struct rs_err *err)
+{
+	rs_autofree char *name = prog_name(RS_BPF_HOOKS + i);
+	rs_autofree char *path = rs_bpf_pin_path(cfg, s->place, name);
+	int prog = bpf_obj_get(path);
+	uint32_t id = 0;
+
+	if (prog < 0 || !same_program(prog, s, s->tc[i], &id)) {
+		if (prog >= 0)
+			close(prog);
+		return rs_err_set(err, ESTALE, "%s: missing, or of another version", path);
+	}
+	close(s->tc[i]);
+	s->tc[i] = prog;
+	return 0;
+}
+
+/* Somebody may have detached it: its pin says nothing of that. */
+static bool is_attached(int link)
+{
+	struct bpf_link_info i = { 0 };
+	uint32_t len = sizeof(i);
+
+	return !bpf_obj_get_info_by_fd(link, &i, &len) && i.netns.netns_ino;
+}
+
+static int adopt_sockets(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struct rs_err *err)
+{
+	rs_autofree char *link = link_name(cfg, 0);
+	rs_autofree char *at = rs_bpf_pin_path(cfg, s->place, link);
+
+	s->link[0] = bpf_obj_get(at);
+	if (s->link[0] < 0 || !is_attached(s->link[0]) ||
+	    !link_runs(s->link[0], rs_bpf_prog_id(s->tc[RS_BPF_TC_SOCKETS])))
+		return rs_err_set(err, ESTALE, "%s: missing, or not ours", at);
 	return 0;
 }
 
@@ -274,8 +345,13 @@ int rs_bpf_set_adopt(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struc
 		return not_ours(cfg, err);
 	if (s->cfg->link_group != cfg->link_group)
 		return rs_err_set(err, ESTALE, "its pod links are of another link group");
-	for (int i = 0; i < RS_BPF_HOOKS && !rc; i++)
+	for (int i = 0; i < RS_BPF_HOOKS && !rc && !cfg->bpf_tc; i++)
 		rc = adopt_hook(cfg, s, i, err);
+	for (int i = 0; i < RS_BPF_TCS && !rc; i++)
+		if (rs_bpf_has_tc(cfg, i))
+			rc = adopt_tc(cfg, s, i, err);
+	if (!rc && cfg->bpf_tc)
+		rc = adopt_sockets(cfg, s, err);
 	return rc;
 }
 
@@ -284,8 +360,8 @@ int rs_bpf_set_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *s,
 	struct bpf_link_info now, ours;
 	uint32_t len;
 
-	for (int i = 0; i < RS_BPF_LINKS; i++) {
-		rs_autofree char *name = link_name(i);
+	for (int i = 0; i < rs_bpf_links(cfg); i++) {
+		rs_autofree char *name = link_name(cfg, i);
 		rs_autofree char *path = rs_bpf_pin_path(cfg, s->place, name);
 		rs_autoclose int fd = bpf_obj_get(path);
 		bool same;
@@ -296,7 +372,7 @@ int rs_bpf_set_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *s,
 		same = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &now, &len);
 		len = sizeof(ours);
 		same = same && !bpf_obj_get_info_by_fd(s->link[i], &ours, &len);
-		if (!same || now.id != ours.id)
+		if (!same || now.id != ours.id || (cfg->bpf_tc && !is_attached(fd)))
 			return rs_err_set(err, ESTALE, "pin %s", path);
 	}
 	return 0;

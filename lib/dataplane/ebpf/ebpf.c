@@ -27,6 +27,7 @@ static void forget(struct rs_ebpf *e)
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
 	rs_bpf_set_unload(&e->set);
+	rs_ebpf_tc_forget(e);
 	e->known = false;
 }
 
@@ -39,7 +40,7 @@ static int adopt_at(struct rs_ebpf *e, char place, struct rs_err *err)
 
 	if (!rc)
 		rc = rs_bpf_set_adopt(&e->cfg, &s, err);
-	if (!rc)
+	if (!rc && !e->cfg.bpf_tc)
 		rc = rs_bpf_hooks_check(e->nl, &s, err);
 	if (!rc) {
 		e->set = s;
@@ -90,7 +91,7 @@ int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err)
 {
 	int rc = rs_bpf_set_check(&e->cfg, &e->set, err);
 
-	if (!rc)
+	if (!rc && !e->cfg.bpf_tc)
 		rc = rs_bpf_hooks_check(e->nl, &e->set, err);
 	return rc ? rc : rs_ebpf_anchor_check(e->nl, err);
 }
@@ -148,6 +149,7 @@ static void ebpf_close(struct rs_dp *dp)
 	rs_ebpf_log_close(e);
 	forget(e);
 	rs_nft_grace_end(&e->grace);
+	rs_ebpf_tc_close(e);
 	if (e->watch)
 		mnl_socket_close(e->watch);
 	if (e->nl)
@@ -157,7 +159,8 @@ static void ebpf_close(struct rs_dp *dp)
 	free(e);
 }
 
-static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct rs_err *err)
+static int open_as(const struct rs_dp_ops *ops, const struct rs_dp_config *cfg, bool tc,
+		   struct rs_dp **out, struct rs_err *err)
 {
 	struct rs_ebpf *e;
 	int rc;
@@ -167,21 +170,37 @@ static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 		return rs_err_set(err, EINVAL, "link group %u: it must be 2 or more",
 				  cfg->link_group);
 	e = rs_new(struct rs_ebpf);
-	e->dp.ops = &rs_dp_ebpf;
+	e->dp.ops = ops;
 	e->cfg = *cfg;
+	e->cfg.bpf_tc = tc;
+	e->tc.both = -1;
 	e->dir = rs_strdup(cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_PIN_DIR);
 	e->cfg.bpf_dir = e->dir;
 	for (int i = 0; i < RS_BPF_LINKS; i++)
 		e->set.link[i] = -1;
+	for (int i = 0; i < RS_BPF_TCS; i++)
+		e->set.tc[i] = -1;
 	rc = rs_nft_socket(0, &e->nl, err);
 	if (!rc)
 		rc = rs_nft_watch_open(mnl_socket_get_portid(e->nl), &e->watch, err);
+	if (!rc)
+		rc = rs_ebpf_tc_open(e, err);
 	if (rc) {
 		ebpf_close(&e->dp);
 		return rs_err_wrap(err, "open the ebpf dataplane");
 	}
 	*out = &e->dp;
 	return 0;
+}
+
+static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct rs_err *err)
+{
+	return open_as(&rs_dp_ebpf, cfg, false, out, err);
+}
+
+static int tc_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct rs_err *err)
+{
+	return open_as(&rs_dp_ebpf_tc, cfg, true, out, err);
 }
 
 /* Everything is loaded, and a program that accepts hangs at a hook for a moment. */
@@ -201,6 +220,30 @@ int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 	}
 	rs_bpf_explain_error(err);
 	rs_err_wrap(err, "the kernel does not take the ebpf dataplane");
+	rs_err_cni(err, RS_CNI_KERNEL);
+	return rc;
+}
+
+/* Here the one at the look-ups of sockets, which knows no pod and lets everything pass. */
+static int tc_probe(const struct rs_dp_config *cfg, struct rs_err *err)
+{
+	struct rs_dp_config tc = *cfg;
+	struct rs_bpf_set s;
+	int rc, fd;
+
+	tc.bpf_tc = true;
+	rc = rs_bpf_set_load(&tc, 0, &s, err);
+	if (!rc) {
+		fd = rs_bpf_attach_sockets(s.tc[RS_BPF_TC_SOCKETS]);
+		rs_bpf_set_unload(&s);
+		if (fd >= 0) {
+			close(fd);
+			return 0;
+		}
+		rc = rs_err_sys(err, -fd, "attach a program to the look-up of sockets");
+	}
+	rs_bpf_explain_error(err);
+	rs_err_wrap(err, "the kernel does not take the ebpf-tc dataplane");
 	rs_err_cni(err, RS_CNI_KERNEL);
 	return rc;
 }
@@ -225,15 +268,19 @@ static bool ebpf_is_open(const struct rs_dp *dp)
 /* Of the anchor alone: the kernel tells nobody that a map or a link was changed; audit finds it. */
 static int ebpf_watch_fd(const struct rs_dp *dp)
 {
-	return mnl_socket_get_fd(((const struct rs_ebpf *)dp)->watch);
+	const struct rs_ebpf *e = (const struct rs_ebpf *)dp;
+
+	return e->tc.watch ? rs_ebpf_tc_watch(e) : mnl_socket_get_fd(e->watch);
 }
 
 static int ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_err *err)
 {
 	struct rs_ebpf *e = rs_ebpf_of(dp);
 	struct rs_nft_news news;
-	int rc = rs_nft_watch_drain(e->watch, &news, err);
+	int rc;
 
+	rs_ebpf_tc_hear(e);
+	rc = rs_nft_watch_drain(e->watch, &news, err);
 	*foreign = e->model && (news.ours || news.others) &&
 		   rs_ebpf_anchor_check(e->nl, NULL) == -ESTALE;
 	*who = news.who;
@@ -242,8 +289,9 @@ static int ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct r
 
 static char *ebpf_conditions(struct rs_dp *dp)
 {
-	(void)dp;
-	return NULL;
+	const struct rs_ebpf *e = rs_ebpf_of(dp);
+
+	return e->tc.why ? rs_strdup(e->tc.why) : NULL;
 }
 
 static int ebpf_remove(struct rs_dp *dp, struct rs_err *err)
@@ -251,6 +299,8 @@ static int ebpf_remove(struct rs_dp *dp, struct rs_err *err)
 	struct rs_ebpf *e = rs_ebpf_of(dp);
 	int rc = rs_bpf_pins_ours(&e->cfg, err);
 
+	if (!rc)
+		rc = rs_ebpf_tc_remove(e, 0, err);
 	if (!rc)
 		rc = rs_bpf_pins_remove(&e->cfg, 0, err);
 	rs_ebpf_log_close(e);
@@ -264,6 +314,29 @@ const struct rs_dp_ops rs_dp_ebpf = {
 	.name = "ebpf",
 	.probe = rs_ebpf_probe,
 	.open = ebpf_open,
+	.read = ebpf_read,
+	.commit = rs_ebpf_commit,
+	.shift = rs_ebpf_shift,
+	.print = ebpf_print,
+	.audit = rs_ebpf_audit,
+	.holding = rs_ebpf_holding,
+	.stats = rs_ebpf_stats,
+	.watch_fd = ebpf_watch_fd,
+	.watch_read = ebpf_watch_read,
+	.conditions = ebpf_conditions,
+	.remove = ebpf_remove,
+	.close = ebpf_close,
+	.is_open = ebpf_is_open,
+	.log_open = rs_ebpf_log_open,
+	.log_fd = rs_ebpf_log_fd,
+	.log_read = rs_ebpf_log_read,
+	.log_counts = rs_ebpf_log_counts,
+};
+
+const struct rs_dp_ops rs_dp_ebpf_tc = {
+	.name = "ebpf-tc",
+	.probe = tc_probe,
+	.open = tc_open,
 	.read = ebpf_read,
 	.commit = rs_ebpf_commit,
 	.shift = rs_ebpf_shift,

@@ -28,6 +28,17 @@ struct rs_ebpf_log {
 	uint64_t received;
 };
 
+/* Devices, and whether each is a pod's link, as 2 * index + is one. */
+struct rs_bpf_devs rs_vec(uint64_t);
+
+struct rs_bpf_tc {
+	struct mnl_socket *nl;
+	struct mnl_socket *watch; /* ebpf-tc: devices come and go */
+	int both;		  /* an epoll of that and of nft's watch */
+	struct rs_bpf_devs known; /* our programs stand there; sorted */
+	char *why;		  /* where they cannot; for people */
+};
+
 struct rs_ebpf {
 	struct rs_dp dp;
 	struct rs_dp_config cfg;
@@ -40,6 +51,7 @@ struct rs_ebpf {
 	struct rs_bpf_plan *model;
 	struct rs_bpf_table leavings[RS_BPF_MAPS];
 	struct rs_nft_grace grace;
+	struct rs_bpf_tc tc;
 	struct rs_ebpf_log log;
 	char *why_not; /* why what is pinned could not be adopted */
 };
@@ -123,6 +135,30 @@ void rs_ebpf_settle(struct rs_ebpf *e, const struct rs_bpf_steps *steps,
 
 /* The set's programs stand at the hooks of this network namespace. -ESTALE. */
 int rs_bpf_hooks_check(struct mnl_socket *nl, const struct rs_bpf_set *s, struct rs_err *err);
+
+/* ---- programs at devices --------------------------------------------------------------------- */
+
+int rs_ebpf_tc_open(struct rs_ebpf *e, struct rs_err *err);
+void rs_ebpf_tc_close(struct rs_ebpf *e);
+/* Readable when a device came or went; -1: nobody has to hear of that. */
+int rs_ebpf_tc_watch(const struct rs_ebpf *e);
+/* Drain it, and put programs where they are missing. */
+void rs_ebpf_tc_hear(struct rs_ebpf *e);
+
+/*
+ * The programs of s, which is at place, stand where `to` needs them. An error of ebpf-tc is a pod
+ * that would be without; all else goes to tc.why.
+ */
+int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
+		    const struct rs_bpf_plan *to, struct rs_err *err);
+/* Look again at every device. */
+void rs_ebpf_tc_forget(struct rs_ebpf *e);
+
+typedef void rs_bpf_tc_fn(char *what, void *arg);
+/* Names each program that is missing; caller of fn's owns the text. */
+void rs_ebpf_tc_audit(struct rs_ebpf *e, rs_bpf_tc_fn *fn, void *arg);
+/* Take away what stands at place (0: at both). */
+int rs_ebpf_tc_remove(struct rs_ebpf *e, char place, struct rs_err *err);
 
 /* The nft table that keeps conntrack at work in this network namespace. */
 int rs_ebpf_anchor_check(struct mnl_socket *nl, struct rs_err *err); /* -ESTALE: it is gone */

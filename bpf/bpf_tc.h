@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * bpf_tc.h - a packet at tc, described to the guard and the judge.
+ *
+ * On its way out it still carries the kernel's conntrack entry, so the flow is known as exactly as
+ * at a netfilter hook, of a fragment too; only its addresses may have been translated. On its way
+ * in from a pod conntrack has not seen it, and is asked.
+ */
+#ifndef RIPSTOP_BPF_TC_H
+#define RIPSTOP_BPF_TC_H
+
+#include "bpf/bpf_drop.h"
+#include "bpf/bpf_flow.h"
+#include "bpf/bpf_guard.h"
+#include "bpf/bpf_packet.h"
+
+#define RS_TC_NEXT (-1) /* other programs at this device have their say */
+#define RS_TC_DROP 2
+
+#define RS_ETH_IP4 0x0800
+#define RS_ETH_IP6 0x86dd
+#define RS_ETH_ARP 0x0806
+#define RS_ETH_LEN 14
+
+static __always_inline bool rs_tc_is(const struct __sk_buff *skb, __u16 proto)
+{
+	return skb->protocol == bpf_htons(proto);
+}
+
+static __always_inline bool rs_tc_is_ip(const struct __sk_buff *skb)
+{
+	return rs_tc_is(skb, RS_ETH_IP4) || rs_tc_is(skb, RS_ETH_IP6);
+}
+
+/* Where the IP header lies: not every device has an Ethernet header before it. What a program
+ * gets as its context is the kernel's struct itself. */
+static __always_inline __u32 rs_tc_net(struct __sk_buff *skb)
+{
+	struct sk_buff *k = (void *)skb;
+	unsigned char *head = NULL, *data = NULL;
+	__u16 net = 0;
+
+	bpf_core_read(&head, sizeof(head), &k->head);
+	bpf_core_read(&data, sizeof(data), &k->data);
+	bpf_core_read(&net, sizeof(net), &k->network_header);
+	return (__u32)(head + net - data);
+}
+
+/* v is zeroed; b is left at the transport header. */
+static __always_inline void rs_tc_describe(struct __sk_buff *skb, struct rs_bytes *b,
+					   struct rs_bpf_view *v)
+{
+	v->len = skb->len - b->at;
+	rs_describe(b, rs_tc_is(skb, RS_ETH_IP6), v);
+}
+
+static __always_inline int rs_tc_end(const struct rs_now *n, const struct rs_bpf_view *v,
+				     __u32 verdict)
+{
+	if (verdict == RS_BPF_ACCEPT)
+		return RS_TC_NEXT;
+	rs_dropped(v, verdict, n->log_rate);
+	return RS_TC_DROP;
+}
+
+/* ---- on the way out -------------------------------------------------------------------------- */
+
+/*
+ * Addresses as they were before source NAT, where the judge expects them. Of an error the source
+ * may be anything by now: conntrack makes it the flow's, whoever sent it. But the guard at the pod's
+ * link knew it, so it was one of that link's.
+ */
+static __always_inline void rs_tc_undo_nat(struct rs_bpf_view *v, const struct rs_bpf_link *from)
+{
+	if (v->state == RS_BPF_CT_NONE)
+		return;
+	if (v->state != RS_BPF_CT_RELATED || !rs_is_error(v)) {
+		v->src = v->reply ? v->server : v->client;
+		v->dst = v->reply ? v->client : v->server;
+		return;
+	}
+	if (!from)
+		return;
+	if (rs_link_has(from, &v->client))
+		v->src = v->client;
+	else if (rs_link_has(from, &v->server))
+		v->src = v->server;
+}
+
+/* A pod link is known by its entry here: what has none gets past no guard. */
+static __always_inline void rs_tc_way_out(struct __sk_buff *skb, const struct rs_now *n,
+					  struct rs_bpf_view *v)
+{
+	struct rs_bytes b = { .from = skb, .at = rs_tc_net(skb) };
+	struct sk_buff *k = (void *)skb;
+	const struct rs_bpf_link *from;
+	unsigned long nfct = 0;
+
+	rs_tc_describe(skb, &b, v);
+	bpf_core_read(&nfct, sizeof(nfct), &k->_nfct);
+	rs_flow(nfct, v);
+	v->iif = skb->ingress_ifindex;
+	v->oif = skb->ifindex;
+	from = rs_link(v->iif, n->epoch);
+	v->iif_group = from ? n->link_group : 0;
+	rs_tc_undo_nat(v, from);
+}
+
+/* Answers of this node to what a pod began are judged too: they are all that is left to refuse
+ * where no program saw the question. */
+static __always_inline __u32 rs_tc_judge_out(const struct rs_now *n, const struct rs_bpf_view *v)
+{
+	if (!v->iif) {
+		if (v->state == RS_BPF_CT_ESTABLISHED && v->reply &&
+		    rs_is_local(&v->client, n->epoch))
+			return rs_judge_flow(n, v);
+		return rs_forwarded(n, v);
+	}
+	if (!v->iif_group && rs_guard(n, v) != RS_BPF_ACCEPT)
+		return rs_spoofed();
+	return rs_forwarded(n, v);
+}
+
+#endif

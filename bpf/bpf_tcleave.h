@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * bpf_tcleave.h - ebpf-tc: what a pod sends, before anybody knows where it goes.
+ *
+ * A destination may be a Service's, and is translated behind us. So nothing is judged here that a
+ * program sees once more on its way out, at another device, or at the look-up of a socket of this
+ * node. What would pass none of them is judged here by what is known, or dropped.
+ */
+#ifndef RIPSTOP_BPF_TCLEAVE_H
+#define RIPSTOP_BPF_TCLEAVE_H
+
+#include "bpf/bpf_tc.h"
+
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple,
+					 __u32 len, struct bpf_ct_opts___rs *opts,
+					 __u32 opts_len) __ksym __weak;
+extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
+
+/* The number moves with every device that comes or goes. */
+static __always_inline __u32 rs_devices(struct __sk_buff *skb)
+{
+	struct sk_buff *k = (void *)skb;
+	struct net_device *dev = NULL;
+	struct net *net = NULL;
+	__u32 seq = 0;
+
+	bpf_core_read(&dev, sizeof(dev), &k->dev);
+	bpf_core_read(&net, sizeof(net), &dev->nd_net.net);
+	bpf_core_read(&seq, sizeof(seq), &net->dev_base_seq);
+	return seq;
+}
+
+/* A program of ours stands at every way out. */
+static __always_inline bool rs_devices_whole(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	const struct rs_bpf_cfg *c = bpf_map_lookup_elem(&rs_cfg, &zero);
+	__u32 whole = c ? *(const volatile __u32 *)&c->devices : 0;
+
+	return whole && whole == rs_devices(skb);
+}
+
+/* Conntrack's entry, of TCP and UDP: it tells no others. */
+static __always_inline bool rs_tc_known(struct __sk_buff *skb, struct rs_bpf_view *v)
+{
+	struct bpf_ct_opts___rs o = {};
+	bool six = v->src.family == RS_BPF_AF_IP6;
+	struct bpf_sock_tuple t = {};
+	unsigned long status = 0;
+	struct nf_conn *ct;
+
+	o.netns_id = -1; /* ours */
+	o.l4proto = v->l4;
+	if (six) {
+		__builtin_memcpy(t.ipv6.saddr, v->src.a, 16);
+		__builtin_memcpy(t.ipv6.daddr, v->dst.a, 16);
+		t.ipv6.sport = bpf_htons(v->sport);
+		t.ipv6.dport = bpf_htons(v->dport);
+	} else {
+		t.ipv4.saddr = v->src.a[0];
+		t.ipv4.daddr = v->dst.a[0];
+		t.ipv4.sport = bpf_htons(v->sport);
+		t.ipv4.dport = bpf_htons(v->dport);
+	}
+	ct = bpf_skb_ct_lookup(skb, &t, six ? sizeof(t.ipv6) : sizeof(t.ipv4), &o, sizeof(o));
+	if (!ct)
+		return false;
+	bpf_core_read(&status, sizeof(status), &ct->status);
+	rs_flow_ends(ct, v);
+	bpf_ct_release(ct);
+	v->reply = o.dir;
+	v->state = v->reply || status & RS_CT_SEEN_REPLY ? RS_BPF_CT_ESTABLISHED : RS_BPF_CT_NEW;
+	return true;
+}
+
+/* Routed to this node, or to nobody in particular, as the packet stands. */
+static __always_inline bool rs_tc_stays(struct __sk_buff *skb, const struct rs_bpf_view *v)
+{
+	struct bpf_fib_lookup f = { .ifindex = skb->ifindex };
+	long rc;
+
+	if (v->src.family == RS_BPF_AF_IP6) {
+		f.family = RS_PF_IP6;
+		__builtin_memcpy(f.ipv6_src, v->src.a, 16);
+		__builtin_memcpy(f.ipv6_dst, v->dst.a, 16);
+	} else {
+		f.family = RS_PF_IP4;
+		f.ipv4_src = v->src.a[0];
+		f.ipv4_dst = v->dst.a[0];
+	}
+	rc = bpf_fib_lookup(skb, &f, sizeof(f), 0);
+	return rc < 0 || rc == BPF_FIB_LKUP_RET_NOT_FWDED || rc == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+static __always_inline bool rs_to_many(const struct rs_bpf_view *v)
+{
+	const __u8 *d = (const void *)v->dst.a;
+
+	if (v->dst.family == RS_BPF_AF_IP6)
+		return d[0] == 0xff;
+	return d[0] >= 224; /* groups, and the broadcast address */
+}
+
+static __always_inline bool rs_egress_isolated(const struct rs_bpf_addr *a, __u64 now)
+{
+	struct rs_bpf_cell key; /* no initialiser: the compiler would keep one in a map */
+	struct rs_bpf_cell_slots *s;
+	__u64 any = 0, i;
+
+	key.dir = RS_DIR_OUT;
+	key.group = rs_egress_group(a, now);
+	key.cls = RS_BPF_DEFAULT;
+	s = bpf_map_lookup_elem(&rs_cells, &key);
+	if (!s)
+		return true;
+	i = rs_slot(s->epoch, now, &any);
+	return !any || s->v[i] & RS_BPF_GROUP_ISOLATED;
+}
+
+static __always_inline bool rs_has_sockets(const struct rs_bpf_view *v)
+{
+	return v->l4 == RS_TCP || v->l4 == RS_UDP;
+}
+
+static __always_inline bool rs_error_type(const struct rs_bpf_view *v)
+{
+	__u8 t = v->icmp_type;
+
+	if (!v->l4_read)
+		return false;
+	if (v->l4 == RS_ICMP6)
+		return v->src.family == RS_BPF_AF_IP6 && t >= 1 && t <= 4;
+	return v->l4 == RS_ICMP && (t == 3 || t == 4 || t == 5 || t == 11 || t == 12);
+}
+
+/* The quoted packet has the error's sender as an end: it came to that pod, or from there. */
+static __always_inline bool rs_quotes_self(const struct rs_bytes *b, const struct rs_bpf_view *v)
+{
+	__u32 at = b->at + 8, from[4] = {}, to[4] = {};
+	const __u32 *s = v->src.a;
+
+	if (v->src.family == RS_BPF_AF_IP4) {
+		if (!rs_read(b, at + 12, from, 4) || !rs_read(b, at + 16, to, 4))
+			return false;
+	} else if (!rs_read(b, at + 8, from, 16) || !rs_read(b, at + 24, to, 16)) {
+		return false;
+	}
+	return (from[0] == s[0] && from[1] == s[1] && from[2] == s[2] && from[3] == s[3]) ||
+	       (to[0] == s[0] && to[1] == s[1] && to[2] == s[2] && to[3] == s[3]);
+}
+
+/* As if it were a flow of its own, that goes where it says. */
+static __always_inline __u32 rs_tc_as_it_stands(const struct rs_now *n, struct rs_bpf_view *v,
+						__u8 state)
+{
+	v->client = v->src;
+	v->server = v->dst;
+	v->flow_proto = v->l4;
+	v->port = v->dport;
+	v->reply = 0;
+	v->state = state;
+	return rs_to_node(n, v);
+}
+
+static __always_inline void rs_tc_note_answer(const struct rs_bpf_view *v)
+{
+	struct rs_bpf_answer key = {
+		.pod = v->src, .node = v->dst, .pod_port = v->sport, .node_port = v->dport
+	};
+	__u8 one = 1;
+
+	bpf_map_update_elem(&rs_answers, &key, &one, BPF_ANY);
+}
+
+static __always_inline __u32 rs_tc_known_to_node(const struct rs_now *n,
+						 const struct rs_bpf_view *v)
+{
+	if (!v->reply)
+		return rs_to_node(n, v);
+	if (v->l4 == RS_UDP)
+		rs_tc_note_answer(v);
+	return RS_BPF_ACCEPT;
+}
+
+/* To this node: there is no way out to be judged at. TCP is judged where a socket listens; so is
+ * UDP, but what goes to all of a network is delivered without asking. */
+static __always_inline __u32 rs_tc_to_node(struct __sk_buff *skb, const struct rs_now *n,
+					   const struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	if (rs_error_type(v) && !rs_quotes_self(b, v))
+		return RS_BPF_DROP(RS_BPF_INVALID, 1);
+	if (rs_is_free(&v->src, n->epoch))
+		return RS_BPF_ACCEPT;
+	if (rs_has_sockets(v) && b->later)
+		return RS_BPF_ACCEPT; /* with the first fragment it comes to a socket, or never */
+	if (!rs_has_sockets(v) || rs_to_many(v))
+		return rs_tc_as_it_stands(n, v, RS_BPF_CT_ESTABLISHED);
+	if (!v->l4_read)
+		return RS_BPF_DROP(RS_BPF_INVALID, 1);
+	if (rs_tc_known(skb, v))
+		return rs_tc_known_to_node(n, v);
+	if (v->l4 == RS_TCP && (v->tcp_flags & 0x17) == 0x02)
+		return RS_BPF_ACCEPT;
+	return rs_tc_as_it_stands(n, v, RS_BPF_CT_NEW);
+}
+
+/* While a device without a program may be the way out, what is known may pass, and what may be
+ * sent to anybody. */
+static __always_inline __u32 rs_tc_unwatched(struct __sk_buff *skb, const struct rs_now *n,
+					     struct rs_bpf_view *v, bool isolated)
+{
+	if (rs_has_sockets(v) && v->l4_read && rs_tc_known(skb, v))
+		return rs_judge_flow(n, v);
+	if (isolated)
+		return rs_unprog_from();
+	if (v->l4 == RS_TCP && (v->tcp_flags & 0x17) != 0x02)
+		return RS_BPF_DROP(RS_BPF_INVALID, 1);
+	return RS_BPF_ACCEPT;
+}
+
+/* Translated to this node it would come to no socket's look-up, and to no way out. TCP and UDP do;
+ * of SCTP nothing is said before an answer, which is judged. */
+static __always_inline bool rs_tc_would_be_lost(const struct rs_now *n, struct rs_bpf_view *v)
+{
+	bool six = v->src.family == RS_BPF_AF_IP6;
+
+	if (rs_has_sockets(v) || v->l4 == RS_SCTP)
+		return false;
+	if (v->l4 != (six ? RS_ICMP6 : RS_ICMP) || !v->l4_read)
+		return true;
+	if (v->icmp_type != (six ? 128 : 8))
+		return false; /* an answer goes where its question came from */
+	return rs_tc_as_it_stands(n, v, RS_BPF_CT_ESTABLISHED) != RS_BPF_ACCEPT;
+}
+
+/* Behind the guard. */
+static __always_inline __u32 rs_tc_leave(struct __sk_buff *skb, const struct rs_now *n,
+					 const struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	bool free = rs_is_free(&v->src, n->epoch), isolated;
+
+	if (rs_is_icmp6(v) && v->hops == 255 && v->icmp_type >= 133 && v->icmp_type <= 137)
+		return RS_BPF_ACCEPT;
+	if (free && !rs_error_type(v))
+		return RS_BPF_ACCEPT;
+	if (rs_to_many(v) || rs_tc_stays(skb, v))
+		return rs_tc_to_node(skb, n, b, v);
+	if (free)
+		return RS_BPF_ACCEPT;
+	isolated = rs_egress_isolated(&v->src, n->epoch);
+	if (isolated && rs_tc_would_be_lost(n, v))
+		return RS_BPF_DROP(RS_BPF_POLICY_EGRESS, 1);
+	return rs_devices_whole(skb) ? RS_BPF_ACCEPT : rs_tc_unwatched(skb, n, v, isolated);
+}
+
+#endif
