@@ -469,7 +469,7 @@ class Lab:
                 raise HarnessError("%s is not built (make BUILD=%s all netns-tools)" % (name, self.build))
         self.dir = tempfile.mkdtemp(prefix="rsh-%d-" % os.getpid())
         self.bpffs = None
-        if DATAPLANE == "ebpf":
+        if DATAPLANE.startswith("ebpf"):
             self.mount_bpffs()
         _labs.append(self)
         self.world = World(self)
@@ -490,7 +490,7 @@ class Lab:
         return os.path.join(self.bpffs, node.short.replace(".", "_"))
 
     def dataplane_options(self, node):
-        return ["--dataplane", "ebpf", "--bpf-dir", self.bpf_dir(node)] if DATAPLANE == "ebpf" else []
+        return ["--dataplane", DATAPLANE, "--bpf-dir", self.bpf_dir(node)] if DATAPLANE.startswith("ebpf") else []
 
     def program(self, name):
         return os.path.join(self.build, name)
