@@ -67,8 +67,8 @@ static __always_inline int rs_tc_end(const struct rs_now *n, const struct rs_bpf
 
 /*
  * Addresses as they were before source NAT, where the judge expects them. Of an error the source
- * may be anything by now: conntrack makes it the flow's, whoever sent it. But the guard at the pod's
- * link knew it, so it was one of that link's.
+ * may be anything by now: conntrack makes it the flow's, whoever sent it. But the guard at the
+ * pod's link knew it, so it was one of that link's.
  */
 static __always_inline void rs_tc_undo_nat(struct rs_bpf_view *v, const struct rs_bpf_link *from)
 {
@@ -106,19 +106,58 @@ static __always_inline void rs_tc_way_out(struct __sk_buff *skb, const struct rs
 	rs_tc_undo_nat(v, from);
 }
 
-/* Answers of this node to what a pod began are judged too: they are all that is left to refuse
- * where no program saw the question. */
+/*
+ * From this node to a pod. Its answers and its errors about what the pod began are judged as that:
+ * they are all that is left to refuse where no program saw the question, and what a socket's
+ * look-up refused is answered by the kernel, where a denial is silent.
+ */
+static __always_inline __u32 rs_tc_own_to_pod(const struct rs_now *n, const struct rs_bpf_view *v)
+{
+	if (v->state != RS_BPF_CT_NONE && v->reply && rs_is_local(&v->client, n->epoch))
+		return rs_fresh(n, v);
+	return rs_forwarded(n, v);
+}
+
 static __always_inline __u32 rs_tc_judge_out(const struct rs_now *n, const struct rs_bpf_view *v)
 {
-	if (!v->iif) {
-		if (v->state == RS_BPF_CT_ESTABLISHED && v->reply &&
-		    rs_is_local(&v->client, n->epoch))
-			return rs_judge_flow(n, v);
-		return rs_forwarded(n, v);
-	}
 	if (!v->iif_group && rs_guard(n, v) != RS_BPF_ACCEPT)
 		return rs_spoofed();
 	return rs_forwarded(n, v);
+}
+
+/* Conntrack tells of no echo that is under way: what this node asks of a pod is remembered. */
+#define RS_ECHO_NS (10 * RS_SECOND)
+
+static __always_inline bool rs_is_echo(const struct rs_bpf_view *v, bool answer)
+{
+	if (!v->l4_read)
+		return false;
+	if (v->src.family == RS_BPF_AF_IP6)
+		return v->l4 == RS_ICMP6 && v->icmp_type == (answer ? 129 : 128);
+	return v->l4 == RS_ICMP && v->icmp_type == (answer ? 0 : 8);
+}
+
+static __always_inline void rs_note_answer(const struct rs_bpf_addr *pod,
+					   const struct rs_bpf_addr *node, __u16 pod_port,
+					   __u16 node_port)
+{
+	struct rs_bpf_answer key = {
+		.pod = *pod, .node = *node, .pod_port = pod_port, .node_port = node_port
+	};
+	__u64 now_ns = bpf_ktime_get_ns();
+
+	bpf_map_update_elem(&rs_answers, &key, &now_ns, BPF_ANY);
+}
+
+/* 0: it was not noted. */
+static __always_inline __u64 rs_noted_ns(const struct rs_bpf_view *v)
+{
+	struct rs_bpf_answer key = {
+		.pod = v->src, .node = v->dst, .pod_port = v->sport, .node_port = v->dport
+	};
+	const __u64 *at = bpf_map_lookup_elem(&rs_answers, &key);
+
+	return at ? *at : 0;
 }
 
 #endif

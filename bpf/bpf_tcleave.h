@@ -73,11 +73,10 @@ static __always_inline bool rs_tc_known(struct __sk_buff *skb, struct rs_bpf_vie
 	return true;
 }
 
-/* Routed to this node, or to nobody in particular, as the packet stands. */
-static __always_inline bool rs_tc_stays(struct __sk_buff *skb, const struct rs_bpf_view *v)
+static __always_inline long rs_tc_route(struct __sk_buff *skb, const struct rs_bpf_view *v,
+					__u32 flags)
 {
 	struct bpf_fib_lookup f = { .ifindex = skb->ifindex };
-	long rc;
 
 	if (v->src.family == RS_BPF_AF_IP6) {
 		f.family = RS_PF_IP6;
@@ -88,8 +87,23 @@ static __always_inline bool rs_tc_stays(struct __sk_buff *skb, const struct rs_b
 		f.ipv4_src = v->src.a[0];
 		f.ipv4_dst = v->dst.a[0];
 	}
-	rc = bpf_fib_lookup(skb, &f, sizeof(f), 0);
+	return bpf_fib_lookup(skb, &f, sizeof(f), flags);
+}
+
+/* Routed to this node, or to all of a network of its, or to nobody: the kernel tells them not
+ * apart. */
+static __always_inline bool rs_tc_stays(struct __sk_buff *skb, const struct rs_bpf_view *v)
+{
+	long rc = rs_tc_route(skb, v, 0);
+
 	return rc < 0 || rc == BPF_FIB_LKUP_RET_NOT_FWDED || rc == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+/* Of what stays: a broadcast address lies in a network that the main table has a route to. */
+static __always_inline bool rs_maybe_broadcast(struct __sk_buff *skb, const struct rs_bpf_view *v)
+{
+	return v->src.family == RS_BPF_AF_IP4 &&
+	       rs_tc_route(skb, v, BPF_FIB_LOOKUP_DIRECT) != BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
 static __always_inline bool rs_to_many(const struct rs_bpf_view *v)
@@ -101,7 +115,8 @@ static __always_inline bool rs_to_many(const struct rs_bpf_view *v)
 	return d[0] >= 224; /* groups, and the broadcast address */
 }
 
-static __always_inline bool rs_egress_isolated(const struct rs_bpf_addr *a, __u64 now)
+/* A pod's default, with its flags; 0: nothing is known. */
+static __always_inline __u32 rs_egress_default(const struct rs_bpf_addr *a, __u64 now)
 {
 	struct rs_bpf_cell key; /* no initialiser: the compiler would keep one in a map */
 	struct rs_bpf_cell_slots *s;
@@ -112,9 +127,16 @@ static __always_inline bool rs_egress_isolated(const struct rs_bpf_addr *a, __u6
 	key.cls = RS_BPF_DEFAULT;
 	s = bpf_map_lookup_elem(&rs_cells, &key);
 	if (!s)
-		return true;
+		return 0;
 	i = rs_slot(s->epoch, now, &any);
-	return !any || s->v[i] & RS_BPF_GROUP_ISOLATED;
+	return any ? s->v[i] : 0;
+}
+
+static __always_inline bool rs_egress_isolated(const struct rs_bpf_addr *a, __u64 now)
+{
+	__u32 says = rs_egress_default(a, now);
+
+	return !says || says & RS_BPF_GROUP_ISOLATED;
 }
 
 static __always_inline bool rs_has_sockets(const struct rs_bpf_view *v)
@@ -133,20 +155,35 @@ static __always_inline bool rs_error_type(const struct rs_bpf_view *v)
 	return v->l4 == RS_ICMP && (t == 3 || t == 4 || t == 5 || t == 11 || t == 12);
 }
 
-/* The quoted packet has the error's sender as an end: it came to that pod, or from there. */
-static __always_inline bool rs_quotes_self(const struct rs_bytes *b, const struct rs_bpf_view *v)
-{
-	__u32 at = b->at + 8, from[4] = {}, to[4] = {};
-	const __u32 *s = v->src.a;
+struct rs_ports {
+	__be16 from, to;
+};
 
-	if (v->src.family == RS_BPF_AF_IP4) {
-		if (!rs_read(b, at + 12, from, 4) || !rs_read(b, at + 16, to, 4))
-			return false;
-	} else if (!rs_read(b, at + 8, from, 16) || !rs_read(b, at + 24, to, 16)) {
+/* The packet that an error quotes, as far as a flow is known by it. */
+static __always_inline bool rs_quoted(const struct rs_bytes *b, const struct rs_bpf_view *v,
+				      struct rs_bpf_view *q)
+{
+	bool six = v->src.family == RS_BPF_AF_IP6;
+	__u32 at = b->at + 8, head = 40;
+	struct rs_ports ports = {};
+	__u8 words = 0;
+
+	q->src.family = q->dst.family = v->src.family;
+	if (six ? !rs_read(b, at + 8, q->src.a, 16) || !rs_read(b, at + 24, q->dst.a, 16)
+		: !rs_read(b, at + 12, q->src.a, 4) || !rs_read(b, at + 16, q->dst.a, 4))
 		return false;
+	if (!rs_read(b, at + (six ? 6 : 9), &q->l4, 1))
+		return false;
+	if (!six) {
+		if (!rs_read(b, at, &words, 1))
+			return false;
+		head = (words & 15) * 4;
 	}
-	return (from[0] == s[0] && from[1] == s[1] && from[2] == s[2] && from[3] == s[3]) ||
-	       (to[0] == s[0] && to[1] == s[1] && to[2] == s[2] && to[3] == s[3]);
+	if (rs_read(b, at + head, &ports, sizeof(ports))) {
+		q->sport = bpf_ntohs(ports.from);
+		q->dport = bpf_ntohs(ports.to);
+	}
+	return true;
 }
 
 /* As if it were a flow of its own, that goes where it says. */
@@ -162,34 +199,72 @@ static __always_inline __u32 rs_tc_as_it_stands(const struct rs_now *n, struct r
 	return rs_to_node(n, v);
 }
 
-static __always_inline void rs_tc_note_answer(const struct rs_bpf_view *v)
-{
-	struct rs_bpf_answer key = {
-		.pod = v->src, .node = v->dst, .pod_port = v->sport, .node_port = v->dport
-	};
-	__u8 one = 1;
-
-	bpf_map_update_elem(&rs_answers, &key, &one, BPF_ANY);
-}
-
 static __always_inline __u32 rs_tc_known_to_node(const struct rs_now *n,
 						 const struct rs_bpf_view *v)
 {
 	if (!v->reply)
 		return rs_to_node(n, v);
 	if (v->l4 == RS_UDP)
-		rs_tc_note_answer(v);
+		rs_note_answer(&v->src, &v->dst, v->sport, v->dport);
 	return RS_BPF_ACCEPT;
 }
 
-/* To this node: there is no way out to be judged at. TCP is judged where a socket listens; so is
- * UDP, but what goes to all of a network is delivered without asking. */
+static __always_inline bool rs_lone_syn(const struct rs_bpf_view *v)
+{
+	return (v->tcp_flags & 0x17) == 0x02;
+}
+
+/* The first of a flow: wherever it goes, a program is there. While that is not known of some
+ * device, a pod that may not send to anybody begins nothing. */
+static __always_inline __u32 rs_tc_begin(struct __sk_buff *skb, const struct rs_now *n,
+					 const struct rs_bpf_view *v)
+{
+	if (rs_devices_whole(skb))
+		return RS_BPF_ACCEPT;
+	if (rs_egress_isolated(&v->src, n->epoch))
+		return rs_unprog_from();
+	if (v->l4 == RS_TCP && !rs_lone_syn(v))
+		return RS_BPF_DROP(RS_BPF_INVALID, 1);
+	return RS_BPF_ACCEPT;
+}
+
+/* An error to this node, judged as the flow that it quotes: of which the pod must be an end. */
+static __always_inline __u32 rs_tc_error(struct __sk_buff *skb, const struct rs_now *n,
+					 const struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	struct rs_bpf_view q = {};
+
+	if (!rs_quoted(b, v, &q) ||
+	    (!rs_same_addr(&q.src, &v->src) && !rs_same_addr(&q.dst, &v->src)))
+		return RS_BPF_DROP(RS_BPF_INVALID, 1);
+	if (rs_is_free(&v->src, n->epoch))
+		return RS_BPF_ACCEPT;
+	if (!rs_has_sockets(&q) || !rs_tc_known(skb, &q))
+		return RS_BPF_DROP(RS_BPF_INVALID, 1);
+	v->client = q.client;
+	v->server = q.server;
+	v->flow_proto = q.flow_proto;
+	v->port = q.port;
+	v->reply = !q.reply;
+	v->state = RS_BPF_CT_RELATED;
+	return rs_to_node(n, v);
+}
+
+static __always_inline bool rs_tc_is_asked_echo(const struct rs_bpf_view *v)
+{
+	return rs_is_echo(v, true) && bpf_ktime_get_ns() - rs_noted_ns(v) < RS_ECHO_NS;
+}
+
+/* To this node: there is no way out to be judged at, but a socket, where it is looked up. What goes
+ * to all of a network is delivered without that. */
 static __always_inline __u32 rs_tc_to_node(struct __sk_buff *skb, const struct rs_now *n,
 					   const struct rs_bytes *b, struct rs_bpf_view *v)
 {
-	if (rs_error_type(v) && !rs_quotes_self(b, v))
-		return RS_BPF_DROP(RS_BPF_INVALID, 1);
-	if (rs_is_free(&v->src, n->epoch))
+	__u32 verdict = RS_BPF_ACCEPT;
+
+	if (rs_error_type(v))
+		return rs_tc_error(skb, n, b, v);
+	if (rs_is_free(&v->src, n->epoch) || rs_tc_is_asked_echo(v))
 		return RS_BPF_ACCEPT;
 	if (rs_has_sockets(v) && b->later)
 		return RS_BPF_ACCEPT; /* with the first fragment it comes to a socket, or never */
@@ -199,45 +274,31 @@ static __always_inline __u32 rs_tc_to_node(struct __sk_buff *skb, const struct r
 		return RS_BPF_DROP(RS_BPF_INVALID, 1);
 	if (rs_tc_known(skb, v))
 		return rs_tc_known_to_node(n, v);
-	if (v->l4 == RS_TCP && (v->tcp_flags & 0x17) == 0x02)
-		return RS_BPF_ACCEPT;
-	return rs_tc_as_it_stands(n, v, RS_BPF_CT_NEW);
-}
-
-/* While a device without a program may be the way out, what is known may pass, and what may be
- * sent to anybody. */
-static __always_inline __u32 rs_tc_unwatched(struct __sk_buff *skb, const struct rs_now *n,
-					     struct rs_bpf_view *v, bool isolated)
-{
-	if (rs_has_sockets(v) && v->l4_read && rs_tc_known(skb, v))
-		return rs_judge_flow(n, v);
-	if (isolated)
-		return rs_unprog_from();
-	if (v->l4 == RS_TCP && (v->tcp_flags & 0x17) != 0x02)
-		return RS_BPF_DROP(RS_BPF_INVALID, 1);
-	return RS_BPF_ACCEPT;
+	if (v->l4 == RS_TCP ? !rs_lone_syn(v) : rs_maybe_broadcast(skb, v))
+		verdict = rs_tc_as_it_stands(n, v, RS_BPF_CT_NEW);
+	return verdict == RS_BPF_ACCEPT ? rs_tc_begin(skb, n, v) : verdict;
 }
 
 /* Translated to this node it would come to no socket's look-up, and to no way out. TCP and UDP do;
- * of SCTP nothing is said before an answer, which is judged. */
+ * of SCTP nothing is said before an answer, which is judged. An echo request may go where it says:
+ * its answer is judged too. All else, if it might go everywhere. */
 static __always_inline bool rs_tc_would_be_lost(const struct rs_now *n, struct rs_bpf_view *v)
 {
-	bool six = v->src.family == RS_BPF_AF_IP6;
-
 	if (rs_has_sockets(v) || v->l4 == RS_SCTP)
 		return false;
-	if (v->l4 != (six ? RS_ICMP6 : RS_ICMP) || !v->l4_read)
-		return true;
-	if (v->icmp_type != (six ? 128 : 8))
-		return false; /* an answer goes where its question came from */
-	return rs_tc_as_it_stands(n, v, RS_BPF_CT_ESTABLISHED) != RS_BPF_ACCEPT;
+	if (v->l4_read && v->l4 == (v->src.family == RS_BPF_AF_IP6 ? RS_ICMP6 : RS_ICMP))
+		return rs_is_echo(v, false) &&
+		       rs_tc_as_it_stands(n, v, RS_BPF_CT_ESTABLISHED) != RS_BPF_ACCEPT;
+	return rs_egress_default(&v->src, n->epoch) !=
+		       (RS_BPF_PROFILE_ALLOW | RS_BPF_GROUP_ISOLATED) ||
+	       rs_tc_as_it_stands(n, v, RS_BPF_CT_ESTABLISHED) != RS_BPF_ACCEPT;
 }
 
 /* Behind the guard. */
 static __always_inline __u32 rs_tc_leave(struct __sk_buff *skb, const struct rs_now *n,
 					 const struct rs_bytes *b, struct rs_bpf_view *v)
 {
-	bool free = rs_is_free(&v->src, n->epoch), isolated;
+	bool free = rs_is_free(&v->src, n->epoch);
 
 	if (rs_is_icmp6(v) && v->hops == 255 && v->icmp_type >= 133 && v->icmp_type <= 137)
 		return RS_BPF_ACCEPT;
@@ -247,10 +308,13 @@ static __always_inline __u32 rs_tc_leave(struct __sk_buff *skb, const struct rs_
 		return rs_tc_to_node(skb, n, b, v);
 	if (free)
 		return RS_BPF_ACCEPT;
-	isolated = rs_egress_isolated(&v->src, n->epoch);
-	if (isolated && rs_tc_would_be_lost(n, v))
+	if (rs_egress_isolated(&v->src, n->epoch) && rs_tc_would_be_lost(n, v))
 		return RS_BPF_DROP(RS_BPF_POLICY_EGRESS, 1);
-	return rs_devices_whole(skb) ? RS_BPF_ACCEPT : rs_tc_unwatched(skb, n, v, isolated);
+	if (rs_devices_whole(skb))
+		return RS_BPF_ACCEPT;
+	if (rs_has_sockets(v) && v->l4_read && rs_tc_known(skb, v))
+		return rs_judge_flow(n, v);
+	return rs_tc_begin(skb, n, v);
 }
 
 #endif

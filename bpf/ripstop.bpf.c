@@ -127,7 +127,11 @@ int rs_tc_to_pod(struct __sk_buff *skb)
 		return RS_TC_DROP;
 	rs_tc_way_out(skb, &n, &v);
 	v.oif_group = n.link_group;
-	return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v));
+	if (v.iif)
+		return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v));
+	if (rs_is_echo(&v, false))
+		rs_note_answer(&v.dst, &v.src, 0, 0);
+	return rs_tc_end(&n, &v, rs_tc_own_to_pod(&n, &v));
 }
 
 /* What this node sends by another device than a pod's passes, as everywhere. */
@@ -167,15 +171,6 @@ int rs_tc_devices(struct __sk_buff *skb)
 	return rs_devices(skb);
 }
 
-static __always_inline bool rs_sk_is_answer(const struct rs_bpf_view *v)
-{
-	struct rs_bpf_answer key = {
-		.pod = v->src, .node = v->dst, .pod_port = v->sport, .node_port = v->dport
-	};
-
-	return v->l4 == RS_UDP && bpf_map_lookup_elem(&rs_answers, &key);
-}
-
 /* A socket of this node, not connected, for what came from a pod: its first packet here. */
 SEC("?sk_lookup")
 int rs_sk_local(struct bpf_sk_lookup *ctx)
@@ -206,7 +201,7 @@ int rs_sk_local(struct bpf_sk_lookup *ctx)
 	v.client = v.src;
 	v.server = v.dst;
 	v.state = RS_BPF_CT_NEW;
-	if (rs_sk_is_answer(&v))
+	if (v.l4 == RS_UDP && rs_noted_ns(&v))
 		return SK_PASS;
 	verdict = rs_to_node(&n, &v);
 	if (verdict == RS_BPF_ACCEPT)

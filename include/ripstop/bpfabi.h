@@ -214,7 +214,8 @@ struct rs_bpf_rate {
 	__u32 pad;
 };
 
-/* rs_answers (ebpf-tc): a pod's answers to a socket of its node that is not connected. */
+/* rs_answers (ebpf-tc), with the time since boot: a pod's answer to a socket of its node that is
+ * not connected; or, with ports of 0, that this node sent it an echo request. */
 struct rs_bpf_answer {
 	struct rs_bpf_addr pod;
 	struct rs_bpf_addr node;

@@ -21,4 +21,8 @@ void test_damage(void);
 void test_replaced(void);
 void test_other_node(void);
 
+/* ebpf_tc.c: programs at devices; what a pod sends that is isolated for egress. */
+void test_devices(void);
+void test_way_out(void);
+
 #endif

@@ -221,6 +221,7 @@ static const struct {
 	{ "unseen", test_unseen },     { "unfinished", test_unfinished },
 	{ "full", test_full },	       { "moves", test_moves },
 	{ "damage", test_damage },     { "replaced", test_replaced },
+	{ "devices", test_devices },   { "wayout", test_way_out },
 	{ "other", test_other_node },  { "removed", test_removed },
 };
 
