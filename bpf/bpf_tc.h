@@ -107,13 +107,17 @@ static __always_inline void rs_tc_way_out(struct __sk_buff *skb, const struct rs
 }
 
 /*
- * From this node to a pod. Its answers and its errors about what the pod began are judged as that:
- * they are all that is left to refuse where no program saw the question, and what a socket's
- * look-up refused is answered by the kernel, where a denial is silent.
+ * From this node to a pod. Its answers to what the pod began are judged as that: they are all that
+ * is left to refuse where no program saw the question, and what a socket's look-up refused is
+ * answered by the kernel, where a denial is silent. Of errors only those of the flow's own server:
+ * "no such Service" is for everybody to hear.
  */
 static __always_inline __u32 rs_tc_own_to_pod(const struct rs_now *n, const struct rs_bpf_view *v)
 {
-	if (v->state != RS_BPF_CT_NONE && v->reply && rs_is_local(&v->client, n->epoch))
+	bool answers = v->state == RS_BPF_CT_ESTABLISHED ||
+		       (v->state == RS_BPF_CT_RELATED && rs_same_addr(&v->src, &v->server));
+
+	if (answers && v->reply && rs_is_local(&v->client, n->epoch))
 		return rs_fresh(n, v);
 	return rs_forwarded(n, v);
 }
