@@ -73,8 +73,23 @@ struct nf_conntrack_tuple_hash {
 	struct nf_conntrack_tuple tuple;
 } RS_RELOCATED;
 
+struct ip_ct_tcp_state {
+	__u8 flags;
+} RS_RELOCATED;
+
+#define RS_CT_TCP_LIBERAL 0x08 /* of both ends: taken up in mid-stream */
+
+struct ip_ct_tcp {
+	struct ip_ct_tcp_state seen[2];
+} RS_RELOCATED;
+
+union nf_conntrack_proto {
+	struct ip_ct_tcp tcp;
+} RS_RELOCATED;
+
 struct nf_conn {
 	struct nf_conntrack_tuple_hash tuplehash[2];
+	union nf_conntrack_proto proto;
 	unsigned long status;
 } RS_RELOCATED;
 

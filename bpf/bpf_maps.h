@@ -40,7 +40,7 @@ RS_MAP(rs_own, BPF_MAP_TYPE_LPM_TRIE, struct rs_bpf_prefix, struct rs_bpf_num_sl
 RS_MAP(rs_counts, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rs_bpf_count, RS_BPF_COUNTS, 0);
 RS_MAP(rs_rates, BPF_MAP_TYPE_LRU_HASH, struct rs_bpf_addr, struct rs_bpf_rate, 4096, 0);
 
-RS_MAP(rs_answers, BPF_MAP_TYPE_LRU_HASH, struct rs_bpf_answer, __u64, 4096, 0);
+RS_MAP(rs_notes, BPF_MAP_TYPE_LRU_HASH, struct rs_bpf_note, __u64, 4096, 0);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -63,6 +63,87 @@ static __always_inline int rs_tc_end(const struct rs_now *n, const struct rs_bpf
 	return RS_TC_DROP;
 }
 
+/* ---- what conntrack does not tell ------------------------------------------------------------ */
+
+static __always_inline void rs_note(__u32 proto, const struct rs_bpf_addr *from, __u16 from_port,
+				    const struct rs_bpf_addr *to, __u16 to_port)
+{
+	struct rs_bpf_note key = {
+		.from = *from, .to = *to, .from_port = from_port, .to_port = to_port, .proto = proto
+	};
+	__u64 now_ns = bpf_ktime_get_ns();
+
+	bpf_map_update_elem(&rs_notes, &key, &now_ns, BPF_ANY);
+}
+
+/* 0: it was not noted. */
+static __always_inline __u64 rs_noted_ns(__u32 proto, const struct rs_bpf_addr *from,
+					 __u16 from_port, const struct rs_bpf_addr *to,
+					 __u16 to_port)
+{
+	struct rs_bpf_note key = {
+		.from = *from, .to = *to, .from_port = from_port, .to_port = to_port, .proto = proto
+	};
+	const __u64 *at = bpf_map_lookup_elem(&rs_notes, &key);
+
+	return at ? *at : 0;
+}
+
+static __always_inline bool rs_is_echo(const struct rs_bpf_view *v, bool answer)
+{
+	if (!v->l4_read)
+		return false;
+	if (v->src.family == RS_BPF_AF_IP6)
+		return v->l4 == RS_ICMP6 && v->icmp_type == (answer ? 129 : 128);
+	return v->l4 == RS_ICMP && v->icmp_type == (answer ? 0 : 8);
+}
+
+static __always_inline bool rs_is_init(const struct rs_bpf_view *v)
+{
+	return v->l4 == RS_SCTP && v->l4_read && v->sctp_chunk == 1;
+}
+
+static __always_inline bool rs_picked_up(const struct nf_conn *ct)
+{
+	__u8 flags = 0;
+
+	bpf_core_read(&flags, 1, &ct->proto.tcp.seen[0].flags);
+	return flags & RS_CT_TCP_LIBERAL;
+}
+
+static __always_inline __u16 rs_client_port(const struct nf_conn *ct)
+{
+	__be16 port = 0;
+
+	bpf_core_read(&port, sizeof(port), &ct->tuplehash[0].tuple.src.u);
+	return bpf_ntohs(port);
+}
+
+/*
+ * A packet that is dropped here has left its entry in conntrack, where a netfilter hook drops it
+ * before that. One in mid-stream leaves an entry that may stand the wrong way round, and the next
+ * packet from the other end would be its reply. So all that belongs to such an entry is in
+ * mid-stream, and no beginning.
+ */
+static __always_inline void rs_tc_midstream(const struct nf_conn *ct, struct rs_bpf_view *v)
+{
+	bool first = v->state == RS_BPF_CT_NEW, unknown = false;
+
+	if (v->state == RS_BPF_CT_NONE || (v->state == RS_BPF_CT_RELATED && rs_is_error(v)))
+		return;
+	if (v->flow_proto == RS_TCP)
+		unknown = rs_picked_up(ct);
+	else if (v->flow_proto == RS_SCTP)
+		unknown =
+			!(first && rs_is_init(v)) &&
+			!rs_noted_ns(RS_SCTP, &v->client, rs_client_port(ct), &v->server, v->port);
+	if (!unknown)
+		return;
+	v->state = RS_BPF_CT_NEW;
+	v->tcp_flags = 0;
+	v->sctp_chunk = 0;
+}
+
 /* ---- on the way out -------------------------------------------------------------------------- */
 
 /*
@@ -87,13 +168,15 @@ static __always_inline void rs_tc_undo_nat(struct rs_bpf_view *v, const struct r
 		v->src = v->server;
 }
 
-/* A pod link is known by its entry here: what has none gets past no guard. */
-static __always_inline void rs_tc_way_out(struct __sk_buff *skb, const struct rs_now *n,
-					  struct rs_bpf_view *v)
+/* A pod link is known by its entry here: what has none gets past no guard. The flow. */
+static __always_inline const struct nf_conn *rs_tc_way_out(struct __sk_buff *skb,
+							   const struct rs_now *n,
+							   struct rs_bpf_view *v)
 {
 	struct rs_bytes b = { .from = skb, .at = rs_tc_net(skb) };
 	struct sk_buff *k = (void *)skb;
 	const struct rs_bpf_link *from;
+	const struct nf_conn *ct;
 	unsigned long nfct = 0;
 
 	rs_tc_describe(skb, &b, v);
@@ -103,7 +186,10 @@ static __always_inline void rs_tc_way_out(struct __sk_buff *skb, const struct rs
 	v->oif = skb->ifindex;
 	from = rs_link(v->iif, n->epoch);
 	v->iif_group = from ? n->link_group : 0;
+	ct = (const void *)(nfct & ~RS_CTINFO_MASK);
+	rs_tc_midstream(ct, v);
 	rs_tc_undo_nat(v, from);
+	return ct;
 }
 
 /*
@@ -122,46 +208,17 @@ static __always_inline __u32 rs_tc_own_to_pod(const struct rs_now *n, const stru
 	return rs_forwarded(n, v);
 }
 
-static __always_inline __u32 rs_tc_judge_out(const struct rs_now *n, const struct rs_bpf_view *v)
+static __always_inline __u32 rs_tc_judge_out(const struct rs_now *n, const struct rs_bpf_view *v,
+					     const struct nf_conn *ct)
 {
+	__u32 verdict;
+
 	if (!v->iif_group && rs_guard(n, v) != RS_BPF_ACCEPT)
 		return rs_spoofed();
-	return rs_forwarded(n, v);
-}
-
-/* Conntrack tells of no echo that is under way: what this node asks of a pod is remembered. */
-#define RS_ECHO_NS (10 * RS_SECOND)
-
-static __always_inline bool rs_is_echo(const struct rs_bpf_view *v, bool answer)
-{
-	if (!v->l4_read)
-		return false;
-	if (v->src.family == RS_BPF_AF_IP6)
-		return v->l4 == RS_ICMP6 && v->icmp_type == (answer ? 129 : 128);
-	return v->l4 == RS_ICMP && v->icmp_type == (answer ? 0 : 8);
-}
-
-static __always_inline void rs_note_answer(const struct rs_bpf_addr *pod,
-					   const struct rs_bpf_addr *node, __u16 pod_port,
-					   __u16 node_port)
-{
-	struct rs_bpf_answer key = {
-		.pod = *pod, .node = *node, .pod_port = pod_port, .node_port = node_port
-	};
-	__u64 now_ns = bpf_ktime_get_ns();
-
-	bpf_map_update_elem(&rs_answers, &key, &now_ns, BPF_ANY);
-}
-
-/* 0: it was not noted. */
-static __always_inline __u64 rs_noted_ns(const struct rs_bpf_view *v)
-{
-	struct rs_bpf_answer key = {
-		.pod = v->src, .node = v->dst, .pod_port = v->sport, .node_port = v->dport
-	};
-	const __u64 *at = bpf_map_lookup_elem(&rs_answers, &key);
-
-	return at ? *at : 0;
+	verdict = rs_forwarded(n, v);
+	if (verdict == RS_BPF_ACCEPT && v->state == RS_BPF_CT_NEW && rs_is_init(v))
+		rs_note(RS_SCTP, &v->client, rs_client_port(ct), &v->server, v->port);
+	return verdict;
 }
 
 #endif

@@ -67,9 +67,10 @@ static __always_inline bool rs_tc_known(struct __sk_buff *skb, struct rs_bpf_vie
 		return false;
 	bpf_core_read(&status, sizeof(status), &ct->status);
 	rs_flow_ends(ct, v);
-	bpf_ct_release(ct);
 	v->reply = o.dir;
 	v->state = v->reply || status & RS_CT_SEEN_REPLY ? RS_BPF_CT_ESTABLISHED : RS_BPF_CT_NEW;
+	rs_tc_midstream(ct, v);
+	bpf_ct_release(ct);
 	return true;
 }
 
@@ -205,7 +206,7 @@ static __always_inline __u32 rs_tc_known_to_node(const struct rs_now *n,
 	if (!v->reply)
 		return rs_to_node(n, v);
 	if (v->l4 == RS_UDP)
-		rs_note_answer(&v->src, &v->dst, v->sport, v->dport);
+		rs_note(RS_UDP, &v->src, v->sport, &v->dst, v->dport);
 	return RS_BPF_ACCEPT;
 }
 
@@ -250,9 +251,22 @@ static __always_inline __u32 rs_tc_error(struct __sk_buff *skb, const struct rs_
 	return rs_to_node(n, v);
 }
 
+#define RS_ECHO_NS (10 * RS_SECOND)
+
 static __always_inline bool rs_tc_is_asked_echo(const struct rs_bpf_view *v)
 {
-	return rs_is_echo(v, true) && bpf_ktime_get_ns() - rs_noted_ns(v) < RS_ECHO_NS;
+	return rs_is_echo(v, true) &&
+	       bpf_ktime_get_ns() - rs_noted_ns(RS_ICMP, &v->src, 0, &v->dst, 0) < RS_ECHO_NS;
+}
+
+/* Of no protocol that conntrack is asked about. */
+static __always_inline __u32 rs_tc_deaf(const struct rs_now *n, struct rs_bpf_view *v)
+{
+	__u32 verdict = rs_tc_as_it_stands(n, v, RS_BPF_CT_ESTABLISHED);
+
+	if (verdict == RS_BPF_ACCEPT && rs_is_init(v))
+		rs_note(RS_SCTP, &v->src, v->sport, &v->dst, v->dport);
+	return verdict;
 }
 
 /* To this node: there is no way out to be judged at, but a socket, where it is looked up. What goes
@@ -269,7 +283,7 @@ static __always_inline __u32 rs_tc_to_node(struct __sk_buff *skb, const struct r
 	if (rs_has_sockets(v) && b->later)
 		return RS_BPF_ACCEPT; /* with the first fragment it comes to a socket, or never */
 	if (!rs_has_sockets(v) || rs_to_many(v))
-		return rs_tc_as_it_stands(n, v, RS_BPF_CT_ESTABLISHED);
+		return rs_tc_deaf(n, v);
 	if (!v->l4_read)
 		return RS_BPF_DROP(RS_BPF_INVALID, 1);
 	if (rs_tc_known(skb, v))

@@ -119,18 +119,19 @@ SEC("?tc")
 int rs_tc_to_pod(struct __sk_buff *skb)
 {
 	struct rs_bpf_view v = {};
+	const struct nf_conn *ct;
 	struct rs_now n;
 
 	if (!rs_tc_is_ip(skb))
 		return RS_TC_NEXT;
 	if (!rs_now_get(&n))
 		return RS_TC_DROP;
-	rs_tc_way_out(skb, &n, &v);
+	ct = rs_tc_way_out(skb, &n, &v);
 	v.oif_group = n.link_group;
 	if (v.iif)
-		return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v));
+		return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v, ct));
 	if (rs_is_echo(&v, false))
-		rs_note_answer(&v.dst, &v.src, 0, 0);
+		rs_note(RS_ICMP, &v.dst, 0, &v.src, 0);
 	return rs_tc_end(&n, &v, rs_tc_own_to_pod(&n, &v));
 }
 
@@ -139,14 +140,15 @@ SEC("?tc")
 int rs_tc_to_world(struct __sk_buff *skb)
 {
 	struct rs_bpf_view v = {};
+	const struct nf_conn *ct;
 	struct rs_now n;
 
 	if (!skb->ingress_ifindex || !rs_tc_is_ip(skb))
 		return RS_TC_NEXT;
 	if (!rs_now_get(&n))
 		return RS_TC_DROP;
-	rs_tc_way_out(skb, &n, &v);
-	return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v));
+	ct = rs_tc_way_out(skb, &n, &v);
+	return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v, ct));
 }
 
 SEC("?tc")
@@ -201,7 +203,7 @@ int rs_sk_local(struct bpf_sk_lookup *ctx)
 	v.client = v.src;
 	v.server = v.dst;
 	v.state = RS_BPF_CT_NEW;
-	if (v.l4 == RS_UDP && rs_noted_ns(&v))
+	if (v.l4 == RS_UDP && rs_noted_ns(RS_UDP, &v.src, v.sport, &v.dst, v.dport))
 		return SK_PASS;
 	verdict = rs_to_node(&n, &v);
 	if (verdict == RS_BPF_ACCEPT)

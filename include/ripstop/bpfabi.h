@@ -214,13 +214,17 @@ struct rs_bpf_rate {
 	__u32 pad;
 };
 
-/* rs_answers (ebpf-tc), with the time since boot: a pod's answer to a socket of its node that is
- * not connected; or, with ports of 0, that this node sent it an echo request. */
-struct rs_bpf_answer {
-	struct rs_bpf_addr pod;
-	struct rs_bpf_addr node;
-	__u16 pod_port;
-	__u16 node_port;
+/*
+ * rs_notes (ebpf-tc), with the time since boot: what conntrack cannot be asked. A pod's answer to a
+ * socket of its node that is not connected; that this node (to) asked a pod for an echo; a client
+ * whose SCTP association was let begin.
+ */
+struct rs_bpf_note {
+	struct rs_bpf_addr from;
+	struct rs_bpf_addr to;
+	__u16 from_port;
+	__u16 to_port;
+	__u32 proto;
 };
 
 /* rs_events: a record of a drop. */
