@@ -168,28 +168,25 @@ static __always_inline void rs_tc_undo_nat(struct rs_bpf_view *v, const struct r
 		v->src = v->server;
 }
 
-/* A pod link is known by its entry here: what has none gets past no guard. The flow. */
-static __always_inline const struct nf_conn *rs_tc_way_out(struct __sk_buff *skb,
-							   const struct rs_now *n,
-							   struct rs_bpf_view *v)
+/* Not static: the verifier walks each once, by itself. */
+__noinline int rs_tc_read(struct __sk_buff *skb, struct rs_bpf_view *v)
 {
-	struct rs_bytes b = { .from = skb, .at = rs_tc_net(skb) };
-	struct sk_buff *k = (void *)skb;
-	const struct rs_bpf_link *from;
-	const struct nf_conn *ct;
-	unsigned long nfct = 0;
+	struct rs_bytes b = { .from = skb };
 
+	if (!v)
+		return 0;
+	b.at = rs_tc_net(skb);
 	rs_tc_describe(skb, &b, v);
-	bpf_core_read(&nfct, sizeof(nfct), &k->_nfct);
+	return 0;
+}
+
+__noinline int rs_tc_flow(__u64 nfct, struct rs_bpf_view *v)
+{
+	if (!v)
+		return 0;
 	rs_flow(nfct, v);
-	v->iif = skb->ingress_ifindex;
-	v->oif = skb->ifindex;
-	from = rs_link(v->iif, n->epoch);
-	v->iif_group = from ? n->link_group : 0;
-	ct = (const void *)(nfct & ~RS_CTINFO_MASK);
-	rs_tc_midstream(ct, v);
-	rs_tc_undo_nat(v, from);
-	return ct;
+	rs_tc_midstream((const void *)(nfct & ~RS_CTINFO_MASK), v);
+	return 0;
 }
 
 /*
@@ -209,7 +206,7 @@ static __always_inline __u32 rs_tc_own_to_pod(const struct rs_now *n, const stru
 }
 
 static __always_inline __u32 rs_tc_judge_out(const struct rs_now *n, const struct rs_bpf_view *v,
-					     const struct nf_conn *ct)
+					     __u64 nfct)
 {
 	__u32 verdict;
 
@@ -217,8 +214,39 @@ static __always_inline __u32 rs_tc_judge_out(const struct rs_now *n, const struc
 		return rs_spoofed();
 	verdict = rs_forwarded(n, v);
 	if (verdict == RS_BPF_ACCEPT && v->state == RS_BPF_CT_NEW && rs_is_init(v))
-		rs_note(RS_SCTP, &v->client, rs_client_port(ct), &v->server, v->port);
+		rs_note(RS_SCTP, &v->client, rs_client_port((const void *)(nfct & ~RS_CTINFO_MASK)),
+			&v->server, v->port);
 	return verdict;
+}
+
+__noinline int rs_tc_judge(const struct rs_now *n, struct rs_bpf_view *v, __u64 nfct)
+{
+	const struct rs_bpf_link *from;
+
+	if (!n || !v)
+		return RS_BPF_DROP(RS_BPF_MALFORMED, 0);
+	/* A pod link is known by its entry: what has none gets past no guard. */
+	from = rs_link(v->iif, n->epoch);
+	v->iif_group = from ? n->link_group : 0;
+	rs_tc_undo_nat(v, from);
+	return v->iif ? rs_tc_judge_out(n, v, nfct) : rs_tc_own_to_pod(n, v);
+}
+
+/* v: its oif and what it goes to. */
+static __always_inline int rs_tc_way_out(struct __sk_buff *skb, const struct rs_now *n,
+					 struct rs_bpf_view *v)
+{
+	struct sk_buff *k = (void *)skb;
+	unsigned long nfct = 0;
+
+	v->iif = skb->ingress_ifindex;
+	v->oif = skb->ifindex;
+	rs_tc_read(skb, v);
+	bpf_core_read(&nfct, sizeof(nfct), &k->_nfct);
+	rs_tc_flow(nfct, v);
+	if (!v->iif && rs_is_echo(v, false))
+		rs_note(RS_ICMP, &v->dst, 0, &v->src, 0);
+	return rs_tc_end(n, v, rs_tc_judge(n, v, nfct));
 }
 
 #endif

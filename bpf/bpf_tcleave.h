@@ -41,14 +41,17 @@ static __always_inline bool rs_devices_whole(struct __sk_buff *skb)
 }
 
 /* Conntrack's entry, of TCP and UDP: it tells no others. */
-static __always_inline bool rs_tc_known(struct __sk_buff *skb, struct rs_bpf_view *v)
+__noinline int rs_tc_known(struct __sk_buff *skb, struct rs_bpf_view *v)
 {
 	struct bpf_ct_opts___rs o = {};
-	bool six = v->src.family == RS_BPF_AF_IP6;
 	struct bpf_sock_tuple t = {};
 	unsigned long status = 0;
 	struct nf_conn *ct;
+	bool six;
 
+	if (!v)
+		return false;
+	six = v->src.family == RS_BPF_AF_IP6;
 	o.netns_id = -1; /* ours */
 	o.l4proto = v->l4;
 	if (six) {
@@ -188,9 +191,10 @@ static __always_inline bool rs_quoted(const struct rs_bytes *b, const struct rs_
 }
 
 /* As if it were a flow of its own, that goes where it says. */
-static __always_inline __u32 rs_tc_as_it_stands(const struct rs_now *n, struct rs_bpf_view *v,
-						__u8 state)
+__noinline int rs_tc_as_it_stands(const struct rs_now *n, struct rs_bpf_view *v, __u8 state)
 {
+	if (!n || !v)
+		return RS_BPF_DROP(RS_BPF_MALFORMED, 1);
 	v->client = v->src;
 	v->server = v->dst;
 	v->flow_proto = v->l4;

@@ -119,20 +119,14 @@ SEC("?tc")
 int rs_tc_to_pod(struct __sk_buff *skb)
 {
 	struct rs_bpf_view v = {};
-	const struct nf_conn *ct;
 	struct rs_now n;
 
 	if (!rs_tc_is_ip(skb))
 		return RS_TC_NEXT;
 	if (!rs_now_get(&n))
 		return RS_TC_DROP;
-	ct = rs_tc_way_out(skb, &n, &v);
 	v.oif_group = n.link_group;
-	if (v.iif)
-		return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v, ct));
-	if (rs_is_echo(&v, false))
-		rs_note(RS_ICMP, &v.dst, 0, &v.src, 0);
-	return rs_tc_end(&n, &v, rs_tc_own_to_pod(&n, &v));
+	return rs_tc_way_out(skb, &n, &v);
 }
 
 /* What this node sends by another device than a pod's passes, as everywhere. */
@@ -140,15 +134,11 @@ SEC("?tc")
 int rs_tc_to_world(struct __sk_buff *skb)
 {
 	struct rs_bpf_view v = {};
-	const struct nf_conn *ct;
 	struct rs_now n;
 
 	if (!skb->ingress_ifindex || !rs_tc_is_ip(skb))
 		return RS_TC_NEXT;
-	if (!rs_now_get(&n))
-		return RS_TC_DROP;
-	ct = rs_tc_way_out(skb, &n, &v);
-	return rs_tc_end(&n, &v, rs_tc_judge_out(&n, &v, ct));
+	return rs_now_get(&n) ? rs_tc_way_out(skb, &n, &v) : RS_TC_DROP;
 }
 
 SEC("?tc")
