@@ -420,6 +420,31 @@ static void test_revoked(struct rs_dp *dp)
 	bed_close(&to_world);
 }
 
+/* What one end sends after conntrack forgot the connection is dropped, and has an entry: one that
+ * may take that end for the client. */
+static void test_turned_round(struct rs_dp *dp)
+{
+	static const enum bed_place servers[] = { POD_A, WORLD };
+	char c;
+
+	for (int f = 4; f <= 6; f += 2)
+		for (size_t i = 0; i < RS_ARRAY_SIZE(servers); i++) {
+			struct bed_conn conn;
+
+			check(commit_way_out(dp) && bed_open(&conn, POD_C, servers[i], f, 8080) &&
+				      bed_talk(&conn),
+			      "a connection of c's, which is revoked");
+			check(commit(dp, &full, NULL), "  and");
+			forget_flows();
+			(void)send(conn.server, "push", 4, MSG_NOSIGNAL | MSG_DONTWAIT);
+			say(!(bed_readable(conn.client) &&
+			      recv(conn.client, &c, 1, MSG_DONTWAIT) == 1),
+			    f, "what its server sends then does not reach c");
+			say(!bed_talk(&conn), f, "and nothing of c's gets out as its answer");
+			bed_close(&conn);
+		}
+}
+
 void test_way_out(void)
 {
 	struct rs_dp *dp = open_dp();
@@ -431,6 +456,7 @@ void test_way_out(void)
 		test_new_device(dp);
 	check(commit_way_out(dp), "again");
 	test_revoked(dp);
+	test_turned_round(dp);
 	bed_sh(NODE, NULL, "nft delete table inet svc");
 	dp->ops->close(dp);
 }
