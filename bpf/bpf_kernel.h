@@ -38,6 +38,7 @@ struct sk_buff {
 	unsigned long _nfct;
 	unsigned int len;
 	struct net_device *dev;
+	void *sk;
 	unsigned char *head;
 	unsigned char *data;
 	__u16 network_header;

@@ -31,6 +31,7 @@ struct rs_ip6 {
 struct rs_bytes {
 	void *from;
 	bool dynptr;
+	bool fragment;
 	bool later; /* a fragment without the transport header */
 	__u32 at;   /* of the next header */
 };
@@ -81,6 +82,7 @@ static __always_inline void rs_read_ip4(struct rs_bytes *b, struct rs_bpf_view *
 	v->options = words != 5;
 	v->l4 = h.proto;
 	b->at += words * 4;
+	b->fragment = h.fragment & bpf_htons(0x3fff);
 	b->later = h.fragment & bpf_htons(0x1fff);
 	if (words >= 5 && !b->later)
 		rs_read_l4(b, v);
@@ -101,6 +103,7 @@ static __always_inline bool rs_skip_ext(struct rs_bytes *b, __u8 *next)
 	*next = h[0];
 	if (what == 44) {
 		b->at += 8;
+		b->fragment = true;
 		b->later = (h[2] << 8 | h[3]) & 0xfff8;
 		return !b->later;
 	}

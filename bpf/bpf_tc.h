@@ -168,7 +168,7 @@ static __always_inline void rs_tc_undo_nat(struct rs_bpf_view *v, const struct r
 		v->src = v->server;
 }
 
-/* Not static: the verifier walks each once, by itself. */
+/* Not static: the verifier walks each once, by itself. This one says whether it is a fragment. */
 __noinline int rs_tc_read(struct __sk_buff *skb, struct rs_bpf_view *v)
 {
 	struct rs_bytes b = { .from = skb };
@@ -177,7 +177,7 @@ __noinline int rs_tc_read(struct __sk_buff *skb, struct rs_bpf_view *v)
 		return 0;
 	b.at = rs_tc_net(skb);
 	rs_tc_describe(skb, &b, v);
-	return 0;
+	return b.fragment;
 }
 
 __noinline int rs_tc_flow(__u64 nfct, struct rs_bpf_view *v)
@@ -219,7 +219,18 @@ static __always_inline __u32 rs_tc_judge_out(const struct rs_now *n, const struc
 	return verdict;
 }
 
-__noinline int rs_tc_judge(const struct rs_now *n, struct rs_bpf_view *v, __u64 nfct)
+/* The guard saw it where it came in. What a pod sent is taken for one from a pod link. */
+static __always_inline __u32 rs_tc_from_nowhere(const struct rs_now *n, struct rs_bpf_view *v)
+{
+	if (rs_is_local(&v->src, n->epoch)) {
+		v->iif = v->oif;
+		v->iif_group = n->link_group;
+	}
+	return rs_judge_flow(n, v);
+}
+
+__noinline int rs_tc_judge(const struct rs_now *n, struct rs_bpf_view *v, __u64 nfct,
+			   bool made_here)
 {
 	const struct rs_bpf_link *from;
 
@@ -229,24 +240,41 @@ __noinline int rs_tc_judge(const struct rs_now *n, struct rs_bpf_view *v, __u64 
 	from = rs_link(v->iif, n->epoch);
 	v->iif_group = from ? n->link_group : 0;
 	rs_tc_undo_nat(v, from);
-	return v->iif ? rs_tc_judge_out(n, v, nfct) : rs_tc_own_to_pod(n, v);
+	if (v->iif)
+		return rs_tc_judge_out(n, v, nfct);
+	return made_here ? rs_tc_own_to_pod(n, v) : rs_tc_from_nowhere(n, v);
 }
 
-/* v: its oif and what it goes to. */
+/*
+ * Where the node has to cut a forwarded packet into fragments anew, IPv6 forgets the device that it
+ * came by: they look made here. What is made here has a socket, and so have its fragments.
+ */
+static __always_inline bool rs_tc_has_socket(struct __sk_buff *skb)
+{
+	struct sk_buff *k = (void *)skb;
+	void *sk = NULL;
+
+	bpf_core_read(&sk, sizeof(sk), &k->sk);
+	return sk;
+}
+
+/* v: what it goes to. */
 static __always_inline int rs_tc_way_out(struct __sk_buff *skb, const struct rs_now *n,
 					 struct rs_bpf_view *v)
 {
 	struct sk_buff *k = (void *)skb;
 	unsigned long nfct = 0;
+	bool fragment, made_here;
 
 	v->iif = skb->ingress_ifindex;
 	v->oif = skb->ifindex;
-	rs_tc_read(skb, v);
+	fragment = rs_tc_read(skb, v);
+	made_here = !fragment || rs_tc_has_socket(skb);
 	bpf_core_read(&nfct, sizeof(nfct), &k->_nfct);
 	rs_tc_flow(nfct, v);
-	if (!v->iif && rs_is_echo(v, false))
+	if (!v->iif && made_here && rs_is_echo(v, false))
 		rs_note(RS_ICMP, &v->dst, 0, &v->src, 0);
-	return rs_tc_end(n, v, rs_tc_judge(n, v, nfct));
+	return rs_tc_end(n, v, rs_tc_judge(n, v, nfct, made_here));
 }
 
 #endif

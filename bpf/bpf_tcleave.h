@@ -238,13 +238,15 @@ static __always_inline __u32 rs_tc_error(struct __sk_buff *skb, const struct rs_
 					 const struct rs_bytes *b, struct rs_bpf_view *v)
 {
 	struct rs_bpf_view q = {};
+	bool own, known;
 
-	if (!rs_quoted(b, v, &q) ||
-	    (!rs_same_addr(&q.src, &v->src) && !rs_same_addr(&q.dst, &v->src)))
+	if (!rs_quoted(b, v, &q))
 		return RS_BPF_DROP(RS_BPF_INVALID, 1);
-	if (rs_is_free(&v->src, n->epoch))
+	own = rs_same_addr(&q.src, &v->src) || rs_same_addr(&q.dst, &v->src);
+	known = rs_has_sockets(&q) && rs_tc_known(skb, &q);
+	if (rs_is_free(&v->src, n->epoch) && (own || (rs_has_sockets(&q) && !known)))
 		return RS_BPF_ACCEPT;
-	if (!rs_has_sockets(&q) || !rs_tc_known(skb, &q))
+	if (!own || !known)
 		return RS_BPF_DROP(RS_BPF_INVALID, 1);
 	v->client = q.client;
 	v->server = q.server;

@@ -136,7 +136,7 @@ int rs_tc_to_world(struct __sk_buff *skb)
 	struct rs_bpf_view v = {};
 	struct rs_now n;
 
-	if (!skb->ingress_ifindex || !rs_tc_is_ip(skb))
+	if (!rs_tc_is_ip(skb) || (!skb->ingress_ifindex && rs_tc_has_socket(skb)))
 		return RS_TC_NEXT;
 	return rs_now_get(&n) ? rs_tc_way_out(skb, &n, &v) : RS_TC_DROP;
 }
