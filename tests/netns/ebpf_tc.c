@@ -445,6 +445,62 @@ static void test_turned_round(struct rs_dp *dp)
 		}
 }
 
+/* One of two fragments of a datagram that has options behind its fragment header: put together, it
+ * fits no fragments that came, and the node has to cut it anew. */
+static void send_piece(int fd, const struct sockaddr_storage *to, const uint8_t *from,
+		       const uint8_t *dst, const uint8_t *data, size_t len, uint16_t offset_more)
+{
+	uint8_t m[128] = { 0x60, 0, 0, 0, 0, (uint8_t)(8 + len), 44, 64 };
+
+	memcpy(m + 8, from, 16);
+	memcpy(m + 24, dst, 16);
+	m[40] = 60;
+	m[42] = (uint8_t)(offset_more >> 8);
+	m[43] = (uint8_t)offset_more;
+	m[47] = 77; /* id */
+	memcpy(m + 48, data, len);
+	(void)!sendto(fd, m, 48 + len, 0, (const void *)to, sizeof(struct sockaddr_in6));
+}
+
+/* From the world, to a socket of a pod. */
+static bool recut(enum bed_place pod, uint16_t port)
+{
+	/* 8 bytes of options, a UDP header, 16 bytes */
+	uint8_t data[32] = { 17, 0, 1, 4 }, src[16], dst[16];
+	int rx = bed_socket(pod, 6, SOCK_DGRAM, port), tx;
+	struct sockaddr_storage to;
+	uint32_t sum = 17 + 24;
+	bool got;
+
+	inet_pton(AF_INET6, bed_addr(WORLD, 6), src);
+	inet_pton(AF_INET6, bed_addr(pod, 6), dst);
+	bed_sockaddr(&to, bed_addr(pod, 6), 6, 0);
+	memcpy(data + 8, (uint16_t[]){ htons(3333), htons(port), htons(24), 0 }, 8);
+	for (int i = 0; i < 16; i += 2)
+		sum += (uint32_t)(src[i] << 8 | src[i + 1]) + (uint32_t)(dst[i] << 8 | dst[i + 1]);
+	for (int i = 8; i < 32; i += 2)
+		sum += (uint32_t)(data[i] << 8 | data[i + 1]);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	data[14] = (uint8_t)(~sum >> 8);
+	data[15] = (uint8_t)~sum;
+	bed_enter(WORLD);
+	tx = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	bed_enter(NODE);
+	send_piece(tx, &to, src, dst, data, 24, 1);
+	send_piece(tx, &to, src, dst, data + 24, 8, 24);
+	got = bed_readable(rx);
+	close(tx);
+	close(rx);
+	return got;
+}
+
+static void test_recut(void)
+{
+	check(recut(POD_A, 99), "control: a datagram that the node cuts anew comes to a free pod");
+	check(!recut(POD_C, 99) && !recut(POD_B, 99), "and to no isolated one");
+}
+
 void test_way_out(void)
 {
 	struct rs_dp *dp = open_dp();
@@ -457,6 +513,7 @@ void test_way_out(void)
 	check(commit_way_out(dp), "again");
 	test_revoked(dp);
 	test_turned_round(dp);
+	test_recut();
 	bed_sh(NODE, NULL, "nft delete table inet svc");
 	dp->ops->close(dp);
 }
