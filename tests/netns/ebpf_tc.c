@@ -479,20 +479,20 @@ static void send_piece(int fd, const struct sockaddr_storage *to, const uint8_t 
 /* From the world, to a socket of a pod. */
 static bool recut(enum bed_place pod, uint16_t port)
 {
-	/* 8 bytes of options, a UDP header, 16 bytes */
-	uint8_t data[32] = { 17, 0, 1, 4 }, src[16], dst[16];
+	/* 8 bytes of options, a UDP header, 24 bytes: longer than a piece with its header */
+	uint8_t data[40] = { 17, 0, 1, 4 }, src[16], dst[16];
 	int rx = bed_socket(pod, 6, SOCK_DGRAM, port), tx;
 	struct sockaddr_storage to;
-	uint32_t sum = 17 + 24;
+	uint32_t sum = 17 + 32;
 	bool got;
 
 	inet_pton(AF_INET6, bed_addr(WORLD, 6), src);
 	inet_pton(AF_INET6, bed_addr(pod, 6), dst);
 	bed_sockaddr(&to, bed_addr(pod, 6), 6, 0);
-	memcpy(data + 8, (uint16_t[]){ htons(3333), htons(port), htons(24), 0 }, 8);
+	memcpy(data + 8, (uint16_t[]){ htons(3333), htons(port), htons(32), 0 }, 8);
 	for (int i = 0; i < 16; i += 2)
 		sum += (uint32_t)(src[i] << 8 | src[i + 1]) + (uint32_t)(dst[i] << 8 | dst[i + 1]);
-	for (int i = 8; i < 32; i += 2)
+	for (int i = 8; i < 40; i += 2)
 		sum += (uint32_t)(data[i] << 8 | data[i + 1]);
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
@@ -502,7 +502,7 @@ static bool recut(enum bed_place pod, uint16_t port)
 	tx = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	bed_enter(NODE);
 	send_piece(tx, &to, src, dst, data, 24, 1);
-	send_piece(tx, &to, src, dst, data + 24, 8, 24);
+	send_piece(tx, &to, src, dst, data + 24, 16, 24);
 	got = bed_readable(rx);
 	close(tx);
 	close(rx);
