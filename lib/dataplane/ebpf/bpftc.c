@@ -167,17 +167,11 @@ static void take_away(struct rs_ebpf *e, uint32_t index, bool in, char place)
 		(void)bpf_tc_detach(&hook, &o);
 }
 
-static int put_both(struct rs_ebpf *e, const struct rs_bpf_set *s, char place, uint64_t dev)
+static int put_one(struct rs_ebpf *e, const struct rs_bpf_set *s, char place, uint64_t dev, bool in)
 {
-	int rc = 0;
+	int prog = program_for(e, dev, in);
 
-	for (int in = 1; in >= 0 && !rc; in--) {
-		int prog = program_for(e, dev, in);
-
-		if (prog != RS_BPF_TCS)
-			rc = put(e, index_of(dev), in, place, s->tc[prog]);
-	}
-	return rc;
+	return prog == RS_BPF_TCS ? 0 : put(e, index_of(dev), in, place, s->tc[prog]);
 }
 
 /* ---- devices --------------------------------------------------------------------------------- */
@@ -275,30 +269,33 @@ static bool must_stand(const struct rs_ebpf *e, const struct rs_bpf_plan *to, ui
 	return e->cfg.bpf_tc && has_link(to, dev) && !has_link(e->model, dev);
 }
 
-static int stand_at(struct rs_ebpf *e, const struct rs_bpf_set *s, char place,
-		    const struct rs_bpf_plan *to, const struct rs_bpf_devs *all, struct rs_err *err)
+/* The one at pods' links that asks whether the others stand comes last. */
+static bool comes_last(uint64_t dev, bool in)
 {
-	struct rs_bpf_devs done = { 0 };
+	return dev & 1 && in;
+}
 
-	free(rs_steal_ptr(&e->tc.why));
+/* done: where all that was wanted stands. */
+static int stand_at(struct rs_ebpf *e, const struct rs_bpf_set *s, char place,
+		    const struct rs_bpf_plan *to, const struct rs_bpf_devs *all, bool last,
+		    struct rs_bpf_devs *done, struct rs_err *err)
+{
 	for (size_t i = 0; i < all->n; i++) {
 		uint64_t dev = all->v[i];
-		int rc = has(&e->tc.known, dev) ? 0 : put_both(e, s, place, dev);
+		int rc = 0;
 
+		for (int in = 0; in < 2 && !rc && !has(&e->tc.known, dev); in++)
+			if (comes_last(dev, in) == last)
+				rc = put_one(e, s, place, dev, in);
 		if (!rc)
-			*rs_vec_push(&done) = dev;
+			*rs_vec_push(done) = dev;
 		if (!rc || is_gone(rc))
 			continue;
 		if (!e->tc.why)
 			e->tc.why = say_where(dev, rc);
-		if (must_stand(e, to, dev)) {
-			rs_vec_free(&done);
-			rs_err_sys(err, -rc, "%s", e->tc.why);
-			return rc;
-		}
+		if (must_stand(e, to, dev))
+			return rs_err_sys(err, -rc, "%s", e->tc.why);
 	}
-	rs_vec_free(&e->tc.known);
-	e->tc.known = done;
 	return 0;
 }
 
@@ -306,19 +303,29 @@ int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
 		    const struct rs_bpf_plan *to, struct rs_err *err)
 {
 	uint32_t before = e->cfg.bpf_tc ? rs_bpf_run_devices(s) : 0;
-	struct rs_bpf_devs all = { 0 };
+	struct rs_bpf_devs all = { 0 }, most = { 0 }, done = { 0 };
 	int rc = 0;
 
+	free(rs_steal_ptr(&e->tc.why));
 	if (e->cfg.bpf_tc)
 		rc = list_devices(e, &all, err);
 	else
 		links_of(to, &all);
 	if (!rc)
-		rc = stand_at(e, s, place, to, &all, err);
-	if (e->cfg.bpf_tc && rc == 0 && !e->tc.why && rs_bpf_run_devices(s) == before)
+		rc = stand_at(e, s, place, to, &all, false, &most, err);
+	if (e->cfg.bpf_tc && !rc && !e->tc.why && rs_bpf_run_devices(s) == before)
 		s->cfg->devices = before;
+	if (!rc)
+		rc = stand_at(e, s, place, to, &most, true, &done, err);
 	rs_vec_free(&all);
-	return rc;
+	rs_vec_free(&most);
+	if (rc) {
+		rs_vec_free(&done);
+		return rc;
+	}
+	rs_vec_free(&e->tc.known);
+	e->tc.known = done;
+	return 0;
 }
 
 void rs_ebpf_tc_forget(struct rs_ebpf *e)
