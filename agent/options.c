@@ -57,7 +57,8 @@ static const struct option table[] = {
 	{ "mtu", NUMBER, AT(mtu), "0", "BYTES", 0, 65535, false,
 	  "MTU of pod links; 0 takes the uplink's" },
 	{ "dataplane", CHOICE, AT(dataplane), "nft", "nft|ebpf|ebpf-tc|null", 0, 0, false,
-	  "what enforces; ebpf needs kernel 6.4; ebpf-tc needs 5.18 and drops some packets that the "
+	  "what enforces; ebpf needs kernel 6.4; ebpf-tc needs 5.18 and drops some packets that "
+	  "the "
 	  "others let pass (docs/ebpf.md); null enforces NOTHING, is for dry runs and needs "
 	  "allow-no-enforcement" },
 	{ "bpf-dir", TEXT, AT(bpf_dir), RS_BPF_PIN_DIR, "DIR", 0, 0, false,
