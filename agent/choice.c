@@ -19,6 +19,7 @@ static const struct choice {
 } table[] = {
 	{ "nft", &rs_dp_nft, NULL, false },
 	{ "ebpf", &rs_dp_ebpf, &rs_dp_nft, false },
+	{ "ebpf-tc", &rs_dp_ebpf_tc, &rs_dp_nft, false },
 	{ "auto", &rs_dp_ebpf, &rs_dp_nft, true },
 	{ "null", &rs_dp_null, NULL, false },
 };

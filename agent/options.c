@@ -56,9 +56,10 @@ static const struct option table[] = {
 	  "pod ranges of all nodes; default node-ranges, else the podCIDRs of all Node objects" },
 	{ "mtu", NUMBER, AT(mtu), "0", "BYTES", 0, 65535, false,
 	  "MTU of pod links; 0 takes the uplink's" },
-	{ "dataplane", CHOICE, AT(dataplane), "nft", "nft|ebpf|auto|null", 0, 0, false,
+	{ "dataplane", CHOICE, AT(dataplane), "nft", "nft|ebpf|ebpf-tc|auto|null", 0, 0, false,
 	  "what enforces; ebpf needs kernel 6.4, where it cannot be nft enforces; auto is the same "
-	  "and no condition; null enforces NOTHING, is for dry runs and needs "
+	  "and no condition; ebpf-tc needs 5.18 and drops some packets that the others let pass "
+	  "(docs/ebpf.md); null enforces NOTHING, is for dry runs and needs "
 	  "allow-no-enforcement" },
 	{ "bpf-dir", TEXT, AT(bpf_dir), RS_BPF_PIN_DIR, "DIR", 0, 0, false,
 	  "folder of the eBPF programs' pins, in a bpffs; each node its own" },

@@ -11,8 +11,8 @@
 static const struct rs_dp_ops *other_than(const struct rs_dp_ops *ours)
 {
 	if (ours == &rs_dp_nft)
-		return &rs_dp_ebpf;
-	return ours == &rs_dp_ebpf ? &rs_dp_nft : NULL;
+		return &rs_dp_ebpf; /* ebpf-tc is another shape of it, and known by it */
+	return ours == &rs_dp_ebpf || ours == &rs_dp_ebpf_tc ? &rs_dp_nft : NULL;
 }
 
 static int open_other(const struct rs_agent *a, struct rs_dp **out, struct rs_err *err)

@@ -14,9 +14,18 @@
 
 #define RS_RELOCATED __attribute__((preserve_access_index))
 
+struct net {
+	unsigned int dev_base_seq;
+} RS_RELOCATED;
+
+typedef struct {
+	struct net *net;
+} RS_RELOCATED possible_net_t;
+
 struct net_device {
 	int ifindex;
 	__u32 group;
+	possible_net_t nd_net;
 } RS_RELOCATED;
 
 struct nf_hook_state {
@@ -28,6 +37,11 @@ struct nf_hook_state {
 struct sk_buff {
 	unsigned long _nfct;
 	unsigned int len;
+	struct net_device *dev;
+	void *sk;
+	unsigned char *head;
+	unsigned char *data;
+	__u16 network_header;
 } RS_RELOCATED;
 
 struct bpf_nf_ctx {
@@ -60,9 +74,35 @@ struct nf_conntrack_tuple_hash {
 	struct nf_conntrack_tuple tuple;
 } RS_RELOCATED;
 
+struct ip_ct_tcp_state {
+	__u8 flags;
+} RS_RELOCATED;
+
+#define RS_CT_TCP_LIBERAL 0x08 /* of both ends: taken up in mid-stream */
+
+struct ip_ct_tcp {
+	struct ip_ct_tcp_state seen[2];
+} RS_RELOCATED;
+
+union nf_conntrack_proto {
+	struct ip_ct_tcp tcp;
+} RS_RELOCATED;
+
 struct nf_conn {
 	struct nf_conntrack_tuple_hash tuplehash[2];
+	union nf_conntrack_proto proto;
+	unsigned long status;
 } RS_RELOCATED;
+
+#define RS_CT_SEEN_REPLY 2ul
+
+struct bpf_ct_opts___rs { /* as of 5.18, which later kernels take too */
+	__s32 netns_id;
+	__s32 error;
+	__u8 l4proto;
+	__u8 dir;
+	__u8 reserved[2];
+};
 
 /* The low bits of sk_buff._nfct. */
 #define RS_CTINFO_MASK 7ul

@@ -31,8 +31,10 @@ struct rs_ip6 {
 struct rs_bytes {
 	void *from;
 	bool dynptr;
-	__u32 at; /* of the next header */
-	bool l4;  /* which is the transport header */
+	bool l4;       /* what comes next is the transport header */
+	bool fragment;
+	bool later; /* a fragment without the transport header */
+	__u32 at;   /* of the next header */
 };
 
 static __always_inline bool rs_read(const struct rs_bytes *b, __u32 at, void *to, __u32 len)
@@ -81,7 +83,9 @@ static __always_inline void rs_read_ip4(struct rs_bytes *b, struct rs_bpf_view *
 	v->options = words != 5;
 	v->l4 = h.proto;
 	b->at += words * 4;
-	b->l4 = words >= 5 && !(h.fragment & bpf_htons(0x1fff));
+	b->fragment = h.fragment & bpf_htons(0x3fff);
+	b->later = h.fragment & bpf_htons(0x1fff);
+	b->l4 = words >= 5 && !b->later;
 }
 
 static __always_inline bool rs_is_ext(__u8 next)
@@ -99,7 +103,9 @@ static __always_inline bool rs_skip_ext(struct rs_bytes *b, __u8 *next)
 	*next = h[0];
 	if (what == 44) {
 		b->at += 8;
-		return !((h[2] << 8 | h[3]) & 0xfff8);
+		b->fragment = true;
+		b->later = (h[2] << 8 | h[3]) & 0xfff8;
+		return !b->later;
 	}
 	b->at += what == 51 ? (h[1] + 2) * 4 : (h[1] + 1) * 8;
 	return true;

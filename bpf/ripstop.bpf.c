@@ -6,28 +6,16 @@
 #include "bpf/bpf_guard.h"
 
 #include "bpf/bpf_drop.h"
+#include "bpf/bpf_flow.h"
 #include "bpf/bpf_packet.h"
+#include "bpf/bpf_tcguard.h"
+#include "bpf/bpf_tcleave.h"
 
 #define RS_NF_DROP 0
 #define RS_NF_ACCEPT 1
 
 extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
 			       struct bpf_dynptr *p) __ksym __weak;
-
-/* Without a configuration nothing is programmed. */
-static __always_inline bool rs_now_get(struct rs_now *n)
-{
-	__u32 zero = 0;
-	const struct rs_bpf_cfg *c = bpf_map_lookup_elem(&rs_cfg, &zero);
-
-	if (!c)
-		return false;
-	n->epoch = *(const volatile __u64 *)&c->epoch;
-	n->generation = c->generation[n->epoch & 1];
-	n->link_group = c->link_group;
-	n->log_rate = c->log_rate;
-	return true;
-}
 
 static __always_inline __u32 rs_at_hook(const struct rs_now *n, __u32 hook,
 					const struct rs_bpf_view *v)
@@ -38,56 +26,6 @@ static __always_inline __u32 rs_at_hook(const struct rs_now *n, __u32 hook,
 }
 
 /* ---- netfilter ------------------------------------------------------------------------------- */
-
-/* Both tuples of a flow, as they lie in the kernel: one read, and then members at their offsets. */
-struct rs_tuples {
-	__u64 b[14];
-};
-
-#define RS_AT(t, ct, member)                                                                    \
-	((const void *)((const __u8 *)(t)->b + (bpf_core_field_offset((ct)->tuplehash member) - \
-						bpf_core_field_offset((ct)->tuplehash[0].tuple))))
-
-static __always_inline void rs_end_of_flow(bool six, const __u32 *from, struct rs_bpf_addr *to)
-{
-	to->family = six ? RS_BPF_AF_IP6 : RS_BPF_AF_IP4;
-	to->a[0] = from[0];
-	if (!six)
-		return;
-	to->a[1] = from[1];
-	to->a[2] = from[2];
-	to->a[3] = from[3];
-}
-
-static __always_inline void rs_flow(const struct sk_buff *skb, struct rs_bpf_view *v)
-{
-	unsigned long nfct = skb->_nfct;
-	__u32 info = nfct & RS_CTINFO_MASK;
-	const struct nf_conn *ct = (const void *)(nfct & ~RS_CTINFO_MASK);
-	struct rs_tuples t;
-	__be16 port;
-	bool six;
-
-	if (!ct || info > RS_CTINFO_RELATED_REPLY)
-		return;
-	if (bpf_probe_read_kernel(&t, sizeof(t), &ct->tuplehash[0].tuple))
-		return;
-	v->reply = info >= RS_CTINFO_REPLY;
-	if (info == RS_CTINFO_NEW)
-		v->state = RS_BPF_CT_NEW;
-	else if (info == RS_CTINFO_RELATED || info == RS_CTINFO_RELATED_REPLY)
-		v->state = RS_BPF_CT_RELATED;
-	else
-		v->state = RS_BPF_CT_ESTABLISHED;
-	six = *(const __u16 *)RS_AT(&t, ct, [0].tuple.src.l3num) != RS_PF_IP4;
-	rs_end_of_flow(six, RS_AT(&t, ct, [0].tuple.src.u3), &v->client);
-	rs_end_of_flow(six, RS_AT(&t, ct, [1].tuple.src.u3), &v->server);
-	v->flow_proto = *(const __u8 *)RS_AT(&t, ct, [0].tuple.dst.protonum);
-	if (v->flow_proto == RS_ICMP || v->flow_proto == RS_ICMP6)
-		return; /* what stands there is no port */
-	port = *(const __be16 *)RS_AT(&t, ct, [1].tuple.src.u);
-	v->port = bpf_ntohs(port);
-}
 
 static __always_inline void rs_links_of(const struct nf_hook_state *state, struct rs_bpf_view *v)
 {
@@ -120,7 +58,7 @@ static __always_inline int rs_netfilter(struct bpf_nf_ctx *ctx, __u32 hook)
 	v.len = ctx->skb->len;
 	rs_describe_ip(&b, ctx->state->pf == RS_PF_IP6, &v);
 	if (hook != RS_BPF_HOOK_GUARD)
-		rs_flow(ctx->skb, &v);
+		rs_flow(ctx->skb->_nfct, &v);
 	looks = rs_looks_at_l4(&v);
 	if (looks)
 		rs_describe_l4(&b, &v);
@@ -156,6 +94,125 @@ SEC("?netfilter")
 int rs_nf_trial(struct bpf_nf_ctx *ctx)
 {
 	return RS_NF_ACCEPT;
+}
+
+/* ---- tc -------------------------------------------------------------------------------------- */
+
+/* Beside the netfilter guard, at each pod's link. */
+SEC("tc")
+int rs_tc_guard(struct __sk_buff *skb)
+{
+	struct rs_bytes b = { .from = skb };
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	return rs_tc_end(&n, &v, rs_guard_frame(skb, &n, &b, &v));
+}
+
+/* The programs of ebpf-tc from here on. */
+SEC("?tc")
+int rs_tc_from_pod(struct __sk_buff *skb)
+{
+	struct rs_bytes b = { .from = skb };
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+	__u32 verdict;
+
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	verdict = rs_guard_frame(skb, &n, &b, &v);
+	if (verdict == RS_BPF_ACCEPT && rs_tc_is_ip(skb))
+		verdict = rs_tc_leave(skb, &n, &b, &v);
+	return rs_tc_end(&n, &v, verdict);
+}
+
+SEC("?tc")
+int rs_tc_to_pod(struct __sk_buff *skb)
+{
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+
+	if (!rs_tc_is_ip(skb))
+		return RS_TC_NEXT;
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	v.oif_group = n.link_group;
+	return rs_tc_way_out(skb, &n, &v);
+}
+
+/* What this node sends by another device than a pod's passes, as everywhere. */
+SEC("?tc")
+int rs_tc_to_world(struct __sk_buff *skb)
+{
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+
+	if (!rs_tc_is_ip(skb) || (!skb->ingress_ifindex && rs_tc_has_socket(skb)))
+		return RS_TC_NEXT;
+	return rs_now_get(&n) ? rs_tc_way_out(skb, &n, &v) : RS_TC_DROP;
+}
+
+SEC("?tc")
+int rs_tc_from_world(struct __sk_buff *skb)
+{
+	struct rs_bytes b = { .from = skb };
+	struct rs_bpf_view v = { .iif = skb->ifindex };
+	struct rs_now n;
+
+	if (!rs_tc_is_ip(skb))
+		return RS_TC_NEXT;
+	if (!rs_now_get(&n))
+		return RS_TC_DROP;
+	b.at = rs_tc_net(skb);
+	rs_tc_describe(skb, &b, &v);
+	return rs_tc_end(&n, &v, rs_guard(&n, &v));
+}
+
+SEC("?tc")
+int rs_tc_devices(struct __sk_buff *skb)
+{
+	return rs_devices(skb);
+}
+
+/* A socket of this node, not connected, for what came from a pod: its first packet here. */
+SEC("?sk_lookup")
+int rs_sk_local(struct bpf_sk_lookup *ctx)
+{
+	struct rs_bpf_view v = { .iif = ctx->ingress_ifindex };
+	struct rs_now n;
+	__u32 verdict;
+
+	if (!v.iif || !rs_now_get(&n) || !rs_link(v.iif, n.epoch))
+		return SK_PASS;
+	if (ctx->family == RS_PF_IP6) {
+		v.src.family = v.dst.family = RS_BPF_AF_IP6;
+		for (int i = 0; i < 4; i++) {
+			v.src.a[i] = ctx->remote_ip6[i];
+			v.dst.a[i] = ctx->local_ip6[i];
+		}
+	} else {
+		v.src.family = v.dst.family = RS_BPF_AF_IP4;
+		v.src.a[0] = ctx->remote_ip4;
+		v.dst.a[0] = ctx->local_ip4;
+	}
+	v.iif_group = n.link_group;
+	v.l4 = v.flow_proto = ctx->protocol;
+	v.l4_read = 1;
+	v.tcp_flags = 0x02;
+	v.sport = bpf_ntohs(ctx->remote_port);
+	v.dport = v.port = ctx->local_port;
+	v.client = v.src;
+	v.server = v.dst;
+	v.state = RS_BPF_CT_NEW;
+	if (v.l4 == RS_UDP && rs_noted_ns(RS_UDP, &v.src, v.sport, &v.dst, v.dport))
+		return SK_PASS;
+	verdict = rs_to_node(&n, &v);
+	if (verdict == RS_BPF_ACCEPT)
+		return SK_PASS;
+	rs_dropped(&n, &v, verdict);
+	return SK_DROP;
 }
 
 /* ---- run by user space ----------------------------------------------------------------------- */

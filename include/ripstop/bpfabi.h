@@ -160,6 +160,8 @@ struct rs_bpf_cfg {
 	__u64 netns;	     /* cookie of the network namespace that the programs are for */
 	__u32 link_group;
 	__u32 log_rate; /* records a second and pod; 0: none */
+	__u32 devices; /* ebpf-tc: as rs_tc_devices said when a program stood at each; 0: unknown */
+	__u32 pad;
 };
 
 /* ---- judging --------------------------------------------------------------------------------- */
@@ -235,6 +237,19 @@ struct rs_bpf_rate {
 	__u64 since_ns;
 	__u32 left;
 	__u32 pad;
+};
+
+/*
+ * rs_notes (ebpf-tc), with the time since boot: what conntrack cannot be asked. A pod's answer to a
+ * socket of its node that is not connected; that this node (to) asked a pod for an echo; a client
+ * whose SCTP association was let begin.
+ */
+struct rs_bpf_note {
+	struct rs_bpf_addr from;
+	struct rs_bpf_addr to;
+	__u16 from_port;
+	__u16 to_port;
+	__u32 proto;
 };
 
 /* rs_events: a record of a drop. */

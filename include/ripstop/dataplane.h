@@ -49,6 +49,7 @@ struct rs_dp_config {
 	bool own_table;
 	const char *bpf_dir;  /* ebpf: folder of the pins, in a bpffs; NULL: RS_BPF_PIN_DIR */
 	uint32_t bpf_entries; /* ebpf: most elements of a map; 0: as the programs say */
+	bool bpf_tc;	      /* set by rs_dp_ebpf_tc: the verdict is given at tc */
 };
 
 void rs_dp_config_default(struct rs_dp_config *cfg);
@@ -247,6 +248,7 @@ struct rs_dp {
 
 extern const struct rs_dp_ops rs_dp_nft;
 extern const struct rs_dp_ops rs_dp_ebpf;
+extern const struct rs_dp_ops rs_dp_ebpf_tc; /* the same maps, judged at tc: docs/decisions/0011 */
 extern const struct rs_dp_ops rs_dp_null;
 
 /* By name; NULL when there is none of that name. */

@@ -57,7 +57,8 @@ void rs_dp_drifts_free(struct rs_dp_drifts *d)
 
 const struct rs_dp_ops *rs_dp_by_name(const char *name)
 {
-	static const struct rs_dp_ops *const all[] = { &rs_dp_nft, &rs_dp_ebpf, &rs_dp_null };
+	static const struct rs_dp_ops *const all[] = { &rs_dp_nft, &rs_dp_ebpf, &rs_dp_ebpf_tc,
+						       &rs_dp_null };
 
 	for (size_t i = 0; i < RS_ARRAY_SIZE(all); i++)
 		if (name && !strcmp(all[i]->name, name))

@@ -26,4 +26,8 @@ void test_other_node(void);
 /* ebpf_counts.c: packets and bytes of rules. */
 void test_counts(void);
 
+/* ebpf_tc.c: programs at devices; what a pod sends that is isolated for egress. */
+void test_devices(void);
+void test_way_out(void);
+
 #endif

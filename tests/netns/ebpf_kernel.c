@@ -19,7 +19,7 @@ static void test_probe(void)
 {
 	rs_auto_err err = { 0 };
 
-	check(rs_dp_ebpf.probe(&cfg, &err) == 0, "probe: this kernel can carry it");
+	check(bed_ops->probe(&cfg, &err) == 0, "probe: this kernel can carry it");
 	if (err.num)
 		printf("     %s\n", rs_err_str(&err));
 	check(bed_sh(NODE, NULL, "test ! -e " EBPF_DIR) == 0, "probe leaves nothing behind");
@@ -33,7 +33,7 @@ static int probe_as_nobody(void)
 
 	if (pid == 0) {
 		rs_auto_err err = { 0 };
-		int rc = setresuid(65534, 65534, 65534) ? -1 : rs_dp_ebpf.probe(&cfg, &err);
+		int rc = setresuid(65534, 65534, 65534) ? -1 : bed_ops->probe(&cfg, &err);
 
 		printf("     %s; %s\n", rs_err_str(&err), err.hint ? err.hint : "-");
 		fflush(stdout);
@@ -231,6 +231,8 @@ static const struct {
 	{ "damage", test_damage },
 	{ "pins", test_pins },
 	{ "replaced", test_replaced },
+	{ "devices", test_devices },
+	{ "wayout", test_way_out },
 	{ "other", test_other_node },
 	{ "removed", test_removed },
 };
@@ -246,6 +248,11 @@ int main(int argc, char **argv)
 	rs_dp_config_default(&cfg);
 	cfg.link_group = 0x5248;
 	ebpf_use();
+	if (argc > 1 && !strcmp(argv[1], "tc")) {
+		bed_ops = &rs_dp_ebpf_tc;
+		argv++;
+		argc--;
+	}
 	for (size_t i = 0; i < RS_ARRAY_SIZE(tests); i++) {
 		bool run = argc < 2;
 

@@ -133,5 +133,5 @@ TESTS = [("pins", "pins that are taken away are put back, and nothing passes", t
          ("elements", "an element that is changed is noticed and mended", test_elements)]
 
 if __name__ == "__main__":
-    harness.DATAPLANE = "ebpf"
+    harness.PLANE = harness.planes.PLANES["ebpf"]
     sys.exit(main(TESTS, __doc__))

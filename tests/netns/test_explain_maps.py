@@ -15,7 +15,7 @@ import harness  # noqa: E402
 import test_explain_kernel as nft  # noqa: E402
 from test_explain_kernel import addresses, expect  # noqa: E402
 
-harness.DATAPLANE = "ebpf"
+harness.PLANE = harness.planes.PLANES["ebpf"]
 IN, OUT, DEFAULT = 1, 2, 0xffffffff
 
 

@@ -25,7 +25,7 @@ from probe import Flow, Hold, probe  # noqa: E402
 
 TESTS = []
 BUILD = None
-EBPF = harness.DATAPLANE == "ebpf"
+EBPF = harness.PLANE.bpffs
 NO_LIMIT = ("--log-rate", "10000")
 
 

@@ -101,7 +101,7 @@ def packets(bed):
 
 
 def play(build, dataplane):
-    harness.DATAPLANE = dataplane
+    harness.PLANE = harness.planes.PLANES[dataplane]
     with Bed(build, "--log-rate", "10000") as bed:
         n = packets(bed)
         records = bed.records()

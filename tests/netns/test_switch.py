@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Agents of both dataplanes follow one another under traffic: killed, started again, started with the other one.
+"""Agents of all dataplanes follow one another under traffic: killed, started again, started with another one.
 
-    test_switch.py [--build DIR] [NAME...]        names: switch, kill, pods
+    test_switch.py [--build DIR] [NAME...]        names: switch, kill, killtc, pods
 
 Forbidden and allowed streams run all the time, every packet numbered: none may pass, none may be lost.
 """
@@ -34,8 +34,11 @@ def held(bed):
     out = set()
     if bed.node.nft("list", "table", "inet", "ripstop").returncode == 0:
         out.add("nft")
-    if os.path.isdir(bed.lab.bpf_dir(bed.node)):
-        out.add("ebpf")
+    for _, _, pins in os.walk(bed.lab.bpf_dir(bed.node)):
+        if "link_sockets" in pins:
+            out.add("ebpf-tc")
+        elif "link_guard4" in pins:
+            out.add("ebpf")
     return out
 
 
@@ -86,8 +89,8 @@ def play(build, res, names, what):
 
 
 def test_switch(build, res):
-    """From one to the other and back."""
-    play(build, res, ["ebpf", "nft"], "switch")
+    """From each to each other."""
+    play(build, res, ["ebpf", "ebpf-tc", "nft", "ebpf-tc"], "switch")
 
 
 def test_kill(build, res):
@@ -95,10 +98,14 @@ def test_kill(build, res):
     play(build, res, ["ebpf"], "kill")
 
 
+def test_kill_tc(build, res):
+    play(build, res, ["ebpf-tc"], "kill ebpf-tc")
+
+
 def test_pods(build, res):
     """Pods come and go in between, and what is uninstalled leaves nothing of either."""
     with Bed(build) as bed:
-        for i, name in enumerate(["ebpf", "nft", "ebpf"]):
+        for i, name in enumerate(["ebpf", "nft", "ebpf-tc", "ebpf", "ebpf-tc"]):
             follow(bed, name, signal.SIGKILL)
             pod = bed.lab.pod("guest%d" % i)
             pod.attach(bed.node, "t", "guest%d" % i, ips=["10.244.1.%d" % (90 + i)])
@@ -113,6 +120,7 @@ def test_pods(build, res):
 
 TESTS = [("switch", "from one dataplane to the other nothing passes and nothing is lost", test_switch),
          ("kill", "an agent of the eBPF dataplane that is killed", test_kill),
+         ("killtc", "an agent of ebpf-tc that is killed", test_kill_tc),
          ("pods", "pods and uninstall between dataplanes", test_pods)]
 
 if __name__ == "__main__":

@@ -153,13 +153,18 @@ static int fill(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_pla
 	return rc;
 }
 
-static int install_at(struct rs_ebpf *e, struct rs_bpf_set *s, char place, struct rs_err *err)
+static int install_at(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
+		      const struct rs_bpf_plan *to, struct rs_err *err)
 {
 	int rc = rs_bpf_pins_clear(&e->cfg, place, err);
 
 	if (!rc)
 		rc = rs_bpf_set_install(&e->cfg, s, place, err);
+	rs_ebpf_tc_forget(e);
+	if (!rc)
+		rc = rs_ebpf_tc_sync(e, s, place, to, err);
 	if (rc) {
+		(void)rs_ebpf_tc_remove(e, place, NULL);
 		(void)rs_bpf_pins_clear(&e->cfg, place, NULL);
 		rs_bpf_set_detach(s);
 	}
@@ -167,17 +172,18 @@ static int install_at(struct rs_ebpf *e, struct rs_bpf_set *s, char place, struc
 }
 
 /* Both judge until the old one is gone. */
-static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *err)
+static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_bpf_plan *to,
+		       struct rs_err *err)
 {
 	char place = free_place(e), other = place == 'a' ? 'b' : 'a';
 	rs_auto_err why = { 0 };
-	int rc = install_at(e, s, place, &why);
+	int rc = install_at(e, s, place, to, &why);
 
-	/* Another program has that place at the hooks, and nobody of ours the other. */
+	/* Others have that place at the hooks or at devices, and nobody of ours the other. */
 	if (rc == -EBUSY && !e->set.place && !rs_bpf_pins_linked(&e->cfg, other)) {
 		rs_err_clear(&why);
 		place = other;
-		rc = install_at(e, s, place, &why);
+		rc = install_at(e, s, place, to, &why);
 	}
 	if (rc) {
 		rs_err_move(err, &why);
@@ -190,7 +196,8 @@ static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *e
 	rs_ebpf_watch_follow(e);
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
-	return rs_bpf_pins_remove(&e->cfg, place, err);
+	rc = rs_ebpf_tc_remove(e, place == 'a' ? 'b' : 'a', err);
+	return rc ? rc : rs_bpf_pins_remove(&e->cfg, place, err);
 }
 
 static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, const struct rs_bpf_book *book,
@@ -205,7 +212,7 @@ static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, const struct
 		return rc;
 	rc = fill(e, &s, to, book, &done->messages, err);
 	if (!rc)
-		rc = replace_set(e, &s, err);
+		rc = replace_set(e, &s, to, err);
 	if (s.obj)
 		rs_bpf_set_unload(&s);
 	if (rc)
@@ -244,6 +251,8 @@ static int attempt(struct rs_ebpf *e, const struct rs_ir *next, struct rs_dp_com
 
 	if (!rc)
 		rc = plan_next(e, next, &to, &book, err);
+	if (!rc && e->model)
+		rc = rs_ebpf_tc_sync(e, &e->set, e->set.place, to, err);
 	if (!rc)
 		rc = e->model ? apply(e, to, book, done, err) : rebuild(e, to, book, done, err);
 	if (rc) {

@@ -72,7 +72,7 @@ int rs_ebpf_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err)
 	if (e->cfg.log_rate && dropped(&c) > logged)
 		out->log_suppressed = dropped(&c) - logged;
 	out->elements = rs_bpf_plan_elements(e->model);
-	out->rules = e->set.place ? RS_BPF_LINKS : 0;
+	out->rules = e->set.place ? (size_t)rs_bpf_links(&e->cfg) : 0;
 	return 0;
 }
 
@@ -122,6 +122,11 @@ static void compare(struct drifts *d, const struct rs_bpf_plan *want,
 	rs_vec_free(&steps);
 }
 
+static void on_missing(char *what, void *arg)
+{
+	drift(arg, what, "missing");
+}
+
 int rs_ebpf_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err)
 {
 	struct rs_ebpf *e = rs_ebpf_of(dp);
@@ -139,6 +144,7 @@ int rs_ebpf_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err
 		rc = rs_bpf_dump(&e->set, false, &have, NULL, err);
 	if (have)
 		compare(&d, e->model, have);
+	rs_ebpf_tc_audit(e, on_missing, &d);
 	if (d.n)
 		e->known = false;
 	out->v = d.v;
@@ -158,7 +164,7 @@ int rs_ebpf_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_h
 	if (rc)
 		return rs_err_wrap(err, "count what the maps hold");
 	if (e->model) {
-		want->chains = RS_BPF_LINKS;
+		want->chains = (size_t)rs_bpf_links(&e->cfg);
 		want->sets = RS_BPF_MAPS;
 		want->elements = rs_bpf_plan_elements(e->model);
 	}

@@ -24,6 +24,13 @@
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
 
 #define TRIAL "rs_nf_trial"
+#define TC_DEVICES "rs_tc_devices"
+
+static const char *const tc_progs[RS_BPF_TCS] = {
+	[RS_BPF_TC_GUARD] = "rs_tc_guard",	 [RS_BPF_TC_FROM_POD] = "rs_tc_from_pod",
+	[RS_BPF_TC_TO_POD] = "rs_tc_to_pod",	 [RS_BPF_TC_FROM_WORLD] = "rs_tc_from_world",
+	[RS_BPF_TC_TO_WORLD] = "rs_tc_to_world", [RS_BPF_TC_SOCKETS] = "rs_sk_local",
+};
 
 static const char *const hook_progs[RS_BPF_HOOKS] = {
 	[RS_BPF_HOOK_GUARD] = "rs_nf_guard",
@@ -80,15 +87,38 @@ int rs_bpf_explain_error(struct rs_err *err)
 
 /* ---- load ------------------------------------------------------------------------------------ */
 
-static void set_up_programs(struct bpf_object *obj)
+bool rs_bpf_has_tc(const struct rs_dp_config *cfg, int prog)
 {
+	return cfg->bpf_tc != (prog == RS_BPF_TC_GUARD);
+}
+
+const char *rs_bpf_tc_name(int prog)
+{
+	return tc_progs[prog];
+}
+
+static void set_up(struct bpf_object *obj, const char *name, bool wanted)
+{
+	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, name), wanted);
+}
+
+static void set_up_tc(struct bpf_object *obj, const struct rs_dp_config *cfg)
+{
+	for (int i = 0; i < RS_BPF_TCS; i++)
+		set_up(obj, tc_progs[i], rs_bpf_has_tc(cfg, i));
+	set_up(obj, TC_DEVICES, cfg->bpf_tc);
+}
+
+static void set_up_programs(struct bpf_object *obj, const struct rs_dp_config *cfg)
+{
+	set_up_tc(obj, cfg);
 	for (int i = 0; i <= RS_BPF_HOOKS; i++) {
 		const char *name = i < RS_BPF_HOOKS ? hook_progs[i] : TRIAL;
 		struct bpf_program *p = bpf_object__find_program_by_name(obj, name);
 
 		bpf_program__set_type(p, RS_BPF_PROG_NETFILTER);
 		bpf_program__set_expected_attach_type(p, RS_BPF_ATTACH_NETFILTER);
-		bpf_program__set_autoload(p, true);
+		bpf_program__set_autoload(p, !cfg->bpf_tc);
 	}
 }
 
@@ -151,6 +181,17 @@ static int prog_fd(const struct rs_bpf_set *s, const char *name)
 	return bpf_program__fd(bpf_object__find_program_by_name(s->obj, name));
 }
 
+/* Descriptors of the set's own: one that is adopted has those of its pins. */
+static void take_tc(struct rs_bpf_set *s)
+{
+	for (int i = 0; i < RS_BPF_TCS; i++) {
+		int fd = prog_fd(s, tc_progs[i]);
+
+		s->tc[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	}
+	s->tc_devices = prog_fd(s, TC_DEVICES);
+}
+
 static int take_parts(struct rs_bpf_set *s, struct rs_err *err)
 {
 	void *mem;
@@ -159,6 +200,7 @@ static int take_parts(struct rs_bpf_set *s, struct rs_err *err)
 		s->map[m] = map_fd(s, rs_bpf_tables[m].name);
 	for (int i = 0; i < RS_BPF_HOOKS; i++)
 		s->prog[i] = prog_fd(s, hook_progs[i]);
+	take_tc(s);
 	s->edit = prog_fd(s, "rs_edit");
 	s->judge = prog_fd(s, "rs_judge");
 	s->trial = prog_fd(s, TRIAL);
@@ -195,6 +237,8 @@ void rs_bpf_set_empty(struct rs_bpf_set *s)
 		s->link[i] = -1;
 	for (int i = 0; i < RS_BPF_HOOKS; i++)
 		s->pinned[i] = -1;
+	for (int i = 0; i < RS_BPF_TCS; i++)
+		s->tc[i] = -1;
 }
 
 int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_set *out,
@@ -207,7 +251,7 @@ int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_se
 	rc = open_object(out, err);
 	if (rc)
 		return rc;
-	set_up_programs(out->obj);
+	set_up_programs(out->obj, cfg);
 	bound_maps(out->obj, cfg->bpf_entries);
 	if (place)
 		rc = reuse_maps(cfg, place, out->obj, err);
@@ -239,6 +283,9 @@ void rs_bpf_set_unload(struct rs_bpf_set *s)
 	for (int i = 0; i < RS_BPF_HOOKS; i++)
 		if (s->pinned[i] >= 0)
 			close(s->pinned[i]);
+	for (int i = 0; i < RS_BPF_TCS; i++)
+		if (s->tc[i] >= 0)
+			close(s->tc[i]);
 	bpf_object__close(s->obj);
 	rs_bpf_set_empty(s);
 }
@@ -262,6 +309,15 @@ int rs_bpf_run_edit(const struct rs_bpf_set *s, const struct rs_bpf_edit *e)
 int rs_bpf_run_judge(const struct rs_bpf_set *s, const struct rs_bpf_case *c)
 {
 	return run(s->judge, c, sizeof(*c));
+}
+
+uint32_t rs_bpf_run_devices(const struct rs_bpf_set *s)
+{
+	uint8_t frame[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame),
+		    .repeat = 1);
+
+	return bpf_prog_test_run_opts(s->tc_devices, &o) ? 0 : o.retval;
 }
 
 uint64_t rs_bpf_netns(void)

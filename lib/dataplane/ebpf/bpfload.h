@@ -24,6 +24,17 @@
 #define RS_BPF_PROG_NETFILTER 32
 #define RS_BPF_ATTACH_NETFILTER 45
 
+/* Programs at tc. */
+enum rs_bpf_tc_prog {
+	RS_BPF_TC_GUARD, /* beside the netfilter hooks; the others are ebpf-tc's */
+	RS_BPF_TC_FROM_POD,
+	RS_BPF_TC_TO_POD,
+	RS_BPF_TC_FROM_WORLD,
+	RS_BPF_TC_TO_WORLD,
+	RS_BPF_TC_SOCKETS, /* at no device: where sockets of this node are looked up */
+	RS_BPF_TCS,
+};
+
 struct bpf_object;
 
 struct rs_bpf_set {
@@ -32,10 +43,12 @@ struct rs_bpf_set {
 	int map[RS_BPF_MAPS];
 	int cfg_fd, counts, rates, events, hits, rules;
 	int prog[RS_BPF_HOOKS];
-	int pinned[RS_BPF_HOOKS]; /* the programs that the links run; -1: none */
+	int pinned[RS_BPF_HOOKS]; /* the programs that the links run; -1: none, or of ebpf-tc */
 	int edit, judge, trial;
+	int tc[RS_BPF_TCS]; /* -1: not of this front end */
+	int tc_devices;
 	struct rs_bpf_cfg *cfg; /* the map's memory */
-	int link[RS_BPF_LINKS]; /* -1: not attached */
+	int link[RS_BPF_LINKS]; /* -1: not attached; of ebpf-tc the first alone is used */
 };
 
 /* Load with the maps pinned at place, or with new ones where place is 0. -ESTALE: the pins are not
@@ -72,10 +85,23 @@ int rs_bpf_pins_ours(const struct rs_dp_config *cfg, struct rs_err *err);
 /* Whether a link of any set is pinned; of a place (0: of any). */
 bool rs_bpf_pins_linked(const struct rs_dp_config *cfg, char place);
 
+/* How many links a set has. */
+int rs_bpf_links(const struct rs_dp_config *cfg);
+bool rs_bpf_has_tc(const struct rs_dp_config *cfg, int prog);
+const char *rs_bpf_tc_name(int prog);
+uint32_t rs_bpf_object_id(int fd); /* of a program, map or link; 0: none */
+/* RS_BPF_TC_SOCKETS, for this network namespace. A link, or -errno. */
+int rs_bpf_attach_sockets(int prog);
+/* Somebody may have detached it: its pin says nothing of that. */
+bool rs_bpf_sockets_attached(int link);
+
 /* The link of a hook and family (0: IPv4). -errno. */
 int rs_bpf_attach(int prog, unsigned int hook, unsigned int family, int priority);
 int rs_bpf_priority(unsigned int hook, char place);
 unsigned int rs_bpf_hook_number(unsigned int hook); /* enum nf_inet_hooks */
+
+/* The number that moves with every device; 0: it could not be read. */
+uint32_t rs_bpf_run_devices(const struct rs_bpf_set *s);
 
 /* One edit, or one judgement; a negative errno when the program cannot be run. */
 int rs_bpf_run_edit(const struct rs_bpf_set *s, const struct rs_bpf_edit *e);

@@ -55,14 +55,24 @@ char *rs_bpf_pin_path(const struct rs_dp_config *cfg, char place, const char *na
 			   name ? name : "");
 }
 
-static char *link_name(int i)
+static char *link_name(const struct rs_dp_config *cfg, int i)
 {
+	if (cfg->bpf_tc)
+		return rs_strdup("link_sockets");
 	return rs_asprintf("link_%s%d", hooks[i / RS_BPF_FAMILIES].name,
 			   i % RS_BPF_FAMILIES ? 6 : 4);
 }
 
+int rs_bpf_links(const struct rs_dp_config *cfg)
+{
+	return cfg->bpf_tc ? 1 : RS_BPF_LINKS;
+}
+
+/* That of a netfilter hook, or behind those one at tc. */
 static char *prog_name(int hook)
 {
+	if (hook >= RS_BPF_HOOKS)
+		return rs_asprintf("prog_%s", rs_bpf_tc_name(hook - RS_BPF_HOOKS));
 	return rs_asprintf("prog_%s", hooks[hook].name);
 }
 
@@ -88,6 +98,14 @@ int rs_bpf_attach(int prog, unsigned int hook, unsigned int family, int priority
 	return fd < 0 ? -errno : fd;
 }
 
+int rs_bpf_attach_sockets(int prog)
+{
+	rs_autoclose int ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	int fd = ns < 0 ? -1 : bpf_link_create(prog, ns, BPF_SK_LOOKUP, NULL);
+
+	return fd < 0 ? -errno : fd;
+}
+
 static int pin(const struct rs_dp_config *cfg, char place, const char *name, int fd,
 	       struct rs_err *err)
 {
@@ -102,6 +120,12 @@ static int pin(const struct rs_dp_config *cfg, char place, const char *name, int
 typedef int pinned_fn(const struct rs_dp_config *cfg, char place, const char *name, int fd,
 		      struct rs_err *err);
 
+/* Of this front end, numbered as prog_name() does. */
+static bool has_prog(const struct rs_dp_config *cfg, int i)
+{
+	return i < RS_BPF_HOOKS ? !cfg->bpf_tc : rs_bpf_has_tc(cfg, i - RS_BPF_HOOKS);
+}
+
 static int for_pins(const struct rs_dp_config *cfg, const struct rs_bpf_set *s, char place,
 		    pinned_fn *fn, struct rs_err *err)
 {
@@ -113,13 +137,15 @@ static int for_pins(const struct rs_dp_config *cfg, const struct rs_bpf_set *s, 
 		if (!rc)
 			rc = fn(cfg, place, bpf_map__name(map), bpf_map__fd(map), err);
 	}
-	for (int i = 0; i < RS_BPF_HOOKS && !rc; i++) {
+	for (int i = 0; i < RS_BPF_HOOKS + RS_BPF_TCS && !rc; i++) {
 		rs_autofree char *name = prog_name(i);
+		int fd = i < RS_BPF_HOOKS ? s->pinned[i] : s->tc[i - RS_BPF_HOOKS];
 
-		rc = fn(cfg, place, name, s->pinned[i], err);
+		if (has_prog(cfg, i))
+			rc = fn(cfg, place, name, fd, err);
 	}
-	for (int i = 0; i < RS_BPF_LINKS && !rc; i++) {
-		rs_autofree char *name = link_name(i);
+	for (int i = 0; i < rs_bpf_links(cfg) && !rc; i++) {
+		rs_autofree char *name = link_name(cfg, i);
 
 		if (s->link[i] >= 0)
 			rc = fn(cfg, place, name, s->link[i], err);
@@ -131,10 +157,14 @@ static int install_link(const struct rs_dp_config *cfg, struct rs_bpf_set *s, ch
 			struct rs_err *err)
 {
 	unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
-	rs_autofree char *name = link_name(i);
+	rs_autofree char *name = link_name(cfg, i);
 	int prio = rs_bpf_priority(hook, place);
-	int fd = rs_bpf_attach(s->prog[hook], hook, (unsigned int)i % RS_BPF_FAMILIES, prio);
+	int fd = cfg->bpf_tc ? rs_bpf_attach_sockets(s->tc[RS_BPF_TC_SOCKETS])
+			     : rs_bpf_attach(s->prog[hook], hook, (unsigned int)i % RS_BPF_FAMILIES,
+					     prio);
 
+	if (fd < 0 && cfg->bpf_tc)
+		return rs_err_sys(err, -fd, "attach a program to the look-up of sockets");
 	if (fd < 0) {
 		rs_err_sys(err, -fd, "attach %s at priority %d", name, prio);
 		if (fd == -EBUSY)
@@ -169,14 +199,15 @@ int rs_bpf_set_install(const struct rs_dp_config *cfg, struct rs_bpf_set *s, cha
 {
 	int rc = make_folder(cfg, place, err);
 
-	for (int i = 0; i < RS_BPF_HOOKS && !rc; i++) {
-		s->pinned[i] = dup(s->prog[i]);
+	for (int i = 0; i < RS_BPF_HOOKS && !rc && !cfg->bpf_tc; i++) {
+		if (s->pinned[i] < 0) /* the other place may have been tried before */
+			s->pinned[i] = dup(s->prog[i]);
 		if (s->pinned[i] < 0)
 			rc = rs_err_sys(err, errno, "dup");
 	}
 	if (!rc)
 		rc = for_pins(cfg, s, place, pin, err);
-	for (int i = 0; i < RS_BPF_LINKS && !rc; i++)
+	for (int i = 0; i < rs_bpf_links(cfg) && !rc; i++)
 		rc = install_link(cfg, s, place, i, err);
 	if (rc)
 		return rc;
@@ -200,7 +231,7 @@ static bool uses_map(const uint32_t *ids, uint32_t n, int fd)
 }
 
 /* The pinned program has our code, and our maps. */
-static bool same_program(int pinned, const struct rs_bpf_set *s, int hook, uint32_t *id)
+static bool same_program(int pinned, const struct rs_bpf_set *s, int prog, uint32_t *id)
 {
 	struct bpf_prog_info theirs = { 0 }, ours = { 0 };
 	uint32_t ids[32] = { 0 }, len = sizeof(theirs);
@@ -210,7 +241,7 @@ static bool same_program(int pinned, const struct rs_bpf_set *s, int hook, uint3
 	if (bpf_obj_get_info_by_fd(pinned, &theirs, &len))
 		return false;
 	len = sizeof(ours);
-	if (bpf_obj_get_info_by_fd(s->prog[hook], &ours, &len))
+	if (bpf_obj_get_info_by_fd(prog, &ours, &len))
 		return false;
 	*id = theirs.id;
 	return !memcmp(theirs.tag, ours.tag, sizeof(ours.tag)) &&
@@ -226,7 +257,7 @@ static bool link_runs(int fd, uint32_t prog_id)
 }
 
 /* All infos begin like this. */
-static uint32_t object_id(int fd)
+uint32_t rs_bpf_object_id(int fd)
 {
 	struct {
 		uint32_t type, id;
@@ -244,17 +275,55 @@ static int adopt_hook(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int 
 	int prog = s->pinned[hook] = bpf_obj_get(path);
 	uint32_t id = 0;
 
-	if (prog < 0 || !same_program(prog, s, hook, &id))
+	if (prog < 0 || !same_program(prog, s, s->prog[hook], &id))
 		return rs_err_set(err, ESTALE, "%s: missing, or of another version", path);
 	for (int f = 0; f < RS_BPF_FAMILIES; f++) {
 		int i = hook * RS_BPF_FAMILIES + f;
-		rs_autofree char *link = link_name(i);
+		rs_autofree char *link = link_name(cfg, i);
 		rs_autofree char *at = rs_bpf_pin_path(cfg, s->place, link);
 
 		s->link[i] = bpf_obj_get(at);
 		if (s->link[i] < 0 || !link_runs(s->link[i], id))
 			return rs_err_set(err, ESTALE, "%s: missing, or not ours", at);
 	}
+	return 0;
+}
+
+/* Programs at tc are known by their number: what is attached from now on is the pinned one too. */
+static int adopt_tc(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int i, struct rs_err *err)
+{
+	rs_autofree char *name = prog_name(RS_BPF_HOOKS + i);
+	rs_autofree char *path = rs_bpf_pin_path(cfg, s->place, name);
+	int prog = bpf_obj_get(path);
+	uint32_t id = 0;
+
+	if (prog < 0 || !same_program(prog, s, s->tc[i], &id)) {
+		if (prog >= 0)
+			close(prog);
+		return rs_err_set(err, ESTALE, "%s: missing, or of another version", path);
+	}
+	close(s->tc[i]);
+	s->tc[i] = prog;
+	return 0;
+}
+
+bool rs_bpf_sockets_attached(int link)
+{
+	struct bpf_link_info i = { 0 };
+	uint32_t len = sizeof(i);
+
+	return !bpf_obj_get_info_by_fd(link, &i, &len) && i.netns.netns_ino;
+}
+
+static int adopt_sockets(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struct rs_err *err)
+{
+	rs_autofree char *link = link_name(cfg, 0);
+	rs_autofree char *at = rs_bpf_pin_path(cfg, s->place, link);
+
+	s->link[0] = bpf_obj_get(at);
+	if (s->link[0] < 0 || !rs_bpf_sockets_attached(s->link[0]) ||
+	    !link_runs(s->link[0], rs_bpf_object_id(s->tc[RS_BPF_TC_SOCKETS])))
+		return rs_err_set(err, ESTALE, "%s: missing, or not ours", at);
 	return 0;
 }
 
@@ -289,8 +358,13 @@ int rs_bpf_set_adopt(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struc
 		return not_ours(cfg, err);
 	if (s->cfg->link_group != cfg->link_group)
 		return rs_err_set(err, ESTALE, "its pod links are of another link group");
-	for (int i = 0; i < RS_BPF_HOOKS && !rc; i++)
+	for (int i = 0; i < RS_BPF_HOOKS && !rc && !cfg->bpf_tc; i++)
 		rc = adopt_hook(cfg, s, i, err);
+	for (int i = 0; i < RS_BPF_TCS && !rc; i++)
+		if (rs_bpf_has_tc(cfg, i))
+			rc = adopt_tc(cfg, s, i, err);
+	if (!rc && cfg->bpf_tc)
+		rc = adopt_sockets(cfg, s, err);
 	return rc;
 }
 
@@ -301,9 +375,9 @@ static int check_pin(const struct rs_dp_config *cfg, char place, const char *nam
 {
 	rs_autofree char *path = rs_bpf_pin_path(cfg, place, name);
 	rs_autoclose int there = bpf_obj_get(path);
-	uint32_t id = object_id(there);
+	uint32_t id = rs_bpf_object_id(there);
 
-	if (!id || id != object_id(fd))
+	if (!id || id != rs_bpf_object_id(fd))
 		return rs_err_set(err, ESTALE, "pin %s", path);
 	return 0;
 }
@@ -337,10 +411,12 @@ int rs_bpf_set_attach(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int 
 		      struct rs_err *err)
 {
 	unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
-	rs_autofree char *name = link_name(i);
+	rs_autofree char *name = link_name(cfg, i);
 	rs_autofree char *path = rs_bpf_pin_path(cfg, s->place, name);
-	int fd = rs_bpf_attach(s->pinned[hook], hook, (unsigned int)i % RS_BPF_FAMILIES,
-			       rs_bpf_priority(hook, s->place));
+	int fd = cfg->bpf_tc ? rs_bpf_attach_sockets(s->tc[RS_BPF_TC_SOCKETS])
+			     : rs_bpf_attach(s->pinned[hook], hook,
+					     (unsigned int)i % RS_BPF_FAMILIES,
+					     rs_bpf_priority(hook, s->place));
 
 	if (fd < 0)
 		return rs_err_sys(err, -fd, "attach %s again", path);

@@ -105,5 +105,5 @@ int rs_bpf_place_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *
 
 	if (!rc)
 		rc = rs_bpf_pins_ours(cfg, err);
-	return rc ? rc : check_hooks(cfg, s, err);
+	return rc || cfg->bpf_tc ? rc : check_hooks(cfg, s, err);
 }

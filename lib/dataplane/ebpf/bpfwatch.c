@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * bpfwatch.c - somebody else at our rules: of the anchor nft's notifications tell, of pins an
- * inotify of their folder. Of a link that was detached and of a map's element nobody does: links are
- * looked at every two seconds; the maps every ten, as long as that is cheap (else the agent's audit
- * does it).
+ * inotify of their folder; of ebpf-tc netlink tells of devices. Of a link that was detached and of a
+ * map's element nobody does: links are looked at every two seconds; the maps, and the programs at
+ * devices, every ten, as long as that is cheap (else the agent's audit does it).
  */
 #include "dataplane/ebpf/ebpf.h"
 
@@ -52,6 +52,11 @@ int rs_ebpf_watch_open(struct rs_ebpf *e, struct rs_err *err)
 		return rc;
 	rc = open_all(&e->watch);
 	return rc ? rs_err_sys(err, -rc, "watch the pins") : 0;
+}
+
+int rs_ebpf_watch_also(struct rs_ebpf *e, int fd)
+{
+	return add(&e->watch, fd);
 }
 
 void rs_ebpf_watch_close(struct rs_ebpf *e)
@@ -109,8 +114,10 @@ int rs_ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_er
 	struct rs_ebpf *e = rs_ebpf_of(dp);
 	bool pins = drain(e->watch.pins), due = drain(e->watch.timer), maps;
 	struct rs_nft_news news;
-	int rc = rs_nft_watch_drain(e->watch.nft, 0, &news, err);
+	int rc;
 
+	rs_ebpf_tc_hear(e);
+	rc = rs_nft_watch_drain(e->watch.nft, 0, &news, err);
 	*foreign = false;
 	*who = news.who;
 	if (!e->model)

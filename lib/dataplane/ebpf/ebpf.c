@@ -32,6 +32,7 @@ static void forget(struct rs_ebpf *e)
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
 	rs_bpf_set_unload(&e->set);
+	rs_ebpf_tc_forget(e);
 	e->known = false;
 }
 
@@ -44,7 +45,7 @@ static int adopt_at(struct rs_ebpf *e, char place, struct rs_err *err)
 
 	if (!rc)
 		rc = rs_bpf_set_adopt(&e->cfg, &s, err);
-	if (!rc)
+	if (!rc && !e->cfg.bpf_tc)
 		rc = rs_bpf_hooks_check(e->nl, &s, err);
 	if (!rc) {
 		e->set = s;
@@ -97,11 +98,19 @@ static int read_maps(struct rs_ebpf *e, struct rs_err *err)
 	return rc;
 }
 
+static bool link_stands(const struct rs_ebpf *e, int i)
+{
+	return e->cfg.bpf_tc ? rs_bpf_sockets_attached(e->set.link[i])
+			     : rs_bpf_hook_stands(e->nl, &e->set, i);
+}
+
 int rs_ebpf_check(struct rs_ebpf *e, struct rs_err *err)
 {
 	int rc = rs_bpf_set_check(&e->cfg, &e->set, err);
 
-	if (!rc)
+	if (!rc && e->cfg.bpf_tc && !link_stands(e, 0))
+		rc = rs_err_set(err, ESTALE, "program at the look-up of sockets");
+	else if (!rc && !e->cfg.bpf_tc)
 		rc = rs_bpf_hooks_check(e->nl, &e->set, err);
 	return rc ? rc : rs_ebpf_anchor_check(e->nl, err);
 }
@@ -110,8 +119,8 @@ static int mend(struct rs_ebpf *e, struct rs_err *err)
 {
 	int rc = 0;
 
-	for (int i = 0; i < RS_BPF_LINKS && !rc; i++)
-		if (!rs_bpf_hook_stands(e->nl, &e->set, i))
+	for (int i = 0; i < rs_bpf_links(&e->cfg) && !rc; i++)
+		if (!link_stands(e, i))
 			rc = rs_bpf_set_attach(&e->cfg, &e->set, i, err);
 	if (!rc)
 		rc = rs_bpf_set_pin(&e->cfg, &e->set, err);
@@ -191,6 +200,7 @@ static void ebpf_close(struct rs_dp *dp)
 	rs_ebpf_log_close(e);
 	forget(e);
 	rs_nft_grace_end(&e->grace);
+	rs_ebpf_tc_close(e);
 	rs_ebpf_watch_close(e);
 	if (e->nl)
 		mnl_socket_close(e->nl);
@@ -199,7 +209,8 @@ static void ebpf_close(struct rs_dp *dp)
 	free(e);
 }
 
-static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct rs_err *err)
+static int open_as(const struct rs_dp_ops *ops, const struct rs_dp_config *cfg, bool tc,
+		   struct rs_dp **out, struct rs_err *err)
 {
 	struct rs_ebpf *e;
 	int rc;
@@ -209,8 +220,9 @@ static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 		return rs_err_set(err, EINVAL, "link group %u: it must be 2 or more",
 				  cfg->link_group);
 	e = rs_new(struct rs_ebpf);
-	e->dp.ops = &rs_dp_ebpf;
+	e->dp.ops = ops;
 	e->cfg = *cfg;
+	e->cfg.bpf_tc = tc;
 	e->dir = rs_strdup(cfg->bpf_dir ? cfg->bpf_dir : RS_BPF_PIN_DIR);
 	e->cfg.bpf_dir = e->dir;
 	e->log.fd = -1;
@@ -219,12 +231,24 @@ static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct 
 	rc = rs_nft_socket(0, &e->nl, err);
 	if (!rc)
 		rc = rs_ebpf_watch_open(e, err);
+	if (!rc)
+		rc = rs_ebpf_tc_open(e, err);
 	if (rc) {
 		ebpf_close(&e->dp);
 		return rs_err_wrap(err, "open the ebpf dataplane");
 	}
 	*out = &e->dp;
 	return 0;
+}
+
+static int ebpf_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct rs_err *err)
+{
+	return open_as(&rs_dp_ebpf, cfg, false, out, err);
+}
+
+static int tc_open(const struct rs_dp_config *cfg, struct rs_dp **out, struct rs_err *err)
+{
+	return open_as(&rs_dp_ebpf_tc, cfg, true, out, err);
 }
 
 /* Everything is loaded, and a program that accepts hangs at hooks for a moment. */
@@ -251,6 +275,33 @@ int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 	return rc;
 }
 
+/* Here the one at the look-ups of sockets, which knows no pod and lets everything pass. */
+static int tc_probe(const struct rs_dp_config *cfg, struct rs_err *err)
+{
+	struct rs_dp_config tc = *cfg;
+	struct rs_bpf_set s;
+	int rc, fd;
+
+	tc.bpf_tc = true;
+	rc = rs_bpf_set_load(&tc, 0, &s, err);
+	if (!rc) {
+		fd = rs_bpf_attach_sockets(s.tc[RS_BPF_TC_SOCKETS]);
+		if (fd < 0)
+			rc = rs_err_sys(err, -fd, "attach a program to the look-up of sockets");
+		else
+			close(fd);
+		if (!rc)
+			rc = rs_bpf_place_check(&tc, &s, err);
+		rs_bpf_set_unload(&s);
+	}
+	if (!rc)
+		return 0;
+	rs_bpf_explain_error(err);
+	rs_err_wrap(err, "the kernel does not take the ebpf-tc dataplane");
+	rs_err_cni(err, RS_CNI_KERNEL);
+	return rc;
+}
+
 static char *ebpf_print(struct rs_dp *dp, const struct rs_ir *ir)
 {
 	rs_auto_bpf_book *book = rs_bpf_book_make(NULL, ir, RS_BPF_WHYS);
@@ -269,13 +320,13 @@ static bool ebpf_is_open(const struct rs_dp *dp)
 	return e->known && e->open_node;
 }
 
-/* The place of a next version. A set that has just been removed leaves it a moment later. */
-static char *ebpf_conditions(struct rs_dp *dp)
+/* The place of a next version. A set that has just been removed leaves it a moment later. Programs
+ * at the look-up of sockets share theirs. */
+static char *no_next_place(struct rs_ebpf *e)
 {
-	struct rs_ebpf *e = rs_ebpf_of(dp);
 	char other = e->set.place == 'a' ? 'b' : 'a';
 	rs_auto_err why = { 0 };
-	int rc = e->set.place ? -EBUSY : 0;
+	int rc = e->set.place && !e->cfg.bpf_tc ? -EBUSY : 0;
 
 	for (int i = 0; rc == -EBUSY && i < LEFT_MS / GONE_STEP_MS; i++) {
 		if (i)
@@ -287,6 +338,18 @@ static char *ebpf_conditions(struct rs_dp *dp)
 		return NULL;
 	return rs_asprintf("%s: a new version of our programs has no place beside these",
 			   rs_err_str(&why));
+}
+
+static char *ebpf_conditions(struct rs_dp *dp)
+{
+	struct rs_ebpf *e = rs_ebpf_of(dp);
+	char *next = no_next_place(e), *both;
+
+	if (!next || !e->tc.why)
+		return next ? next : e->tc.why ? rs_strdup(e->tc.why) : NULL;
+	both = rs_asprintf("%s\n%s", next, e->tc.why);
+	free(next);
+	return both;
 }
 
 /* Gone with its pins, a moment later; but others can hold a program too, or have its pins. */
@@ -315,6 +378,8 @@ static int ebpf_remove(struct rs_dp *dp, struct rs_err *err)
 	int rc = rs_bpf_pins_ours(&e->cfg, err);
 
 	if (!rc)
+		rc = rs_ebpf_tc_remove(e, 0, err);
+	if (!rc)
 		rc = rs_bpf_pins_remove(&e->cfg, 0, err);
 	rs_ebpf_log_close(e);
 	forget(e);
@@ -329,6 +394,29 @@ const struct rs_dp_ops rs_dp_ebpf = {
 	.name = "ebpf",
 	.probe = rs_ebpf_probe,
 	.open = ebpf_open,
+	.read = ebpf_read,
+	.commit = rs_ebpf_commit,
+	.shift = rs_ebpf_shift,
+	.print = ebpf_print,
+	.audit = rs_ebpf_audit,
+	.holding = rs_ebpf_holding,
+	.stats = rs_ebpf_stats,
+	.watch_fd = rs_ebpf_watch_fd,
+	.watch_read = rs_ebpf_watch_read,
+	.conditions = ebpf_conditions,
+	.remove = ebpf_remove,
+	.close = ebpf_close,
+	.is_open = ebpf_is_open,
+	.log_open = rs_ebpf_log_open,
+	.log_fd = rs_ebpf_log_fd,
+	.log_read = rs_ebpf_log_read,
+	.log_counts = rs_ebpf_log_counts,
+};
+
+const struct rs_dp_ops rs_dp_ebpf_tc = {
+	.name = "ebpf-tc",
+	.probe = tc_probe,
+	.open = tc_open,
 	.read = ebpf_read,
 	.commit = rs_ebpf_commit,
 	.shift = rs_ebpf_shift,

@@ -40,6 +40,17 @@ struct rs_ebpf_watch {
 	unsigned int looks;
 };
 
+/* Devices, and whether each is a pod's link, as 2 * index + is one. */
+struct rs_bpf_devs rs_vec(uint64_t);
+
+struct rs_bpf_tc {
+	struct mnl_socket *nl;
+	struct mnl_socket *watch; /* ebpf-tc: devices come and go */
+	struct rs_bpf_devs known; /* our programs stand there; sorted */
+	bool missing;		  /* an audit found one gone: all are to be put again */
+	char *why;		  /* where they cannot; for people */
+};
+
 struct rs_ebpf {
 	struct rs_dp dp;
 	struct rs_dp_config cfg;
@@ -53,6 +64,7 @@ struct rs_ebpf {
 	struct rs_bpf_book *book; /* of the rules that the model's cells name; NULL: of none */
 	struct rs_bpf_table leavings[RS_BPF_MAPS];
 	struct rs_nft_grace grace;
+	struct rs_bpf_tc tc;
 	struct rs_ebpf_log log;
 	char *why_not; /* why what is pinned could not be adopted */
 };
@@ -90,6 +102,8 @@ void rs_ebpf_log_follow(struct rs_ebpf *e);
 
 int rs_ebpf_watch_open(struct rs_ebpf *e, struct rs_err *err);
 void rs_ebpf_watch_close(struct rs_ebpf *e);
+/* One more descriptor whose input wakes the watch. -errno. */
+int rs_ebpf_watch_also(struct rs_ebpf *e, int fd);
 /* The pins are in another folder now. */
 void rs_ebpf_watch_follow(struct rs_ebpf *e);
 int rs_ebpf_watch_fd(const struct rs_dp *dp);
@@ -168,9 +182,33 @@ bool rs_bpf_hooks_stand(struct mnl_socket *nl);
 /* Nothing stands at the priorities of a place: ours could. -EBUSY names the first that is taken. */
 int rs_bpf_priorities_free(const struct rs_bpf_set *s, char place, struct rs_err *err);
 
-/* Pins can be put into the folder, nobody else's are there, and there is a place at the hooks. */
+/* Pins can be put into the folder, nobody else's are there, and there is a place at the hooks (which
+ * ebpf-tc needs not). */
 int rs_bpf_place_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *s,
 		       struct rs_err *err);
+
+/* ---- programs at devices --------------------------------------------------------------------- */
+
+/* Behind rs_ebpf_watch_open(): of ebpf-tc, devices that come and go wake that watch too. */
+int rs_ebpf_tc_open(struct rs_ebpf *e, struct rs_err *err);
+void rs_ebpf_tc_close(struct rs_ebpf *e);
+/* Drain what is said of devices, and put programs where they are missing. */
+void rs_ebpf_tc_hear(struct rs_ebpf *e);
+
+/*
+ * The programs of s, which is at place, stand where `to` needs them. An error of ebpf-tc is a pod
+ * that would be without; all else goes to tc.why.
+ */
+int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
+		    const struct rs_bpf_plan *to, struct rs_err *err);
+/* Look again at every device. */
+void rs_ebpf_tc_forget(struct rs_ebpf *e);
+
+typedef void rs_bpf_tc_fn(char *what, void *arg);
+/* Names each program that is missing; caller of fn's owns the text. */
+void rs_ebpf_tc_audit(struct rs_ebpf *e, rs_bpf_tc_fn *fn, void *arg);
+/* Take away what stands at place (0: at both). */
+int rs_ebpf_tc_remove(struct rs_ebpf *e, char place, struct rs_err *err);
 
 /* The nft table that keeps conntrack at work in this network namespace. */
 int rs_ebpf_anchor_check(struct mnl_socket *nl, struct rs_err *err); /* -ESTALE: it is gone */

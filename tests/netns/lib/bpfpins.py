@@ -5,20 +5,11 @@ import ctypes
 import os
 import struct
 
-NR_BPF = 321
-LOOKUP, UPDATE, OBJ_GET, DETACH = 1, 2, 7, 34
-LIBC = ctypes.CDLL(None, use_errno=True)
+from planes import LOOKUP, OBJ_GET, bpf
+
+UPDATE, DETACH = 2, 34
 REASONS = ("policy-ingress", "policy-egress", "not-programmed", "spoofed", "invalid", "malformed")
 QUIET, LOGGED = "n_quiet", "n_logged"
-
-
-def bpf(cmd, attr):
-    buf = ctypes.create_string_buffer(attr.ljust(128, b"\0"), 128)
-    rc = LIBC.syscall(NR_BPF, cmd, buf, 128)
-    if rc < 0:
-        err = ctypes.get_errno()
-        raise OSError(err, os.strerror(err))
-    return rc
 
 
 class Pin:

@@ -124,7 +124,7 @@ class Bed:
 
     def kernel(self):
         """{counter: packets}, by nft or from the maps, by what knows nothing of us."""
-        if harness.DATAPLANE == "ebpf":
+        if harness.PLANE.bpffs:
             return bpfpins.drops(self.lab.bpf_dir(self.node))
         text = self.node.nft("list", "counters", "table", "inet", "ripstop").stdout
         return {n: int(p) for n, p in re.findall(r"counter (\w+) \{\s*packets (\d+)", text)}

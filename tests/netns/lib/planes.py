@@ -132,7 +132,7 @@ def bpf_addr(address):
 
 
 class Ebpf:
-    """Maps, programs and links, pinned in a folder of the node's own."""
+    """Maps, programs and links, pinned in a folder of the node's own; and filters at devices, which need no pins."""
     bpffs = True
     stamps = False
     tells = False
@@ -162,19 +162,34 @@ class Ebpf:
     def in_force(self, node):
         return bool(self.pins(node, "link_"))
 
+    @staticmethod
+    def filters(node):
+        """[(device, direction, priority)] of ours."""
+        out = []
+        for line in node.run(["ip", "-o", "link"]).stdout.splitlines():
+            device = line.split(": ")[1].split("@")[0]
+            for way in ("ingress", "egress"):
+                text = node.run(["tc", "filter", "show", "dev", device, way], check=False).stdout
+                out += [(device, way, p) for p in re.findall(r"pref (\d+) bpf .*\brs_tc_", text)]
+        return out
+
     def take_away(self, node):
         links = []
+        for device, way, priority in self.filters(node):
+            node.run(["tc", "filter", "del", "dev", device, way, "pref", priority], check=False)
         for path in self.pins(node, "link_"):
             with pinned(path) as fd:
                 links.append(info(fd)[1])
         shutil.rmtree(node.lab.bpf_dir(node), ignore_errors=True)
-        # The kernel detaches them a moment later; an agent that lives has them open all the same.
+        # The kernel detaches them a moment later; an agent that lives has them open all the same, and pins them again.
         end = time.monotonic() + (10 if node.agent is None else 0)
         while any(alive(n) for n in links) and time.monotonic() < end:
             time.sleep(0.01)
         time.sleep(0.02)
-        if not links or self.in_force(node) or (node.agent is None and any(alive(n) for n in links)):
-            return "%d links, some of them stay" % len(links) if links else "there are no links"
+        if not links:
+            return "there are no links"
+        if node.agent is None and (self.in_force(node) or any(alive(n) for n in links) or self.filters(node)):
+            return "of %d links and of filters some stay: %s" % (len(links), self.filters(node))
         return node.nft("delete", "table", "inet", "ripstop-ct").stderr.strip()
 
     def mended(self, node):
@@ -199,6 +214,17 @@ class Ebpf:
         return ""
 
 
+class EbpfTc(Ebpf):
+    """The same maps; the verdict at devices, and where sockets of the node are looked up."""
+
+    def why_not(self):
+        for path in (BTF, os.path.join(os.path.dirname(BTF), "nf_conntrack")):
+            with contextlib.suppress(OSError), open(path, "rb") as f:
+                if b"\0bpf_skb_ct_lookup\0" in f.read():
+                    return None
+        return "kernel %s has no look-up of conntrack entries for programs at tc (5.18)" % platform.release()
+
+
 def alive(link):
     """Is there a link with that number?"""
     try:
@@ -208,4 +234,4 @@ def alive(link):
     return True
 
 
-PLANES = {p.name: p for p in (Nft("nft"), Ebpf("ebpf"))}
+PLANES = {p.name: p for p in (Nft("nft"), Ebpf("ebpf"), EbpfTc("ebpf-tc"))}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * bpf_tcguard.h - the guard at a pod's link: what bpf_guard.h says of a packet, and of the frame
+ * around it that its hardware address is the pod's, and that ARP claims no other.
+ */
+#ifndef RIPSTOP_BPF_TCGUARD_H
+#define RIPSTOP_BPF_TCGUARD_H
+
+#include "bpf/bpf_tc.h"
+
+struct rs_arp {
+	__be16 hardware, proto;
+	__u8 hardware_len, proto_len;
+	__be16 op;
+	__u8 sender_mac[6], sender[4], target_mac[6], target[4];
+};
+
+/* A link of which no hardware address is known may have any. */
+static __always_inline bool rs_link_mac(const struct rs_bpf_link *l, const __u8 *mac)
+{
+	__u8 known = 0, differs = 0;
+
+	for (int i = 0; i < 6; i++) {
+		known |= l->mac[i];
+		differs |= l->mac[i] ^ mac[i];
+	}
+	return !known || !differs;
+}
+
+/* A sender of 0 asks whether an address is taken. */
+static __always_inline __u32 rs_guard_arp(struct __sk_buff *skb, const struct rs_bpf_link *l)
+{
+	struct rs_bpf_addr sender = { .family = RS_BPF_AF_IP4 };
+	struct rs_arp a;
+
+	if (bpf_skb_load_bytes(skb, RS_ETH_LEN, &a, sizeof(a)))
+		return RS_BPF_COUNT_QUIET;
+	__builtin_memcpy(sender.a, a.sender, 4);
+	if (!rs_link_mac(l, a.sender_mac) || (sender.a[0] && !rs_link_has(l, &sender)))
+		return rs_spoofed();
+	return RS_BPF_ACCEPT;
+}
+
+/* What is neither IP nor ARP has nobody on a routed link that would take it. */
+static __always_inline __u32 rs_guard_other(struct __sk_buff *skb, const struct rs_now *n)
+{
+	const struct rs_bpf_link *l = rs_link(skb->ifindex, n->epoch);
+
+	if (!l)
+		return rs_unprog_from();
+	return rs_tc_is(skb, RS_ETH_ARP) ? rs_guard_arp(skb, l) : RS_BPF_COUNT_QUIET;
+}
+
+static __always_inline __u32 rs_guard_mac(struct __sk_buff *skb, const struct rs_now *n)
+{
+	const struct rs_bpf_link *l = rs_link(skb->ifindex, n->epoch);
+	__u8 mac[8] = {};
+
+	if (!l)
+		return rs_unprog_from();
+	if (bpf_skb_load_bytes(skb, 6, mac, 6))
+		return RS_BPF_DROP(RS_BPF_MALFORMED, 1);
+	return rs_link_mac(l, mac) ? RS_BPF_ACCEPT : rs_spoofed();
+}
+
+/* Everything that a pod sends; v is zeroed. */
+static __always_inline __u32 rs_guard_frame(struct __sk_buff *skb, const struct rs_now *n,
+					    struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	__u32 verdict;
+
+	v->iif = skb->ifindex;
+	v->iif_group = n->link_group;
+	if (!rs_tc_is_ip(skb)) {
+		v->len = skb->len;
+		verdict = rs_guard_other(skb, n);
+	} else {
+		b->at = rs_tc_net(skb);
+		rs_tc_describe(skb, b, v);
+		verdict = rs_guard_pod(n, v);
+	}
+	return verdict == RS_BPF_ACCEPT ? rs_guard_mac(skb, n) : verdict;
+}
+
+#endif

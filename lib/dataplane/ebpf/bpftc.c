@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * bpftc.c - programs at devices: the guard at every pod's link and, of ebpf-tc, the verdict at every
+ * device of this network namespace.
+ *
+ * They are clsact filters: these live as long as the device, whatever becomes of the agent, and every
+ * kernel has them. Ours have a priority and a handle of their own and a name by which they are
+ * known; what another program put there stays, and is told of. The clsact itself may be of use to
+ * others by now, so it stays too.
+ */
+#include "dataplane/ebpf/ebpf.h"
+
+#include <arpa/inet.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "dataplane/nft/batch.h"
+
+/* The first place (1) is what others take without asking. */
+#define PRIORITY_A 2
+#define PRIORITY_B 3
+#define HANDLE 0x5253
+#define OUR_NAME "rs_tc_"
+#define LOOPBACK 1
+
+static uint32_t priority_of(char place)
+{
+	return place == 'b' ? PRIORITY_B : PRIORITY_A;
+}
+
+static uint64_t dev_of(uint32_t index, bool pod)
+{
+	return 2ull * index + pod;
+}
+
+static uint32_t index_of(uint64_t dev)
+{
+	return (uint32_t)(dev / 2);
+}
+
+static int dev_cmp(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static bool has(const struct rs_bpf_devs *d, uint64_t dev)
+{
+	return d->n && bsearch(&dev, d->v, d->n, sizeof(*d->v), dev_cmp);
+}
+
+static void order(struct rs_bpf_devs *d)
+{
+	if (d->n)
+		qsort(d->v, d->n, sizeof(*d->v), dev_cmp);
+}
+
+/* RS_BPF_TCS: none. */
+static int program_for(const struct rs_ebpf *e, uint64_t dev, bool in)
+{
+	bool pod = dev & 1;
+
+	if (!e->cfg.bpf_tc)
+		return pod && in ? RS_BPF_TC_GUARD : RS_BPF_TCS;
+	if (pod)
+		return in ? RS_BPF_TC_FROM_POD : RS_BPF_TC_TO_POD;
+	return in ? RS_BPF_TC_FROM_WORLD : RS_BPF_TC_TO_WORLD;
+}
+
+/* ---- what stands there ----------------------------------------------------------------------- */
+
+struct standing {
+	uint32_t id; /* of the program; 0: none */
+	bool ours;
+};
+
+static int on_filter(const struct nlmsghdr *h, void *arg)
+{
+	struct standing *st = arg;
+	const struct nlattr *a, *b;
+
+	if (h->nlmsg_type != RTM_NEWTFILTER)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(struct tcmsg))
+	{
+		if (mnl_attr_get_type(a) != TCA_OPTIONS)
+			continue;
+		mnl_attr_for_each_nested(b, a)
+		{
+			if (mnl_attr_get_type(b) == TCA_BPF_ID &&
+			    mnl_attr_get_payload_len(b) == sizeof(uint32_t))
+				st->id = mnl_attr_get_u32(b);
+			if (mnl_attr_get_type(b) == TCA_BPF_NAME &&
+			    mnl_attr_validate(b, MNL_TYPE_NUL_STRING) >= 0)
+				st->ours =
+					!strncmp(mnl_attr_get_str(b), OUR_NAME, strlen(OUR_NAME));
+		}
+	}
+	return MNL_CB_OK;
+}
+
+static void look(struct rs_ebpf *e, uint32_t index, bool in, char place, struct standing *st)
+{
+	char buf[RS_NFT_REQUEST];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct tcmsg *t;
+
+	h->nlmsg_type = RTM_GETTFILTER;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	h->nlmsg_seq = (uint32_t)rs_mono_ms();
+	t = mnl_nlmsg_put_extra_header(h, sizeof(*t));
+	t->tcm_ifindex = (int)index;
+	t->tcm_parent = TC_H_MAKE(TC_H_CLSACT, in ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+	t->tcm_handle = HANDLE;
+	t->tcm_info = TC_H_MAKE(priority_of(place) << 16, htons(ETH_P_ALL));
+	mnl_attr_put_strz(h, TCA_KIND, "bpf");
+	memset(st, 0, sizeof(*st));
+	(void)rs_nft_dump(e->tc.nl, h, on_filter, st); /* what cannot be found is not there */
+}
+
+/* ---- put and take away ----------------------------------------------------------------------- */
+
+static int put(struct rs_ebpf *e, uint32_t index, bool in, char place, int prog)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)index,
+		    .attach_point = in ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, o, .handle = HANDLE, .priority = priority_of(place),
+		    .prog_fd = prog);
+	struct standing st;
+	int rc = bpf_tc_hook_create(&hook);
+
+	if (rc && rc != -EEXIST)
+		return rc;
+	rc = bpf_tc_attach(&hook, &o);
+	if (rc != -EEXIST)
+		return rc;
+	look(e, index, in, place, &st);
+	if (!st.ours)
+		return -EBUSY;
+	if (st.id == rs_bpf_object_id(prog))
+		return 0;
+	o.prog_id = 0;
+	o.flags = BPF_TC_F_REPLACE;
+	return bpf_tc_attach(&hook, &o);
+}
+
+static void take_away(struct rs_ebpf *e, uint32_t index, bool in, char place)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)index,
+		    .attach_point = in ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, o, .handle = HANDLE, .priority = priority_of(place));
+	struct standing st;
+
+	look(e, index, in, place, &st);
+	if (st.ours)
+		(void)bpf_tc_detach(&hook, &o);
+}
+
+static int put_one(struct rs_ebpf *e, const struct rs_bpf_set *s, char place, uint64_t dev, bool in)
+{
+	int prog = program_for(e, dev, in);
+
+	return prog == RS_BPF_TCS ? 0 : put(e, index_of(dev), in, place, s->tc[prog]);
+}
+
+/* ---- devices --------------------------------------------------------------------------------- */
+
+struct listing {
+	const struct rs_ebpf *e;
+	struct rs_bpf_devs *to;
+};
+
+static int on_device(const struct nlmsghdr *h, void *arg)
+{
+	const struct ifinfomsg *i = mnl_nlmsg_get_payload(h);
+	struct listing *l = arg;
+	const struct nlattr *a;
+	uint32_t group = 0;
+
+	if (h->nlmsg_type != RTM_NEWLINK || i->ifi_index == LOOPBACK)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(*i))
+	{
+		if (mnl_attr_get_type(a) == IFLA_GROUP && mnl_attr_get_payload_len(a) == 4)
+			group = mnl_attr_get_u32(a);
+	}
+	*rs_vec_push(l->to) =
+		dev_of((uint32_t)i->ifi_index, (group & ~1u) == (l->e->cfg.link_group & ~1u));
+	return MNL_CB_OK;
+}
+
+static int list_devices(struct rs_ebpf *e, struct rs_bpf_devs *to, struct rs_err *err)
+{
+	struct listing l = { .e = e, .to = to };
+	char buf[RS_NFT_REQUEST];
+	int rc = -EINTR;
+
+	for (int i = 0; i < 8 && rc == -EINTR; i++) {
+		struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+		h->nlmsg_type = RTM_GETLINK;
+		h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+		h->nlmsg_seq = (uint32_t)rs_mono_ms();
+		mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
+		to->n = 0;
+		rc = rs_nft_dump(e->tc.nl, h, on_device, &l);
+	}
+	order(to);
+	return rc ? rs_err_sys(err, -rc, "list the devices") : 0;
+}
+
+static void links_of(const struct rs_bpf_plan *p, struct rs_bpf_devs *to)
+{
+	const struct rs_bpf_table *t = &p->t[RS_BPF_MAP_LINKS];
+	uint32_t index;
+
+	for (size_t i = 0; i < t->n; i++) {
+		memcpy(&index, rs_bpf_key(t, RS_BPF_MAP_LINKS, i), sizeof(index));
+		*rs_vec_push(to) = dev_of(index, true);
+	}
+	order(to);
+}
+
+static bool has_link(const struct rs_bpf_plan *p, uint64_t dev)
+{
+	uint32_t index = index_of(dev);
+	size_t at;
+
+	return dev & 1 && p &&
+	       rs_bpf_table_find(&p->t[RS_BPF_MAP_LINKS], RS_BPF_MAP_LINKS, (const uint8_t *)&index,
+				 &at);
+}
+
+/* ---- in step --------------------------------------------------------------------------------- */
+
+static char *say_where(uint64_t dev, int rc)
+{
+	char name[IF_NAMESIZE];
+
+	if (!if_indextoname(index_of(dev), name))
+		snprintf(name, sizeof(name), "%u", index_of(dev));
+	if (rc == -EBUSY || rc == -EINVAL)
+		return rs_asprintf(
+			"another program's filter stands where ours should, at device %s, "
+			"priority %d or %d",
+			name, PRIORITY_A, PRIORITY_B);
+	return rs_asprintf("no program can stand at device %s: %s", name, strerror(-rc));
+}
+
+static bool is_gone(int rc)
+{
+	return rc == -ENODEV || rc == -ENXIO;
+}
+
+/* A pod that comes must not come without; the others judge on as they did. */
+static bool must_stand(const struct rs_ebpf *e, const struct rs_bpf_plan *to, uint64_t dev)
+{
+	return e->cfg.bpf_tc && has_link(to, dev) && !has_link(e->model, dev);
+}
+
+/* The one at pods' links that asks whether the others stand comes last. */
+static bool comes_last(uint64_t dev, bool in)
+{
+	return dev & 1 && in;
+}
+
+/* done: where all that was wanted stands. */
+static int stand_at(struct rs_ebpf *e, const struct rs_bpf_set *s, char place,
+		    const struct rs_bpf_plan *to, const struct rs_bpf_devs *all, bool last,
+		    struct rs_bpf_devs *done, struct rs_err *err)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		uint64_t dev = all->v[i];
+		int rc = 0;
+
+		for (int in = 0; in < 2 && !rc && !has(&e->tc.known, dev); in++)
+			if (comes_last(dev, in) == last)
+				rc = put_one(e, s, place, dev, in);
+		if (!rc)
+			*rs_vec_push(done) = dev;
+		if (!rc || is_gone(rc))
+			continue;
+		if (!e->tc.why)
+			e->tc.why = say_where(dev, rc);
+		if (must_stand(e, to, dev))
+			return rs_err_sys(err, -rc, "%s", e->tc.why);
+	}
+	return 0;
+}
+
+int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
+		    const struct rs_bpf_plan *to, struct rs_err *err)
+{
+	uint32_t before = e->cfg.bpf_tc ? rs_bpf_run_devices(s) : 0;
+	struct rs_bpf_devs all = { 0 }, most = { 0 }, done = { 0 };
+	int rc = 0;
+
+	if (e->tc.missing)
+		rs_ebpf_tc_forget(e);
+	free(rs_steal_ptr(&e->tc.why));
+	if (e->cfg.bpf_tc)
+		rc = list_devices(e, &all, err);
+	else
+		links_of(to, &all);
+	if (!rc)
+		rc = stand_at(e, s, place, to, &all, false, &most, err);
+	if (e->cfg.bpf_tc && !rc && !e->tc.why && rs_bpf_run_devices(s) == before)
+		s->cfg->devices = before;
+	if (!rc)
+		rc = stand_at(e, s, place, to, &most, true, &done, err);
+	rs_vec_free(&all);
+	rs_vec_free(&most);
+	if (rc) {
+		rs_vec_free(&done);
+		return rc;
+	}
+	rs_vec_free(&e->tc.known);
+	e->tc.known = done;
+	return 0;
+}
+
+void rs_ebpf_tc_forget(struct rs_ebpf *e)
+{
+	rs_vec_free(&e->tc.known);
+	e->tc.missing = false;
+}
+
+/* The same again until the next commit mends it: who looks need not be who mends. */
+void rs_ebpf_tc_audit(struct rs_ebpf *e, rs_bpf_tc_fn *fn, void *arg)
+{
+	size_t missing = 0;
+
+	for (size_t i = 0; i < e->tc.known.n; i++)
+		for (int in = 0; in < 2; in++) {
+			uint64_t dev = e->tc.known.v[i];
+			int prog = program_for(e, dev, in);
+			char name[IF_NAMESIZE];
+			struct standing st;
+
+			if (prog == RS_BPF_TCS || !if_indextoname(index_of(dev), name))
+				continue;
+			look(e, index_of(dev), in, e->set.place, &st);
+			if (st.id == rs_bpf_object_id(e->set.tc[prog]))
+				continue;
+			fn(rs_asprintf("program %s at device %s", rs_bpf_tc_name(prog), name), arg);
+			missing++;
+		}
+	if (!missing)
+		return;
+	e->tc.missing = true;
+	if (e->cfg.bpf_tc)
+		e->set.cfg->devices = 0;
+}
+
+int rs_ebpf_tc_remove(struct rs_ebpf *e, char place, struct rs_err *err)
+{
+	struct rs_bpf_devs all = { 0 };
+	int rc = list_devices(e, &all, err);
+
+	for (size_t i = 0; i < all.n; i++)
+		for (const char *p = "ab"; *p; p++)
+			for (int in = 0; in < 2 && (!place || place == *p); in++)
+				take_away(e, index_of(all.v[i]), in, *p);
+	rs_vec_free(&all);
+	return rc;
+}
+
+/* ---- news of devices ------------------------------------------------------------------------- */
+
+static int open_watch(struct rs_ebpf *e, struct rs_err *err)
+{
+	int rc;
+
+	e->tc.watch = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!e->tc.watch || mnl_socket_bind(e->tc.watch, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0)
+		return rs_err_sys(err, errno, "watch the devices");
+	rc = rs_ebpf_watch_also(e, mnl_socket_get_fd(e->tc.watch));
+	return rc ? rs_err_sys(err, -rc, "watch the devices") : 0;
+}
+
+int rs_ebpf_tc_open(struct rs_ebpf *e, struct rs_err *err)
+{
+	e->tc.nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!e->tc.nl || mnl_socket_bind(e->tc.nl, 0, MNL_SOCKET_AUTOPID) < 0)
+		return rs_err_sys(err, errno, "open a netlink socket");
+	return e->cfg.bpf_tc ? open_watch(e, err) : 0;
+}
+
+void rs_ebpf_tc_close(struct rs_ebpf *e)
+{
+	if (e->tc.nl)
+		mnl_socket_close(e->tc.nl);
+	if (e->tc.watch)
+		mnl_socket_close(e->tc.watch);
+	rs_vec_free(&e->tc.known);
+	free(e->tc.why);
+}
+
+/* What is said does not matter, nor what was lost: the devices are listed anew. */
+static bool drain(struct mnl_socket *nl)
+{
+	char buf[8192];
+	bool any = false;
+
+	for (;;) {
+		ssize_t n = recv(mnl_socket_get_fd(nl), buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != ENOBUFS)
+			return any;
+		any = true;
+	}
+}
+
+void rs_ebpf_tc_hear(struct rs_ebpf *e)
+{
+	if (!e->tc.watch || !drain(e->tc.watch) || !e->set.place || !e->model)
+		return;
+	(void)rs_ebpf_tc_sync(e, &e->set, e->set.place, e->model, NULL);
+}
