@@ -30,7 +30,7 @@ demo: ## policy enforced on real packets, in network namespaces (root)
 	@python3 tools/demo.py --build $(BUILD)
 
 .PHONY: check
-check: ## every circle of tests; DATAPLANE=nft|ebpf limits the netns circle to one
+check: ## every circle of tests; DATAPLANE=nft|ebpf|ebpf-tc limits the netns circle to one
 	@tests/check --jobs $(JOBS) $(if $(DATAPLANE),--dataplane $(DATAPLANE))
 
 .PHONY: mutants
