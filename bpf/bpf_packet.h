@@ -31,7 +31,7 @@ struct rs_ip6 {
 struct rs_bytes {
 	void *from;
 	bool dynptr;
-	bool l4;       /* what comes next is the transport header */
+	bool l4; /* what comes next is the transport header */
 	bool fragment;
 	bool later; /* a fragment without the transport header */
 	__u32 at;   /* of the next header */

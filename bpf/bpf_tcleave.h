@@ -367,8 +367,11 @@ static __always_inline __u32 rs_tc_leave(struct __sk_buff *skb, const struct rs_
 		return rs_tc_to_node(skb, n, b, v);
 	if (free)
 		return RS_BPF_ACCEPT;
-	if (rs_egress_isolated(&v->src, n->epoch) && rs_tc_would_be_lost(n, v))
+	if (rs_egress_isolated(&v->src, n->epoch) && rs_tc_would_be_lost(n, v)) {
+		v->client = v->src; /* whose denial it is */
+		v->server = v->dst;
 		return RS_BPF_DROP(RS_BPF_POLICY_EGRESS, 1);
+	}
 	if (rs_devices_whole(skb))
 		return RS_BPF_ACCEPT;
 	if (rs_has_sockets(v) && v->l4_read && rs_tc_known(skb, v))

@@ -23,9 +23,9 @@
 #define WORDS 300 /* of a log, at most */
 
 /* The first is two instructions: whether the kernel has programs at netfilter hooks at all. */
-static const char *const programs[] = { "rs_nf_trial",	"rs_nf_guard",	   "rs_nf_forwarded",
-					"rs_nf_to_node",	"rs_judge",	   "rs_edit",
-					"rs_tc_guard",	"rs_tc_from_pod",  "rs_tc_to_pod",
+static const char *const programs[] = { "rs_nf_trial",	    "rs_nf_guard",    "rs_nf_forwarded",
+					"rs_nf_to_node",    "rs_judge",	      "rs_edit",
+					"rs_tc_guard",	    "rs_tc_from_pod", "rs_tc_to_pod",
 					"rs_tc_from_world", "rs_tc_to_world", "rs_tc_devices",
 					"rs_sk_local" };
 

@@ -240,14 +240,12 @@ static void take_each_kind(struct rs_dp *dp)
 		take_pins(dp, "rm " EBPF_DIR "/*/link_sockets", "link_sockets");
 		take_pins(dp, "rm " EBPF_DIR "/*/rs_cells " EBPF_DIR "/*/prog_rs_tc_to_pod",
 			  "rs_cells");
-		take_pins(dp,
-			  "cd " EBPF_DIR "/* && mv prog_rs_tc_to_world prog_rs_tc_to_pod",
+		take_pins(dp, "cd " EBPF_DIR "/* && mv prog_rs_tc_to_world prog_rs_tc_to_pod",
 			  "prog_rs_tc_to_pod");
 	} else {
 		take_pins(dp, "rm " EBPF_DIR "/*/link_forwarded4", "link_forwarded4");
 		take_pins(dp, "rm " EBPF_DIR "/*/rs_cells " EBPF_DIR "/*/prog_guard", "rs_cells");
-		take_pins(dp,
-			  "cd " EBPF_DIR "/* && rm link_guard6 && mv link_guard4 link_guard6",
+		take_pins(dp, "cd " EBPF_DIR "/* && rm link_guard6 && mv link_guard4 link_guard6",
 			  "link_guard4");
 	}
 	take_pins(dp, "rm -r " EBPF_DIR, "pin " EBPF_DIR);

@@ -413,10 +413,10 @@ int rs_bpf_set_attach(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int 
 	unsigned int hook = (unsigned int)i / RS_BPF_FAMILIES;
 	rs_autofree char *name = link_name(cfg, i);
 	rs_autofree char *path = rs_bpf_pin_path(cfg, s->place, name);
-	int fd = cfg->bpf_tc ? rs_bpf_attach_sockets(s->tc[RS_BPF_TC_SOCKETS])
-			     : rs_bpf_attach(s->pinned[hook], hook,
-					     (unsigned int)i % RS_BPF_FAMILIES,
-					     rs_bpf_priority(hook, s->place));
+	int fd = cfg->bpf_tc
+			 ? rs_bpf_attach_sockets(s->tc[RS_BPF_TC_SOCKETS])
+			 : rs_bpf_attach(s->pinned[hook], hook, (unsigned int)i % RS_BPF_FAMILIES,
+					 rs_bpf_priority(hook, s->place));
 
 	if (fd < 0)
 		return rs_err_sys(err, -fd, "attach %s again", path);

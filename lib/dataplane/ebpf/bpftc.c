@@ -286,7 +286,8 @@ static int stand_at(struct rs_ebpf *e, const struct rs_bpf_set *s, char place,
 		for (int in = 0; in < 2 && !rc && !has(&e->tc.known, dev); in++)
 			if (comes_last(dev, in) == last)
 				rc = put_one(e, s, place, dev, in);
-		if (!rc)
+		/* Of ebpf-tc an index that comes again is another device, and is looked at. */
+		if (!rc || (is_gone(rc) && !e->cfg.bpf_tc))
 			*rs_vec_push(done) = dev;
 		if (!rc || is_gone(rc))
 			continue;

@@ -34,12 +34,12 @@ static int open_all(struct rs_ebpf_watch *w)
 	int rc;
 
 	w->fd = epoll_create1(EPOLL_CLOEXEC);
-	w->pins = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	w->pins = inotify_init1(IN_NONBLOCK | IN_CLOEXEC); /* others may have all that there are */
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (w->fd < 0 || w->pins < 0 || w->timer < 0 || timerfd_settime(w->timer, 0, &every, NULL))
+	if (w->fd < 0 || w->timer < 0 || timerfd_settime(w->timer, 0, &every, NULL))
 		return -errno;
 	rc = add(w, mnl_socket_get_fd(w->nft));
-	if (!rc)
+	if (!rc && w->pins >= 0)
 		rc = add(w, w->pins);
 	return rc ? rc : add(w, w->timer);
 }

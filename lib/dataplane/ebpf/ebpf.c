@@ -165,8 +165,7 @@ int rs_ebpf_load(struct rs_ebpf *e, struct rs_err *err)
 		rs_bpf_explain_error(err);
 		return rc;
 	}
-	e->open_node = !e->set.obj && !rs_bpf_pins_linked(&e->cfg, 0) &&
-		       !rs_bpf_hooks_stand(e->nl);
+	e->open_node = !e->set.obj && !rs_bpf_pins_linked(&e->cfg, 0) && !rs_bpf_hooks_stand(e->nl);
 	e->known = true;
 	return 0;
 }
@@ -275,6 +274,18 @@ int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 	return rc;
 }
 
+/* Before rs_bpf_explain_error(), which speaks of netfilter hooks. */
+static void hint_tc(struct rs_err *err)
+{
+	int n = err && !err->hint ? err->num : 0;
+
+	if (n == EINVAL || n == ENOENT || n == ESRCH || n == EOPNOTSUPP)
+		rs_err_hint(
+			err,
+			"ebpf-tc needs kernel 5.18 with CONFIG_DEBUG_INFO_BTF, and nf_conntrack's "
+			"BTF; --dataplane nft needs neither");
+}
+
 /* Here the one at the look-ups of sockets, which knows no pod and lets everything pass. */
 static int tc_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 {
@@ -296,6 +307,7 @@ static int tc_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 	}
 	if (!rc)
 		return 0;
+	hint_tc(err);
 	rs_bpf_explain_error(err);
 	rs_err_wrap(err, "the kernel does not take the ebpf-tc dataplane");
 	rs_err_cni(err, RS_CNI_KERNEL);
