@@ -223,7 +223,7 @@ __noinline int rs_tc_as_it_stands(const struct rs_now *n, struct rs_bpf_view *v,
 	return rs_to_node(n, v);
 }
 
-/* What is judged and counted where it leaves is asked for here, and counts for no rule (length 0). */
+/* Only asked: it is judged, and counted, where it leaves. Of length 0 it counts for no rule. */
 static __always_inline bool rs_tc_might_go(const struct rs_now *n, struct rs_bpf_view *v)
 {
 	__u32 len = v->len, verdict;

@@ -197,6 +197,8 @@ static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_
 	for (int m = 0; m < RS_BPF_MAPS; m++)
 		rs_bpf_table_free(&e->leavings[m]);
 	rc = rs_ebpf_tc_remove(e, place == 'a' ? 'b' : 'a', err);
+	if (!rc)
+		rc = rs_ebpf_tc_remove_strays(e, place, err);
 	return rc ? rc : rs_bpf_pins_remove(&e->cfg, place, err);
 }
 

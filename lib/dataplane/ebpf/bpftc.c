@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bpftc.c - programs at devices: the guard at every pod's link and, of ebpf-tc, the verdict at every
- * device of this network namespace.
+ * bpftc.c - programs at devices: the guard at every pod's link and, of ebpf-tc, the verdict at
+ * every device of this network namespace.
  *
- * They are clsact filters: these live as long as the device, whatever becomes of the agent, and every
- * kernel has them. Ours have a priority and a handle of their own and a name by which they are
+ * They are clsact filters: these live as long as the device, whatever becomes of the agent, and
+ * every kernel has them. Ours have a priority and a handle of their own and a name by which they are
  * known; what another program put there stays, and is told of. The clsact itself may be of use to
  * others by now, so it stays too.
  */
@@ -372,6 +372,19 @@ int rs_ebpf_tc_remove(struct rs_ebpf *e, char place, struct rs_err *err)
 		for (const char *p = "ab"; *p; p++)
 			for (int in = 0; in < 2 && (!place || place == *p); in++)
 				take_away(e, index_of(all.v[i]), in, *p);
+	rs_vec_free(&all);
+	return rc;
+}
+
+int rs_ebpf_tc_remove_strays(struct rs_ebpf *e, char place, struct rs_err *err)
+{
+	struct rs_bpf_devs all = { 0 };
+	int rc = list_devices(e, &all, err);
+
+	for (size_t i = 0; i < all.n; i++)
+		for (int in = 0; in < 2; in++)
+			if (program_for(e, all.v[i], in) == RS_BPF_TCS)
+				take_away(e, index_of(all.v[i]), in, place);
 	rs_vec_free(&all);
 	return rc;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * bpfwatch.c - somebody else at our rules: of the anchor nft's notifications tell, of pins an
- * inotify of their folder; of ebpf-tc netlink tells of devices. Of a link that was detached and of a
- * map's element nobody does: links are looked at every two seconds; the maps, and the programs at
+ * inotify of their folder; of ebpf-tc netlink tells of devices. Of a link that was detached and of
+ * a map's element nobody does: links are looked at every two seconds; the maps, and programs at
  * devices, every ten, as long as that is cheap (else the agent's audit does it).
  */
 #include "dataplane/ebpf/ebpf.h"

@@ -182,8 +182,8 @@ bool rs_bpf_hooks_stand(struct mnl_socket *nl);
 /* Nothing stands at the priorities of a place: ours could. -EBUSY names the first that is taken. */
 int rs_bpf_priorities_free(const struct rs_bpf_set *s, char place, struct rs_err *err);
 
-/* Pins can be put into the folder, nobody else's are there, and there is a place at the hooks (which
- * ebpf-tc needs not). */
+/* Pins can be put into the folder, nobody else's are there, and there is a place at the hooks, of
+ * which ebpf-tc has none. */
 int rs_bpf_place_check(const struct rs_dp_config *cfg, const struct rs_bpf_set *s,
 		       struct rs_err *err);
 
@@ -209,6 +209,9 @@ typedef void rs_bpf_tc_fn(char *what, void *arg);
 void rs_ebpf_tc_audit(struct rs_ebpf *e, rs_bpf_tc_fn *fn, void *arg);
 /* Take away what stands at place (0: at both). */
 int rs_ebpf_tc_remove(struct rs_ebpf *e, char place, struct rs_err *err);
+/* Take away what stands at place, and is not this front end's: that of an ebpf-tc whose pins were
+ * lost would judge for ever. */
+int rs_ebpf_tc_remove_strays(struct rs_ebpf *e, char place, struct rs_err *err);
 
 /* The nft table that keeps conntrack at work in this network namespace. */
 int rs_ebpf_anchor_check(struct mnl_socket *nl, struct rs_err *err); /* -ESTALE: it is gone */
