@@ -155,6 +155,7 @@ static void test_lost_filter(struct rs_dp *dp)
 	bed_sh(NODE, NULL,
 	       "tc filter del dev rsb ingress prio 2; tc filter del dev rsb ingress prio 3");
 	check(drifts(dp, "at device rsb") == 1, "a filter that somebody took away is found");
+	check(drifts(dp, "at device rsb") == 1, "and found again: looking mends nothing");
 	check(commit(dp, &full, NULL) && drifts(dp, NULL) == 0, "and mended");
 	after = filters("rsb");
 	check(!strcmp(before, after), "as it was");
