@@ -148,17 +148,18 @@ def sends_when_told(pod, pipe, what):
 def what_a_pod_sends_at_once_leaves_it(bed):
     """Whoever holds the kernel's lock of links makes its worker late, which gives a link its queue."""
     busy, over, lost = bed.netns("busy"), threading.Event(), []
-    with open(bed.tmp + "/links", "w", encoding="ascii") as f:
-        f.write("".join("link add d%d type veth\nlink del d%d\n" % (i, i) for i in range(20)))
 
-    def make_links():
+    def make_links(letter):
+        script = "%s/links-%s" % (bed.tmp, letter)
+        with open(script, "w", encoding="ascii") as f:
+            f.write("".join("link add %s0 type veth peer name %s1\nlink del %s0\n" % (letter, letter, letter) for _ in range(20)))
         while not over.is_set():
-            sh("ip", "-batch", bed.tmp + "/links", ns=busy)
+            sh("ip", "-batch", script, ns=busy)
 
     ear = inside(NETNS + bed.ns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     ear.bind((NODE_IP4, 9))
     ear.settimeout(3)
-    workers = [threading.Thread(target=make_links) for _ in range(2)]
+    workers = [threading.Thread(target=make_links, args=(letter,)) for letter in "ab"]
     for w in workers:
         w.start()
     try:
