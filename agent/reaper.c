@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,9 +13,9 @@
 
 #include "agent/log.h"
 #include "base/base.h"
+#include "base/thread.h"
 #include "netlink/netlink.h"
 
-#define STACK_BYTES (256 * RS_KIB)
 #define PATIENCE_MS 5000
 #define STOP_WAIT_S 1
 
@@ -250,27 +249,10 @@ int rs_reaper_new(uint32_t link_group, struct rs_reaper **out, struct rs_err *er
 	return 0;
 }
 
-/* Signals are the loop's. */
-static int start_thread(struct hand *h)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&h->thread, &attr, run, h);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return -rc;
-}
-
 static bool is_started(struct hand *h)
 {
 	if (!h->started && (h->nl || rs_nl_open(&h->nl, NULL) == 0))
-		h->started = start_thread(h) == 0;
+		h->started = rs_thread_start(&h->thread, run, h);
 	return h->started;
 }
 
@@ -318,8 +300,8 @@ static struct hand *free_hand(struct rs_reaper *r)
 
 static void listen_while(struct rs_reaper *r, bool busy)
 {
-	if (r->news_fd >= 0 && r->listens != busy)
-		r->listens = rs_link_news_listen(r->news_fd, busy) == 0 ? busy : r->listens;
+	if (r->news_fd >= 0 && r->listens != busy && rs_link_news_listen(r->news_fd, busy) == 0)
+		r->listens = busy;
 }
 
 static void start_round(struct rs_reaper *r)

@@ -351,6 +351,14 @@ class Crowd:
         self.names = {i: self.bed.record(i)["hostIfname"] for i in self.ids}
         expect(set(self.names.values()) <= set(links()), self.names, links())
 
+    def leave_at_once(self, agent):
+        """They all wait at the socket of an agent that does not answer yet."""
+        agent.send_signal(signal.SIGSTOP)
+        dels = self.all("DEL")
+        expect(until(lambda: self.bed.queued() >= len(dels)), len(dels), "DELs wait")
+        agent.send_signal(signal.SIGCONT)
+        self.left(dels)
+
     def left(self, procs):
         """Each DEL succeeds, and when it has its link is gone."""
         for i, p in zip(self.ids, procs):
@@ -375,12 +383,7 @@ def DELs_at_once_share_one_request(bed):
     p = bed.start("--log-level", "debug")
     with Crowd(bed, 12) as crowd:
         crowd.add()
-        # They all wait at the socket of an agent that does not answer yet.
-        p.send_signal(signal.SIGSTOP)
-        dels = crowd.all("DEL")
-        expect(until(lambda: bed.queued() >= 12), "12 DELs wait")
-        p.send_signal(signal.SIGCONT)
-        crowd.left(dels)
+        crowd.leave_at_once(p)
         expect(all_gone(bed), links(), os.listdir(bed.state + "/endpoints"))
 
         def rounds():
@@ -398,11 +401,7 @@ def a_stranger_in_the_condemned_group_stays(bed):
     p = bed.start("--log-level", "debug")
     with Crowd(bed, 6) as crowd:
         crowd.add()
-        p.send_signal(signal.SIGSTOP)
-        dels = crowd.all("DEL")
-        expect(until(lambda: bed.queued() >= 6), "6 DELs wait")
-        p.send_signal(signal.SIGCONT)
-        crowd.left(dels)
+        crowd.leave_at_once(p)
         expect(links() == ["rsstranger"], links(), bed.logs())
         expect(until(lambda: "rsstranger is in group" in bed.logs()), bed.logs())
 

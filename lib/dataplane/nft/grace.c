@@ -5,7 +5,6 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -14,10 +13,10 @@
 
 #include "base/base.h"
 #include "base/file.h"
+#include "base/thread.h"
 
 /* Surely over, whatever the machine. */
 #define LONG_MS 1000
-#define STACK (256 * RS_KIB)
 
 /* Shared by two: whoever leaves last frees it. */
 struct rs_nft_waiter {
@@ -150,32 +149,12 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Signals are for the others. */
-static bool start(struct rs_nft_waiter *w)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	pthread_t t;
-	bool ok;
-
-	if (pthread_attr_init(&attr) != 0)
-		return false;
-	pthread_attr_setstacksize(&attr, STACK);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ok = pthread_create(&t, &attr, run, w) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return ok;
-}
-
 static struct rs_nft_waiter *waiter_new(void)
 {
 	struct rs_nft_waiter *w = rs_new(struct rs_nft_waiter);
 
 	if (pthread_mutex_init(&w->lock, NULL) == 0 && pthread_cond_init(&w->news, NULL) == 0 &&
-	    start(w))
+	    rs_thread_start(NULL, run, w))
 		return w;
 	free(w);
 	return NULL;
