@@ -320,7 +320,9 @@ static void test_front_door(void **state)
 	(void)state;
 	assert_ptr_equal(rs_dp_by_name("nft"), &rs_dp_nft);
 	assert_ptr_equal(rs_dp_by_name("null"), &rs_dp_null);
-	assert_null(rs_dp_by_name("ebpf"));
+	assert_ptr_equal(rs_dp_by_name("ebpf"), &rs_dp_ebpf);
+	assert_ptr_equal(rs_dp_by_name("ebpf-tc"), &rs_dp_ebpf_tc);
+	assert_null(rs_dp_by_name("bpf"));
 	assert_null(rs_dp_by_name(NULL));
 	assert_string_equal(rs_drop_reason_name(RS_DROP_NOT_PROGRAMMED), "not-programmed");
 	rs_dp_config_default(&cfg);
