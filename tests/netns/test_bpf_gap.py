@@ -7,6 +7,7 @@
 The gap is measured and printed, never judged: it is the machine's, and the interval at which the agent looks.
 RS_GAP_ROUNDS (2) of links and of elements.
 """
+import contextlib
 import glob
 import os
 import socket
@@ -84,8 +85,14 @@ def run(build, res, damage, word, opens, rounds):
 
 
 def take_pins(bed):
-    for path in glob.glob(pins(bed) + "/link_*") + [pins(bed) + "/rs_cells"]:
-        os.unlink(path)
+    """The agent hears of the first and may be making all of them anew: whichever are there."""
+    taken = 0
+    for path in [pins(bed) + "/rs_cells"] + glob.glob(pins(bed) + "/link_*"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+            taken += 1
+    if not taken:
+        raise HarnessError("no pin was there")
 
 
 def detach(bed):
