@@ -3,7 +3,7 @@
 #ifndef RIPSTOP_BPF_DROP_H
 #define RIPSTOP_BPF_DROP_H
 
-#include "bpf/bpf_lookup.h"
+#include "bpf/bpf_judge.h"
 
 #define RS_SECOND 1000000000ull
 

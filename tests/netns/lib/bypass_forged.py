@@ -6,6 +6,7 @@ import craft
 import wire
 from bypass_table import Shape
 from craft import Addressed, Frame, ip, plain
+from harness import PLANE
 
 GUARDED = "the guard lets a pod send from no address but its own, isolated or not"
 OWN_RANGE = "the guard takes no source inside this node's pod ranges from another link"
@@ -151,8 +152,20 @@ FRAMES = [
 ]
 
 
+# What the eBPF guard at a pod's link sees and nft's does not: the frame around the packet.
+FROM_A_POD = ["att>free", "att>world", "att>node"]
+HELD_FRAMES = {name: dict.fromkeys(FROM_A_POD, why) for why, names in (
+    ("the guard at a pod's link knows its hardware address",
+     ["own address, forged MAC", "own address, the gateway's MAC", "own address, a multicast MAC",
+      "own address, MAC zero"]),
+    ("the guard at a pod's link takes IP and ARP, behind one tag at most", ["VLAN 0 in VLAN 0", "three VLAN tags of 0"]),
+) for name in names}
+
+
 def frames():
-    return [Shape("frames", name, build, refused=why, ids="XD9 XD17") for name, build, why in FRAMES]
+    held = {} if PLANE.name == "nft" else HELD_FRAMES
+    return [Shape("frames", name, build, refused=why, held=held.get(name), ids="XD9 XD17")
+            for name, build, why in FRAMES]
 
 
 # ---- side channels -------------------------------------------------------------------------------------
