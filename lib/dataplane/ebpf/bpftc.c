@@ -4,8 +4,8 @@
  * every device of this network namespace.
  *
  * They are clsact filters: these live as long as the device, whatever becomes of the agent, and
- * every kernel has them. Ours have a priority and a handle of their own and a name by which they
- * are known; what another program put there stays, and is told of. The clsact itself may be of use to
+ * every kernel has them. Ours have a priority, a handle and a name of their own, by which they are
+ * known; what another program put there stays, and is told of. The clsact itself may be of use to
  * others by now, so it stays too.
  */
 #include "dataplane/ebpf/ebpf.h"
