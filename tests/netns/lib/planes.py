@@ -22,6 +22,7 @@ class Nft:
     stamps = True  # verdicts are kept in ct mark
     tells = True  # the kernel tells the agent what others change
     named = 4  # at least so many elements name the two addresses of a pod
+    refuses = False  # UDP that may not reach a socket of the node behind DNAT is refused, not silent
     listed = ("table inet ripstop", " goto judge")  # in `nft list ruleset`, wherever it is in force
 
     def __init__(self, name):
@@ -137,6 +138,7 @@ class Ebpf:
     stamps = False
     tells = False
     named = 3  # an end each, and their link
+    refuses = False
     listed = ("table inet ripstop-ct",)
 
     def __init__(self, name):
@@ -216,6 +218,7 @@ class Ebpf:
 
 class EbpfTc(Ebpf):
     """The same maps; the verdict at devices, and where sockets of the node are looked up."""
+    refuses = True
 
     def why_not(self):
         for path in (BTF, os.path.join(os.path.dirname(BTF), "nf_conntrack")):
