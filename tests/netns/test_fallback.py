@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 
+os.environ.pop("RIPSTOP_TEST_DATAPLANE", None)  # each agent is told here
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import bpfcall  # noqa: E402
 import harness  # noqa: E402

@@ -118,7 +118,7 @@ def test_a_static_pod_is_its_mirror_by_config_hash(bed):
     bed.pod_object("etcd-n1", uid="uid-mirror", labels={"app": "etcd"}, meta=meta)
     pod = bed.add("etcd-n1", uid=STATIC).good()
     expect(pod.record()["labels"] == {"app": "etcd"}, pod.record())
-    bed.add("etcd-n1", uid="f" * 32, timeout=2).refused(11, "uid-mirror", "f" * 32)
+    bed.add("etcd-n1", uid="f" * 32, timeout=4).refused(11, "uid-mirror", "f" * 32)
 
 
 def first_packets(bed, name, ip4, ip6):

@@ -50,8 +50,12 @@ class Tables:
     def of(self, name):
         s = self.sockets[name]
         out = self._dump(s, 30, 12) | self._dump(s, 26, 12) | self._dump(s, 22, 8)
-        # what a namespace notes of the groups to which it sent something itself
-        return {row for row in out if row[0] != 28 or not self._group(row)}
+        # not what a namespace notes of the groups to which it sent something itself, nor whom it asked for in vain
+        return {row for row in out if row[0] != 28 or (self._answered(row) and not self._group(row))}
+
+    @staticmethod
+    def _answered(row):
+        return any(p[2:4] == b"\2\0" for p in row[2:])
 
     @staticmethod
     def _group(row):
