@@ -3,7 +3,7 @@
 
 -include tests/bench_net.mk
 
-BENCH_NAMES := cni packets control memory source explain
+BENCH_NAMES := cni packets bpf control memory source explain
 bench_o = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,$(1))
 
 $(BUILD)/tests/bench/bench_control: $(call bench_o,bench_control control_bed control_worlds bench_say worldw) $(call libs,$(DEPS_dataplane))
@@ -24,15 +24,11 @@ $(BUILD)/tests/bench/bench_world: $(call bench_o,bench_world worldw) $(call libs
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,$(DEPS_policy)) -Wl,--end-group $(EXT_policy)
 
-# By itself: `make bench-bpf` (root).
-$(BUILD)/tests/bench/bench_bpf: $(call bench_o,bench_bpf) $(call libs,$(DEPS_dataplane))
+$(BUILD)/tests/bench/bench_bpf: $(call bench_o,bench_bpf bench_say benchkit) $(call libs,$(DEPS_dataplane))
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
-.PHONY: bench-bpf
-bench-bpf: $(BUILD)/tests/bench/bench_bpf ## the eBPF programs by size of their maps: a verdict, commits (root)
-	@$<
 
 # Its own memory must be less than that of the program whose peak it tells.
 $(BUILD)/tests/bench/peakrss: $(call bench_o,peakrss)
@@ -41,7 +37,7 @@ $(BUILD)/tests/bench/peakrss: $(call bench_o,peakrss)
 	$(Q)$(CC) $(filter-out -pie,$(LDFLAGS)) $(if $(SANITIZE),,-static-pie) -o $@ $^
 
 EXTRA_TEST_BINS += $(BUILD)/tests/bench/bench_world
-BENCH_BINS := $(patsubst %,$(BUILD)/tests/bench/%,bench_control bench_source peakrss)
+BENCH_BINS := $(patsubst %,$(BUILD)/tests/bench/%,bench_control bench_source bench_bpf peakrss)
 
 # BASELINE=write keeps the figures of this run in tests/bench/baseline.json.
 BENCH := tests/bench/bench.py --build $(BUILD) $(if $(filter write,$(BASELINE)),--write-baseline)

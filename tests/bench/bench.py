@@ -29,6 +29,7 @@ import benchtext  # noqa: E402
 PROGRAMS = {
     "cni": [("bench_cni", 300)],
     "packets": [("bench_packets", 450)],
+    "bpf": [("bench_bpf", 60)],
     "control": [("bench_control", 170), ("bench_events.py", 150)],
     "memory": [("bench_memory.py", 200)],
     "source": [("bench_source", 40)],

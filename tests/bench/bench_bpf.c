@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * bench_bpf.c - the eBPF dataplane's programs and maps by size: what a verdict costs (the kernel runs the
- * program a hundred thousand times and tells), and what commits cost. Root; in namespaces of its own.
+ * program some ten thousand times and tells), and what commits and looks cost (docs/bench.md).
  *
- *	bench_bpf [ENTRIES...]		default 1000 10000 100000
+ *	bench_bpf --build DIR --seconds N
+ *
+ * The sizes are made once, each in a network namespace and with pins of its own; rounds go over all of them.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -12,16 +14,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <ripstop/linkgroup.h>
 
 #include "base/base.h"
 #include "dataplane/ebpf/ebpf.h"
+#include "tests/bench/benchkit.h"
 
-#define REPEAT 100000
-#define ROUNDS 9
+#define BPFFS "/sys/fs/bpf"
+#define REPEAT 20000
+#define ROUNDS 51
+#define ENOUGH 21
+#define GRACE_US 20000 /* a commit owes it to the next */
 #define CLASSES 5000
 #define LOCALS 100
 #define PORT 8080
@@ -127,154 +132,178 @@ static struct rs_ir *world(uint32_t n, uint32_t locals)
 
 /* ---- what is measured ------------------------------------------------------------------------ */
 
-static double now_ms(void)
+struct size {
+	const char *name;
+	uint32_t n;
+	int ns;
+	struct rs_dp *dp;
+	struct rs_ir *more, *less; /* less: the last pod of this node has not come yet */
+};
+
+static struct size sizes[] = {
+	{ .name = "1k", .n = 1000 },
+	{ .name = "10k", .n = 10000 },
+	{ .name = "100k", .n = 100000 },
+};
+
+#define SIZES RS_ARRAY_SIZE(sizes)
+
+static void say(const char *what, const struct size *z, int round, double value, const char *unit)
 {
-	struct timespec t;
+	char series[64];
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static int cmp_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Median of some rounds, in ns; the verdict in *verdict. */
-static uint32_t cost(const struct rs_bpf_set *s, const struct rs_bpf_case *c, uint32_t *verdict)
-{
-	uint32_t ns[ROUNDS];
-
-	for (int i = 0; i < ROUNDS; i++) {
-		LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = c, .data_size_in = sizeof(*c),
-			    .repeat = REPEAT);
-
-		if (bpf_prog_test_run_opts(s->judge, &o)) {
-			perror("run");
-			exit(1);
-		}
-		ns[i] = o.duration;
-		*verdict = o.retval;
-	}
-	qsort(ns, ROUNDS, sizeof(*ns), cmp_u32);
-	return ns[ROUNDS / 2];
+	snprintf(series, sizeof(series), "bpf.%s.%s", what, z->name);
+	bench_value(series, round, value, unit);
 }
 
 /* len 0: a description that nothing counts. */
-static void show(const struct rs_bpf_set *s, const char *what, struct rs_addr client,
-		 struct rs_addr server, uint16_t port, uint32_t len)
+static void verdict(const struct size *z, int round, const char *what, struct rs_addr server,
+		    uint32_t len, bool accepted)
 {
+	struct rs_addr client = nth(10, 1);
 	struct rs_bpf_case c = { .hook = RS_BPF_HOOK_FORWARDED };
-	uint32_t verdict, ns;
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = &c, .data_size_in = sizeof(c),
+		    .repeat = REPEAT);
 
 	c.view.iif = c.view.oif = 101;
-	c.view.iif_group = client.b[0] == 10 ? RS_LINK_GROUP : 0;
+	c.view.iif_group = RS_LINK_GROUP;
 	c.view.oif_group = server.b[0] == 10 ? RS_LINK_GROUP : 0;
 	c.view.src = c.view.client = rs_bpf_addr_of(&client);
 	c.view.dst = c.view.server = rs_bpf_addr_of(&server);
 	c.view.state = RS_BPF_CT_ESTABLISHED;
 	c.view.flow_proto = c.view.l4 = 6;
-	c.view.port = port;
+	c.view.port = PORT;
 	c.view.len = len;
-	ns = cost(s, &c, &verdict);
-	printf("  %-44s %5u ns, %s\n", what, ns, verdict == RS_BPF_ACCEPT ? "accepted" : "dropped");
+	if (bpf_prog_test_run_opts(rs_ebpf_of(z->dp)->set.judge, &o))
+		bench_die("the kernel does not run the judge: %s", strerror(errno));
+	if ((o.retval == RS_BPF_ACCEPT) != accepted)
+		bench_die("bpf.%s.%s: the verdict is wrong", what, z->name);
+	say(what, z, round, o.duration, "ns");
 }
 
-static double commit(struct rs_dp *dp, const struct rs_ir *ir, struct rs_dp_commit *done)
+static void verdicts(const struct size *z, int round)
 {
+	verdict(z, round, "verdict", nth(10, 2), 0, true);
+	verdict(z, round, "verdict-counted", nth(10, 2), 100, true);
+	verdict(z, round, "verdict-block", nth(172, 10), 0, true);
+	verdict(z, round, "verdict-denied", nth(192, 1), 0, false);
+}
+
+/* How many writes; in ms what it took. */
+static size_t commit(const struct size *z, const struct rs_ir *ir, double *ms)
+{
+	struct rs_dp_commit done;
 	rs_auto_err err = { 0 };
-	double begin = now_ms();
+	double begin;
 
-	if (dp->ops->commit(dp, ir, done, &err)) {
-		fprintf(stderr, "commit: %s\n", rs_err_str(&err));
-		exit(1);
-	}
-	return now_ms() - begin;
+	usleep(GRACE_US);
+	begin = bench_now_ms();
+	if (z->dp->ops->commit(z->dp, ir, &done, &err))
+		bench_die("commit at %s: %s", z->name, rs_err_str(&err));
+	*ms = bench_now_ms() - begin;
+	return done.messages;
 }
 
-static void measure_commits(struct rs_dp *dp, uint32_t n)
+/* The store that makes a commit valid is a write too. */
+static void join(const struct size *z, int round)
 {
-	struct rs_ir *more = world(n, LOCALS), *less = world(n, LOCALS - 1);
+	double ms;
+	size_t writes;
+
+	commit(z, z->less, &ms);
+	writes = commit(z, z->more, &ms);
+	say("join", z, round, (double)writes + 1, "writes");
+	say("join-time", z, round, ms, "ms");
+}
+
+static void move(const struct size *z, int round)
+{
 	struct rs_ir_move v = { .addr = nth(11, 1), .from = RS_CLASS_NONE, .to = 1 };
-	struct rs_ir_moves m = { .generation = 1, .v = &v, .n = 1 };
+	struct rs_ir_move back = { .addr = v.addr, .from = 1, .to = RS_CLASS_NONE };
+	struct rs_ir_moves there = { .generation = 1, .v = &v, .n = 1 };
+	struct rs_ir_moves home = { .generation = 2, .v = &back, .n = 1 };
 	struct rs_dp_commit done;
 	double begin;
 
-	commit(dp, less, &done);
-	usleep(50000); /* the grace period that it owes */
-	printf("  a pod joins, as a whole commit               %8.2f ms, %zu writes and the "
-	       "epoch\n",
-	       commit(dp, more, &done), done.messages);
-	usleep(50000);
-	begin = now_ms();
-	if (dp->ops->shift(dp, more, &m, &done, NULL) == 0)
-		printf("  a pod elsewhere, as a move                   %8.3f ms, %zu write and the "
-		       "epoch\n",
-		       now_ms() - begin, done.messages);
-	rs_ir_free(more);
-	rs_ir_free(less);
+	usleep(GRACE_US);
+	begin = bench_now_ms();
+	if (z->dp->ops->shift(z->dp, z->more, &there, &done, NULL))
+		bench_die("a move at %s failed", z->name);
+	say("move", z, round, bench_now_ms() - begin, "ms");
+	usleep(GRACE_US);
+	if (z->dp->ops->shift(z->dp, z->more, &home, &done, NULL))
+		bench_die("a move back at %s failed", z->name);
 }
 
-/* What the agent does every few seconds. */
-static void measure_looks(struct rs_dp *dp)
+/* What the agent does every second. */
+static void look(const struct size *z, int round)
 {
-	struct rs_dp_drifts d = { 0 };
-	double begin = now_ms(), check;
+	double begin = bench_now_ms();
 
-	(void)rs_ebpf_check(rs_ebpf_of(dp), NULL);
-	check = now_ms() - begin;
-	begin = now_ms();
-	(void)dp->ops->audit(dp, &d, NULL);
-	printf("  a look at pins and hooks                     %8.3f ms; an audit %.3f ms, %zu "
-	       "differences\n",
-	       check, now_ms() - begin, d.n);
-	rs_dp_drifts_free(&d);
+	bk_ns_enter(z->ns);
+	if (rs_ebpf_check(rs_ebpf_of(z->dp), NULL))
+		bench_die("at %s something is not as it was made", z->name);
+	say("look", z, round, bench_now_ms() - begin, "ms");
 }
 
-static void measure(const struct rs_dp_config *cfg, uint32_t n)
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static void make(struct size *z)
 {
-	struct rs_ir *ir = world(n, LOCALS);
-	struct rs_dp_commit done;
-	struct rs_dp *dp;
+	rs_autofree char *pins = rs_asprintf(BPFFS "/%s", z->name);
+	struct rs_dp_config cfg;
+	rs_auto_err err = { 0 };
 	double ms;
+	size_t writes;
 
-	if (rs_dp_ebpf.open(cfg, &dp, NULL))
-		exit(1);
-	ms = commit(dp, ir, &done);
-	printf("%u addresses, %zu cells, %zu blocks: the whole set in %.0f ms, %zu writes\n", n,
-	       ir->n_cells, ir->n_ranges, ms, done.messages);
-	show(&rs_ebpf_of(dp)->set, "both ends isolated, a cell each", nth(10, 1), nth(10, 2), PORT,
-	     0);
-	show(&rs_ebpf_of(dp)->set, "the same, counted for two rules", nth(10, 1), nth(10, 2), PORT,
-	     100);
-	show(&rs_ebpf_of(dp)->set, "to a block", nth(10, 1), nth(172, 10), PORT, 0);
-	show(&rs_ebpf_of(dp)->set, "denied by the client's default", nth(10, 1), nth(192, 1), PORT,
-	     0);
-	show(&rs_ebpf_of(dp)->set, "nobody of ours", nth(192, 1), nth(193, 1), PORT, 0);
-	measure_commits(dp, n);
-	measure_looks(dp);
-	dp->ops->remove(dp, NULL);
-	dp->ops->close(dp);
-	rs_ir_free(ir);
+	z->ns = bk_ns_new();
+	z->more = world(z->n, LOCALS);
+	z->less = world(z->n, LOCALS - 1);
+	rs_dp_config_default(&cfg);
+	cfg.bpf_dir = pins;
+	if (rs_dp_ebpf.open(&cfg, &z->dp, &err))
+		bench_die("eBPF cannot be had here: %s", rs_err_str(&err));
+	writes = commit(z, z->more, &ms);
+	bench_note(
+		"bpf %s: %u addresses, %zu cells, %zu blocks: the whole set in %.0f ms, %zu writes",
+		z->name, z->n, z->more->n_cells, z->more->n_ranges, ms, writes);
+}
+
+static void one_round(int round)
+{
+	size_t order[SIZES] = { 0, 1, 2 };
+
+	bk_shuffle(order, SIZES);
+	for (size_t i = 0; i < SIZES; i++)
+		verdicts(&sizes[order[i]], round);
+	for (size_t i = 0; i < SIZES; i++) {
+		join(&sizes[order[i]], round);
+		move(&sizes[order[i]], round);
+		look(&sizes[order[i]], round);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	struct rs_dp_config cfg;
+	struct bench_args args;
+	int round = 0;
 
-	if (unshare(CLONE_NEWNS | CLONE_NEWNET) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL)) {
-		fprintf(stderr, "bench_bpf: root and a bpffs are needed: %s\n", strerror(errno));
-		return 2;
+	bench_args_read(&args, argc, argv);
+	bk_need_root();
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("bpf", BPFFS, "bpf", 0, NULL))
+		bench_die("no bpffs can be mounted here: %s", strerror(errno));
+	bk_pin();
+	for (size_t i = 0; i < SIZES; i++)
+		make(&sizes[i]);
+	while (round < ROUNDS && (round < ENOUGH || bench_share_gone(&args) < 0.9))
+		one_round(++round);
+	for (size_t i = 0; i < SIZES; i++) {
+		bk_ns_enter(sizes[i].ns);
+		sizes[i].dp->ops->remove(sizes[i].dp, NULL);
+		sizes[i].dp->ops->close(sizes[i].dp);
+		rs_ir_free(sizes[i].more);
+		rs_ir_free(sizes[i].less);
 	}
-	rs_dp_config_default(&cfg);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (int i = 1; i < argc; i++)
-		measure(&cfg, (uint32_t)strtoul(argv[i], NULL, 10));
-	for (uint32_t n = 1000; argc < 2 && n <= 100000; n *= 10)
-		measure(&cfg, n);
 	return 0;
 }

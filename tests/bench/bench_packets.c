@@ -8,9 +8,12 @@
  * Every configuration has a node and two pods of its own, made and filled once; then rounds go over all of them, in an
  * order that is drawn anew for each round and figure.
  */
+#include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +36,7 @@
 enum kind {
 	NO_TABLE,
 	OURS,
+	OURS_BPF,
 	CHAINS,
 	PER_PEER,
 };
@@ -81,6 +85,16 @@ static struct config configs[] = {
 	  .cache = true,
 	  .figures = UDP | CONNECT | BULK | LATENCY },
 	{ .name = "10k.anew", .kind = OURS, .policies = 10000, .pods = 100000, .figures = UDP },
+	{ .name = "100.ebpf",
+	  .kind = OURS_BPF,
+	  .policies = 10,
+	  .pods = 100,
+	  .figures = UDP | CONNECT },
+	{ .name = "10k.ebpf",
+	  .kind = OURS_BPF,
+	  .policies = 10000,
+	  .pods = 100000,
+	  .figures = UDP | CONNECT | BULK | LATENCY },
 	{ .name = "chains",
 	  .kind = CHAINS,
 	  .policies = 1000,
@@ -95,6 +109,8 @@ static struct config configs[] = {
 
 #define CONFIGS RS_ARRAY_SIZE(configs)
 
+static const char *no_bpffs; /* why there is none; NULL: there is */
+
 static struct fl_path path_to(const struct config *c, uint16_t port)
 {
 	return (struct fl_path){ .client_ns = c->pair.pod[0].ns,
@@ -105,8 +121,21 @@ static struct fl_path path_to(const struct config *c, uint16_t port)
 
 /* ---- making them ----------------------------------------------------------------------------- */
 
+#define BPFFS "/sys/fs/bpf"
+
+/* Pins hold the programs of a configuration when its builder has ended; all go with this mount namespace. */
+static const char *mount_bpffs(void)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("bpf", BPFFS, "bpf", 0, NULL))
+		return strerror(errno);
+	return NULL;
+}
+
 static int commit_ours(const struct config *c, const struct worldw *w, struct rs_err *err)
 {
+	const struct rs_dp_ops *ops = c->kind == OURS_BPF ? &rs_dp_ebpf : &rs_dp_nft;
+	rs_autofree char *pins = rs_asprintf(BPFFS "/%s", c->name);
 	struct rs_compiler *compiler = rs_compiler_new(NULL);
 	struct rs_ir *was = NULL, *ir = NULL;
 	struct rs_dp_commit done;
@@ -116,16 +145,17 @@ static int commit_ours(const struct config *c, const struct worldw *w, struct rs
 
 	rs_dp_config_default(&cfg);
 	cfg.verdict_cache = c->cache;
-	rc = rs_dp_nft.open(&cfg, &dp, err);
+	cfg.bpf_dir = pins;
+	rc = ops->open(&cfg, &dp, err);
 	if (rc == 0)
-		rc = rs_dp_nft.read(dp, &was, err);
+		rc = ops->read(dp, &was, err);
 	if (rc == 0)
 		rc = rs_compile(compiler, &w->w, &ir, NULL, err);
 	if (rc == 0)
-		rc = rs_dp_nft.commit(dp, ir, &done, err);
+		rc = ops->commit(dp, ir, &done, err);
 	rs_ir_free(was);
 	rs_ir_free(ir);
-	rs_dp_nft.close(dp);
+	ops->close(dp);
 	rs_compiler_free(compiler);
 	return rc;
 }
@@ -152,7 +182,7 @@ static int build_here(const struct config *c)
 	pairw_put_policies(w);
 	pairw_put_pods(w, &c->pair);
 	bk_ns_enter(c->pair.node_ns);
-	rc = c->kind == OURS ? commit_ours(c, w, &err) : load_rival(c, w);
+	rc = c->kind == OURS || c->kind == OURS_BPF ? commit_ours(c, w, &err) : load_rival(c, w);
 	if (err.num)
 		fprintf(stderr, "bench_packets: %s: %s\n", c->name, rs_err_str(&err));
 	return rc ? 1 : 0;
@@ -212,7 +242,10 @@ static void make(struct config *c)
 	podpair_make(&c->pair, addr);
 	if (podpair_kube_proxy(&c->pair) != 0)
 		bench_die("nft does not take kube-proxy's rules: is nftables installed?");
-	why = build(c) ? wrong_verdict(c) : "its rules could not be built here";
+	if (c->kind == OURS_BPF && no_bpffs)
+		why = "no bpffs can be mounted here";
+	else
+		why = build(c) ? wrong_verdict(c) : "its rules could not be built here";
 	c->ready = !why;
 	if (why)
 		skip_all(c, why);
@@ -359,6 +392,7 @@ int main(int argc, char **argv)
 	bench_args_read(&args, argc, argv);
 	bk_need_root();
 	bk_pin();
+	no_bpffs = mount_bpffs();
 	for (size_t i = 0; i < CONFIGS; i++)
 		make(&configs[i]);
 	if (!configs[0].ready)
