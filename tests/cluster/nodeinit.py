@@ -80,7 +80,8 @@ def own_kernel(plan):
     mount("--rbind", BED + "/cgroup", "/sys/fs/cgroup")
     subprocess.run(["umount", "-l", BED + "/cgroup"], check=True)
     if os.path.isdir("/sys/fs/bpf"):
-        subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], stderr=subprocess.DEVNULL, check=False)
+        # shared, as systemd has it: what is mounted later shows in pods
+        subprocess.run(["mount", "-t", "bpf", "--make-shared", "bpf", "/sys/fs/bpf"], stderr=subprocess.DEVNULL, check=False)
 
 
 class Services:
