@@ -17,7 +17,9 @@
 
 #include <linux/types.h>
 
+#ifndef RS_BPF_LAYOUT /* a test of upgrades builds the same tree with another number */
 #define RS_BPF_LAYOUT 2
+#endif
 
 /* Families as in <ripstop/addr.h>; RS_BPF_AF_LINK: a[0] is an interface index (rate limits). */
 #define RS_BPF_AF_IP4 4

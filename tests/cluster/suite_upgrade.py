@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """suite_upgrade.py - to another version and table layout and back, under traffic; plugin and agent of two versions.
 
-The other version is this very tree, built with another VERSION and another RS_NFT_LAYOUT: its agent finds a table that
-it must make anew, and so does ours on the way back.
+The other version is this very tree, built with another VERSION and other layouts of table and maps: its agent finds
+rules that it must make anew, and so does ours on the way back.
 """
 import json
 import os
@@ -18,7 +18,7 @@ from traffic import Watch
 
 CLUSTERS = [{"kubelet": KUBELET}]
 LAYOUT = 1002
-OPT = "-O2 -D_FORTIFY_SOURCE=2 -DRS_NFT_LAYOUT=%d" % LAYOUT
+OPT = "-O2 -D_FORTIFY_SOURCE=2 -DRS_NFT_LAYOUT=%d -DRS_BPF_LAYOUT=%d" % (LAYOUT, LAYOUT)
 NEXT = os.path.join(bedlib.ROOT, "build", "next")
 NS = "upgrade"
 CODES = {50, 51}  # what STATUS may say, with a reason
@@ -48,7 +48,8 @@ def change(cluster, result, crowd, way, image):
     """`kubectl set image`, while pods talk and others come; True when it went well."""
     failed = result.count("failed")
     with result.case("XA8 XF12 an upgrade %s under traffic loses nothing and opens nothing" % way):
-        before, plugins = {n.name: layout(n) for n in cluster.nodes}, {n.name: plugin(n) for n in cluster.nodes}
+        before = {n.name: layout(cluster, n) for n in cluster.nodes}
+        plugins = {n.name: plugin(n) for n in cluster.nodes}
         with Watch(crowd) as w:
             cluster.kubectl("-n", NAMESPACE, "set", "image", "daemonset/ripstop-agent", "install=" + image,
                             "agent=" + image)
@@ -60,19 +61,23 @@ def change(cluster, result, crowd, way, image):
             cluster.wait_pods(NS, "came=" + way, 4, 300)
         result.say("%s to %s: %s" % (way, image, w.check()))
         for node in cluster.nodes:
-            assert layout(node) != before[node.name], "%s: the table is of layout %d still" % (node.name, layout(node))
+            now = layout(cluster, node)
+            assert now != before[node.name], "%s: the rules are of layout %d still" % (node.name, now)
             assert plugin(node) != plugins[node.name], "the plugin on %s is the old one" % node.name
             assert cluster.agent_on(node.name)["spec"]["containers"][0]["image"] == image
     cluster.kubectl("delete", "pods", "-n", NS, "-l", "came=" + way, timeout=240)
     return result.count("failed") == failed
 
 
-def layout(node):
-    """The number in the table's comment; nft's JSON leaves comments out."""
-    found = re.search(r"layout (\d+)", node.run(["nft", "-t", "list", "table", "inet", "ripstop"]).stdout)
-    if not found:
-        raise BedError(node.name + ": a table without a layout in its comment")
-    return int(found.group(1))
+def layout(cluster, node):
+    """The number in the table's comment, which nft's JSON leaves out; with eBPF that of the one folder of pins."""
+    if cluster.dataplane == "nft":
+        found = re.findall(r"layout (\d+)", node.run(["nft", "-t", "list", "table", "inet", "ripstop"]).stdout)[:1]
+    else:
+        found = re.findall(r"^v(\d+)[ab]$", node.run(["ls", "/sys/fs/bpf/ripstop"]).stdout, re.M)
+    if len(found) != 1:
+        raise BedError("%s: rules of layout %s" % (node.name, " and ".join(found) or "none"))
+    return int(found[0])
 
 
 def plugin(node):
