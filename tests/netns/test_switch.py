@@ -67,12 +67,12 @@ class Bed(FlowBed):
 
 def judge(res, counts, what):
     bad = {k: w.received for k, w in counts.items() if k[0][0] == "X" and w.received}
-    lost = {k: sum(w.holes.values()) for k, w in counts.items() if k[0][0] == "Y" and w.holes}
+    lost = {k: w.holes for k, w in counts.items() if k[0][0] == "Y" and w.holes}  # by the marks before: of which agent
     res.expect(not bad, "%s: forbidden packets passed: %s" % (what, bad))
     res.expect(not lost, "%s: allowed packets were lost: %s" % (what, lost))
     sent = sum(w.sent for w in counts.values())
     res.note("%s: %d packets, %d forbidden ones passed, %d allowed ones lost" %
-             (what, sent, sum(bad.values()), sum(lost.values())))
+             (what, sent, sum(bad.values()), sum(sum(h.values()) for h in lost.values())))
 
 
 def play(build, res, names, what):
