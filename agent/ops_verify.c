@@ -120,9 +120,11 @@ static char *about(struct rs_agent *a, const char *object)
 {
 	unsigned int dir, group, cls;
 
-	if (sscanf(object, "element cells %u . %u . %u", &dir, &group, &cls) == 3)
+	if (sscanf(object, "element cells %u . %u . %u", &dir, &group, &cls) == 3 ||
+	    sscanf(object, "rs_cells %u . %u . %u", &dir, &group, &cls) == 3)
 		return about_cell(a, dir, group, true, cls);
-	if (sscanf(object, "element dflt %u . %u", &dir, &group) == 2)
+	if (sscanf(object, "element dflt %u . %u", &dir, &group) == 2 ||
+	    sscanf(object, "rs_cells %u . %u default", &dir, &group) == 2)
 		return about_cell(a, dir, group, false, 0);
 	return about_addresses(a, object);
 }
@@ -148,10 +150,15 @@ static int add_objects(struct rs_agent *a, struct json_object *o, struct rs_err 
 	if (rc < 0)
 		return rc;
 	list = json_object_new_array();
-	add_object(list, "table", want.tables, have.tables);
-	add_object(list, "chains", want.chains, have.chains);
-	add_object(list, "rules", want.rules, have.rules);
-	add_object(list, "sets", want.sets, have.sets);
+	if (a->dp->ops == &rs_dp_ebpf || a->dp->ops == &rs_dp_ebpf_tc) {
+		add_object(list, "links", want.chains, have.chains);
+		add_object(list, "maps", want.sets, have.sets);
+	} else {
+		add_object(list, "table", want.tables, have.tables);
+		add_object(list, "chains", want.chains, have.chains);
+		add_object(list, "rules", want.rules, have.rules);
+		add_object(list, "sets", want.sets, have.sets);
+	}
 	add_object(list, "elements", want.elements, have.elements);
 	json_object_object_add(o, "objects", list);
 	return 0;

@@ -29,10 +29,17 @@ static bool begins(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-/* In which line of the objects a difference counts: "chain in_p3: missing" is a chain, "chain judge:
- * rule handle 7 ..." a rule. */
-static const char *counts_in(const char *object, const char *what)
+static bool is_bpf(struct json_object *o)
 {
+	return begins(rs_json_text(o, "dataplane", ""), "ebpf");
+}
+
+/* In which line of the objects a difference counts: "chain in_p3: missing" is a chain, "chain judge:
+ * rule handle 7 ..." a rule. Of eBPF what is not in a map is about the programs and their pins. */
+static const char *counts_in(bool bpf, const char *object, const char *what)
+{
+	if (bpf)
+		return begins(object, "rs_") ? "elements" : "links";
 	if (begins(object, "table") || begins(object, "the table"))
 		return "table";
 	if (begins(object, "element "))
@@ -53,8 +60,8 @@ static size_t differ(struct json_object *o, const char *name)
 	for (i = 0; i < cli_count(o, "differences"); i++) {
 		struct json_object *x = json_object_array_get_idx(list, i);
 
-		n += !strcmp(name,
-			     counts_in(rs_json_text(x, "object", ""), rs_json_text(x, "what", "")));
+		n += !strcmp(name, counts_in(is_bpf(o), rs_json_text(x, "object", ""),
+					     rs_json_text(x, "what", "")));
 	}
 	return n;
 }
@@ -170,7 +177,7 @@ static void put_sum(struct cli_run *r, struct json_object *o)
 
 static void put_screen(struct cli_run *r, struct json_object *o)
 {
-	if (strcmp(rs_json_text(o, "dataplane", ""), "nft")) {
+	if (!cli_count(o, "objects") || !strcmp(rs_json_text(o, "dataplane", ""), "null")) {
 		cli_put(r, "the agent's dataplane is ");
 		cli_put_safe(r, rs_json_text(o, "dataplane", "?"));
 		cli_put(r, ": there is nothing in the kernel to compare\n");

@@ -6,6 +6,7 @@
 """
 import ipaddress
 import os
+import re
 import struct
 import sys
 
@@ -73,6 +74,28 @@ def what_decided_is_named(build):
             expect(words in p.stdout, words, "is not in", p.stdout)
         kernel = bed.agrees("shop/web", "shop/db", "5432")
         expect(kernel["pins"] == bed.lab.bpf_dir(bed.nodes[1]) and "table" not in kernel, kernel)
+
+
+def verified(bed, code, *words):
+    """The screen of `verify`, which is what it shows of nft with other objects."""
+    p = bed.ripstop(1, "verify", "--explain")
+    expect(p.returncode == code, p.returncode, p.stdout, p.stderr)
+    for word in words:
+        expect(re.search(word, p.stdout), word, "is not in", p.stdout)
+
+
+@nft.test
+def verify_shows_maps_and_links(build):
+    with Bed(build) as bed:
+        verified(bed, 0, r"links +\d+ +\d+ +ok", r"maps +\d+ +\d+ +ok", r"elements +\d+ +\d+ +ok", "in sync")
+        bpfcall.delete(bed.set + "/rs_ends", end_key(addresses("db")[0]))
+        verified(bed, 1, "elements .*DRIFT", "missing +rs_ends %s +shop/db .*not programmed" % addresses("db")[0],
+                 "1 difference")
+        expect(bed.verify(1, "--repair")[1]["repaired"], "it cannot be mended")
+        os.unlink(bed.set + "/link_forwarded4")
+        verified(bed, 1, "links .*DRIFT", "as long as this agent lives")
+        expect(bed.verify(1, "--repair")[1]["repaired"], "it cannot be mended")
+        verified(bed, 0, "in sync")
 
 
 @nft.test
