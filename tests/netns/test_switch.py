@@ -21,6 +21,7 @@ from harness import HarnessError  # noqa: E402
 from streams import Streams  # noqa: E402
 
 RATE = 100
+CLSACT_LOSES = 3  # packets of a stream, at most
 ROUNDS = int(os.environ.get("RS_SWITCH_ROUNDS", "6"))
 
 
@@ -65,14 +66,29 @@ class Bed(FlowBed):
         self.lab.mount_bpffs()
 
 
-def judge(res, counts, what):
+def first_clsacts(names):
+    """Marks of the agents that put a clsact where there was none: at pods' links, then (ebpf-tc) at the others.
+
+    The kernel stops a link's queues for a clsact, some 2 ms, and throws away what is sent to it meanwhile
+    (docs/ebpf.md, "What is left"); it stays, so no later agent does."""
+    found = {}
+    for i in range(ROUNDS):
+        name = names[i % len(names)]
+        for place in {"ebpf": ["pods"], "ebpf-tc": ["pods", "others"]}.get(name, []):
+            found.setdefault(place, i + 1)
+    return set(found.values())
+
+
+def judge(res, counts, what, stops):
     bad = {k: w.received for k, w in counts.items() if k[0][0] == "X" and w.received}
-    lost = {k: w.holes for k, w in counts.items() if k[0][0] == "Y" and w.holes}  # by the marks before: of which agent
+    holes = {k: w.holes for k, w in counts.items() if k[0][0] == "Y" and w.holes}  # by the marks before: of which agent
+    lost = {k: h for k, h in holes.items() if any(at not in stops or n > CLSACT_LOSES for at, n in h.items())}
     res.expect(not bad, "%s: forbidden packets passed: %s" % (what, bad))
     res.expect(not lost, "%s: allowed packets were lost: %s" % (what, lost))
     sent = sum(w.sent for w in counts.values())
-    res.note("%s: %d packets, %d forbidden ones passed, %d allowed ones lost" %
-             (what, sent, sum(bad.values()), sum(sum(h.values()) for h in lost.values())))
+    res.note("%s: %d packets, %d forbidden ones passed, %d allowed ones lost, %d more where a clsact came to a link" %
+             (what, sent, sum(bad.values()), sum(sum(h.values()) for h in lost.values()),
+              sum(sum(h.values()) for k, h in holes.items() if k not in lost)))
 
 
 def play(build, res, names, what):
@@ -85,7 +101,7 @@ def play(build, res, names, what):
                 time.sleep(0.3)
                 settled(bed, live, res)
             counts = live.stop()
-        judge(res, counts, what)
+        judge(res, counts, what, first_clsacts(names))
 
 
 def test_switch(build, res):
