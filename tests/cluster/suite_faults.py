@@ -278,7 +278,9 @@ def uninstall(cluster, result):
         for node in cluster.nodes:
             for trace in ("/etc/cni/net.d/05-ripstop.conflist", "/opt/cni/bin/ripstop", "/run/ripstop/node.json"):
                 node.run(["test", "-e", trace])
-            assert set(tables(node)) >= {"inet ripstop", "inet ripstop-nat"} and routes(node), "not installed?"
+            ours = {"inet ripstop" if cluster.dataplane == "nft" else "inet ripstop-ct", "inet ripstop-nat"}
+            assert set(tables(node)) >= ours and routes(node), "not installed? %s" % tables(node)
+            assert bool(pins(node)) == (cluster.dataplane != "nft"), "pins: %s" % pins(node)
         wait_for("no pods on " + two.name, 180, lambda: not held(two)[0])
         said = cluster.uninstall()
         result.say("the uninstaller: " + " | ".join(said.split("\n"))[:600])
@@ -288,6 +290,7 @@ def uninstall(cluster, result):
             kept = [scene.addresses(p)[0] + " dev rs" for p in pods.values() if p["spec"]["nodeName"] == node.name]
             left = [t for t in tables(node) if "ripstop" in t] + [
                 r for r in routes(node) if not r.startswith(tuple(kept))]
+            left += pins(node)
             left += node.run(["find", "/run/ripstop", "/etc/cni/net.d", "-name", "*", "-type", "f"],
                              check=False).stdout.split()
             if left:
@@ -311,6 +314,10 @@ def uninstall(cluster, result):
 
 def tables(node):
     return [line.removeprefix("table ") for line in node.run(["nft", "list", "tables"]).stdout.splitlines()]
+
+
+def pins(node):
+    return node.run(["sh", "-c", "ls /sys/fs/bpf/ripstop 2>&-; :"]).stdout.split()
 
 
 def routes(node):
