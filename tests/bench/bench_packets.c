@@ -135,7 +135,8 @@ static const char *mount_bpffs(void)
 static int commit_ours(const struct config *c, const struct worldw *w, struct rs_err *err)
 {
 	const struct rs_dp_ops *ops = c->kind == OURS_BPF ? &rs_dp_ebpf : &rs_dp_nft;
-	rs_autofree char *pins = rs_asprintf(BPFFS "/%s", c->name);
+	rs_autofree char *pins =
+		rs_asprintf(BPFFS "/ripstop-%zu", c->pods); /* a bpffs takes no dot */
 	struct rs_compiler *compiler = rs_compiler_new(NULL);
 	struct rs_ir *was = NULL, *ir = NULL;
 	struct rs_dp_commit done;
@@ -183,7 +184,7 @@ static int build_here(const struct config *c)
 	pairw_put_pods(w, &c->pair);
 	bk_ns_enter(c->pair.node_ns);
 	rc = c->kind == OURS || c->kind == OURS_BPF ? commit_ours(c, w, &err) : load_rival(c, w);
-	if (err.num)
+	if (rc && err.num)
 		fprintf(stderr, "bench_packets: %s: %s\n", c->name, rs_err_str(&err));
 	return rc ? 1 : 0;
 }
