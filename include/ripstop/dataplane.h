@@ -90,6 +90,8 @@ struct rs_dp_stats {
 };
 
 void rs_dp_stats_free(struct rs_dp_stats *s);
+/* By direction, group and class, as `judged` of rs_dp_stats is. */
+void rs_dp_judged_sort(struct rs_dp_judged *v, size_t n);
 
 /* A dropped packet of which the kernel made a record: what its first bytes tell. A family of 0
  * means that they were no IP packet. */

@@ -45,6 +45,23 @@ void rs_dp_stats_free(struct rs_dp_stats *s)
 	memset(s, 0, sizeof(*s));
 }
 
+static int judged_cmp(const void *a, const void *b)
+{
+	const struct rs_dp_judged *x = a, *y = b;
+
+	if (x->dir != y->dir)
+		return x->dir < y->dir ? -1 : 1;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return (x->cls > y->cls) - (x->cls < y->cls);
+}
+
+void rs_dp_judged_sort(struct rs_dp_judged *v, size_t n)
+{
+	if (n)
+		qsort(v, n, sizeof(*v), judged_cmp);
+}
+
 void rs_dp_drifts_free(struct rs_dp_drifts *d)
 {
 	for (size_t i = 0; i < d->n; i++) {

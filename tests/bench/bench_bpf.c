@@ -9,11 +9,9 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <ripstop/linkgroup.h>
@@ -22,7 +20,6 @@
 #include "dataplane/ebpf/ebpf.h"
 #include "tests/bench/benchkit.h"
 
-#define BPFFS "/sys/fs/bpf"
 #define REPEAT 20000
 #define ROUNDS 51
 #define ENOUGH 21
@@ -250,7 +247,7 @@ static void look(const struct size *z, int round)
 
 static void make(struct size *z)
 {
-	rs_autofree char *pins = rs_asprintf(BPFFS "/%s", z->name);
+	rs_autofree char *pins = rs_asprintf(BK_BPFFS "/%s", z->name);
 	struct rs_dp_config cfg;
 	rs_auto_err err = { 0 };
 	double ms;
@@ -286,13 +283,14 @@ static void one_round(int round)
 int main(int argc, char **argv)
 {
 	struct bench_args args;
+	const char *no_bpffs;
 	int round = 0;
 
 	bench_args_read(&args, argc, argv);
 	bk_need_root();
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("bpf", BPFFS, "bpf", 0, NULL))
-		bench_die("no bpffs can be mounted here: %s", strerror(errno));
+	no_bpffs = bk_bpffs();
+	if (no_bpffs)
+		bench_die("no bpffs can be mounted here: %s", no_bpffs);
 	bk_pin();
 	for (size_t i = 0; i < SIZES; i++)
 		make(&sizes[i]);

@@ -8,12 +8,9 @@
  * Every configuration has a node and two pods of its own, made and filled once; then rounds go over all of them, in an
  * order that is drawn anew for each round and figure.
  */
-#include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,22 +118,11 @@ static struct fl_path path_to(const struct config *c, uint16_t port)
 
 /* ---- making them ----------------------------------------------------------------------------- */
 
-#define BPFFS "/sys/fs/bpf"
-
-/* Pins hold the programs of a configuration when its builder has ended; all go with this mount namespace. */
-static const char *mount_bpffs(void)
-{
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("bpf", BPFFS, "bpf", 0, NULL))
-		return strerror(errno);
-	return NULL;
-}
-
 static int commit_ours(const struct config *c, const struct worldw *w, struct rs_err *err)
 {
 	const struct rs_dp_ops *ops = c->kind == OURS_BPF ? &rs_dp_ebpf : &rs_dp_nft;
 	rs_autofree char *pins =
-		rs_asprintf(BPFFS "/ripstop-%zu", c->pods); /* a bpffs takes no dot */
+		rs_asprintf(BK_BPFFS "/ripstop-%zu", c->pods); /* a bpffs takes no dot */
 	struct rs_compiler *compiler = rs_compiler_new(NULL);
 	struct rs_ir *was = NULL, *ir = NULL;
 	struct rs_dp_commit done;
@@ -393,7 +379,7 @@ int main(int argc, char **argv)
 	bench_args_read(&args, argc, argv);
 	bk_need_root();
 	bk_pin();
-	no_bpffs = mount_bpffs();
+	no_bpffs = bk_bpffs();
 	for (size_t i = 0; i < CONFIGS; i++)
 		make(&configs[i]);
 	if (!configs[0].ready)

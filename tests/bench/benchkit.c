@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -106,6 +107,14 @@ void bk_sysctl(const char *path, const char *value)
 }
 
 /* ---- other programs -------------------------------------------------------------------------- */
+
+const char *bk_bpffs(void)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("bpf", BK_BPFFS, "bpf", 0, NULL))
+		return strerror(errno);
+	return NULL;
+}
 
 int bk_memfile(const char *text, size_t len)
 {

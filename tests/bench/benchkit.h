@@ -33,6 +33,11 @@ void bk_ns_enter(int ns);
 /* Of the namespace that the caller is in. */
 void bk_sysctl(const char *path, const char *value);
 
+/* A bpffs of this program's own at BK_BPFFS: pins keep what their maker left, and all go with the program. NULL, or why
+ * there is none. Names in it hold no dot. */
+#define BK_BPFFS "/sys/fs/bpf"
+const char *bk_bpffs(void);
+
 /* A file in memory that holds this text, at its beginning: somebody's stdin. */
 int bk_memfile(const char *text, size_t len);
 /* Let nft(8) take this ruleset; its exit status (127: it is not there). */

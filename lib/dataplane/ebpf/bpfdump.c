@@ -174,17 +174,6 @@ int rs_bpf_dump(const struct rs_bpf_set *s, bool mend, struct rs_bpf_plan **out,
 	return 0;
 }
 
-static int judged_cmp(const void *a, const void *b)
-{
-	const struct rs_dp_judged *x = a, *y = b;
-
-	if (x->dir != y->dir)
-		return x->dir < y->dir ? -1 : 1;
-	if (x->group != y->group)
-		return x->group < y->group ? -1 : 1;
-	return (x->cls > y->cls) - (x->cls < y->cls);
-}
-
 int rs_bpf_dump_judged(const struct rs_bpf_set *s, struct rs_bpf_judged *out, struct rs_err *err)
 {
 	struct rs_bpf_table cells = { 0 };
@@ -194,7 +183,6 @@ int rs_bpf_dump_judged(const struct rs_bpf_set *s, struct rs_bpf_judged *out, st
 	d.now = __atomic_load_n(&s->cfg->epoch, __ATOMIC_ACQUIRE);
 	rc = dump_map(&d, err);
 	rs_bpf_table_free(&cells);
-	if (out->n)
-		qsort(out->v, out->n, sizeof(*out->v), judged_cmp);
+	rs_dp_judged_sort(out->v, out->n);
 	return rc;
 }

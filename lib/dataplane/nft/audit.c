@@ -181,17 +181,6 @@ static int on_cell(const struct rs_nft_raw_elem *e, void *arg)
 	return 0;
 }
 
-static int judged_cmp(const void *a, const void *b)
-{
-	const struct rs_dp_judged *x = a, *y = b;
-
-	if (x->dir != y->dir)
-		return x->dir < y->dir ? -1 : 1;
-	if (x->group != y->group)
-		return x->group < y->group ? -1 : 1;
-	return (x->cls > y->cls) - (x->cls < y->cls);
-}
-
 static int count_drops(struct rs_nft *n, struct counting *c)
 {
 	char buf[RS_NFT_REQUEST];
@@ -229,8 +218,7 @@ int rs_nft_stats(struct rs_dp *dp, struct rs_dp_stats *out, struct rs_err *err)
 	}
 	if (rc)
 		return rs_err_sys(err, -rc, "read the counters of table inet %s", RS_NFT_TABLE);
-	if (c.judged.n)
-		qsort(c.judged.v, c.judged.n, sizeof(*c.judged.v), judged_cmp);
+	rs_dp_judged_sort(c.judged.v, c.judged.n);
 	out->judged = c.judged.v;
 	out->n_judged = c.judged.n;
 	out->log_suppressed = n->cfg.log_rate && c.dropped > c.logged ? c.dropped - c.logged : 0;
