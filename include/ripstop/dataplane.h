@@ -50,6 +50,7 @@ struct rs_dp_config {
 	const char *bpf_dir;  /* ebpf: folder of the pins, in a bpffs; NULL: RS_BPF_PIN_DIR */
 	uint32_t bpf_entries; /* ebpf: most elements of a map; 0: as the programs say */
 	bool bpf_tc;	      /* set by rs_dp_ebpf_tc: the verdict is given at tc */
+	bool bpf_clsact;      /* ebpf, tests: programs at devices as on a kernel before 6.6 */
 };
 
 void rs_dp_config_default(struct rs_dp_config *cfg);

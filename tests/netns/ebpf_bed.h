@@ -26,6 +26,18 @@ void test_other_node(void);
 /* ebpf_counts.c: packets and bytes of rules. */
 void test_counts(void);
 
+/*
+ * ebpf_stand.c: programs at a device of the node, as others see, put and take them away; by links
+ * (tcx), or by clsact filters where cfg.bpf_clsact or the kernel wants it so.
+ */
+char *stand_programs(const char *dev); /* in their order; caller frees */
+void stand_detach(const char *dev);    /* ours at its ingress */
+void stand_foreign(const char *dev);   /* one that has nothing to say */
+void stand_no_room(const char *dev);   /* so many of them that ours has no place */
+void stand_clear(const char *dev);     /* take them away */
+bool stand_gone(const char *dev);      /* ours are, soon */
+bool stand_only_foreign(const char *dev);
+
 /* ebpf_tc.c: programs at devices; what a pod sends that is isolated for egress. */
 void test_devices(void);
 void test_way_out(void);

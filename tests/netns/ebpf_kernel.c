@@ -227,7 +227,7 @@ static const struct {
 	{ "removed", test_removed },
 };
 
-/* All of them, or those that are named. */
+/* [clsact] [tc] [TEST...]: all of them, or those that are named. */
 int main(int argc, char **argv)
 {
 	if (geteuid() != 0 || !ebpf_own_bpffs()) {
@@ -238,6 +238,11 @@ int main(int argc, char **argv)
 	rs_dp_config_default(&cfg);
 	cfg.link_group = 0x5248;
 	ebpf_use();
+	if (argc > 1 && !strcmp(argv[1], "clsact")) {
+		cfg.bpf_clsact = true;
+		argv++;
+		argc--;
+	}
 	if (argc > 1 && !strcmp(argv[1], "tc")) {
 		bed_ops = &rs_dp_ebpf_tc;
 		argv++;

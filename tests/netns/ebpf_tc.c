@@ -5,9 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -123,8 +121,7 @@ static void test_second_line(struct rs_dp *dp)
 	check(!bed_forged(POD_B, bed_addr(POD_C, 4), POD_A, 5353) &&
 		      drops_of(dp, RS_DROP_SPOOFED) == before + 1,
 	      "without the other guard a forged source is dropped and counted still");
-	bed_sh(NODE, NULL,
-	       "tc filter del dev rsb ingress prio 2; tc filter del dev rsb ingress prio 3");
+	stand_detach("rsb");
 	bed_forged(POD_B, bed_addr(POD_C, 4), POD_A, 5353);
 	check(drops_of(dp, RS_DROP_SPOOFED) == before + 1, "control: without both nobody does");
 	check(drifts(dp, NULL) >= 2 && commit(dp, &full, NULL) && drifts(dp, NULL) == 0,
@@ -134,103 +131,70 @@ static void test_second_line(struct rs_dp *dp)
 	      "and guard again");
 }
 
-/* Which programs stand on a device, as tc tells. */
-static char *filters(const char *dev)
-{
-	char *text = NULL;
-
-	bed_sh(NODE, &text,
-	       "(tc filter show dev %s ingress; tc filter show dev %s egress) | "
-	       "grep -o 'pref.* bpf chain.*handle.*'",
-	       dev, dev);
-	return text;
-}
-
 static void test_lost_filter(struct rs_dp *dp)
 {
-	rs_autofree char *before = filters("rsb"), *after = NULL;
+	rs_autofree char *before = stand_programs("rsb"), *after = NULL;
 
 	check(strstr(before, "rs_tc_") != NULL, "a program stands at a pod's link");
 	check(drifts(dp, NULL) == 0, "control: no drift");
-	bed_sh(NODE, NULL,
-	       "tc filter del dev rsb ingress prio 2; tc filter del dev rsb ingress prio 3");
+	stand_detach("rsb");
 	check(drifts(dp, "at device rsb") == 1, "a filter that somebody took away is found");
 	check(drifts(dp, "at device rsb") == 1, "and found again: looking mends nothing");
 	check(commit(dp, &full, NULL) && drifts(dp, NULL) == 0, "and mended");
-	after = filters("rsb");
-	check(!strcmp(before, after), "as it was");
+	after = stand_programs("rsb");
+	check(strstr(after, "rs_tc_") != NULL && !rs_ebpf_of(dp)->tc.why, "as it was");
 }
 
 static void test_next_agent(struct rs_dp **dp)
 {
-	rs_autofree char *before = filters("rsb"), *after = NULL;
+	rs_autofree char *before = stand_programs("rsb"), *after = NULL;
 
 	(*dp)->ops->close(*dp);
 	*dp = open_dp();
 	check(commit(*dp, &full, NULL), "the next agent");
-	after = filters("rsb");
+	after = stand_programs("rsb");
 	check(!strcmp(before, after), "leaves the programs where they stand");
 	printf("     %s", after);
 }
 
-/* Another program's filter, with all that a filter of ours is known by but the name. */
-static void put_foreign(const char *dev, uint32_t priority)
+/* Whoever came before us has his say behind us. */
+static void test_first(void)
 {
-	static const struct bpf_insn accept_all[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", accept_all,
-			       RS_ARRAY_SIZE(accept_all), NULL);
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(dev),
-		    .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, o, .handle = 0x5253, .priority = priority, .prog_fd = fd);
+	rs_autofree char *text = stand_programs("rsc");
+	const char *ours = strstr(text, "rs_tc_"), *theirs = strstr(text, "foreign");
 
-	(void)bpf_tc_hook_create(&hook);
-	if (fd < 0 || bpf_tc_attach(&hook, &o))
-		check(false, "a foreign filter is there");
-	close(fd);
-}
-
-static bool only_foreign(const char *dev)
-{
-	rs_autofree char *left = filters(dev);
-
-	return strstr(left, "foreign") && !strstr(left, "rs_tc_");
+	check(ours && theirs && ours < theirs, "before the other one");
 }
 
 /* Where ours should stand: it stays. */
 static void test_foreign(void)
 {
 	struct rs_dp *dp = open_dp();
-	rs_autofree char *left = NULL;
 	rs_autofree char *why = NULL;
 	bool ok;
 
 	check(dp->ops->remove(dp, NULL) == 0, "nothing of ours");
-	left = filters("rsb");
-	check(!strstr(left, "rs_tc_"), "no filter is left");
-	for (uint32_t p = 2; p <= 3; p++)
-		put_foreign("rsc", p);
+	check(stand_gone("rsb"), "no program is left");
+	stand_no_room("rsc");
 	ok = commit(dp, &full, NULL);
 	if (bed_ops == &rs_dp_ebpf_tc) {
-		check(!ok, "a pod whose link is another program's is refused");
-		check(only_foreign("rsc"), "and its filter stays");
+		check(!ok, "a pod whose link is other programs' is refused");
+		check(stand_only_foreign("rsc"), "and theirs stay");
 	} else {
 		why = dp->ops->conditions(dp);
 		check(ok && why && strstr(why, "rsc"), "the second line has no place: a condition");
 		printf("     %s\n", why ? why : "-");
 	}
-	bed_sh(NODE, NULL,
-	       "tc filter del dev rsc ingress prio 2; tc filter del dev rsc ingress prio 3");
-	put_foreign("rsc", 9);
-	check(commit(dp, &full, NULL), "without it ours stands");
+	stand_clear("rsc");
+	stand_foreign("rsc");
+	check(commit(dp, &full, NULL), "without them ours stands");
 	free(rs_steal_ptr(&why));
 	why = dp->ops->conditions(dp);
 	check(!why, "and nothing is to be told");
-	check(dp->ops->remove(dp, NULL) == 0 && only_foreign("rsc"),
-	      "taken away again, and others' filters stay");
-	bed_sh(NODE, NULL, "tc filter del dev rsc ingress prio 9");
+	test_first();
+	check(dp->ops->remove(dp, NULL) == 0 && stand_only_foreign("rsc"),
+	      "taken away again, and others' programs stay");
+	stand_clear("rsc");
 	dp->ops->close(dp);
 }
 

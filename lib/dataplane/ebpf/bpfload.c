@@ -16,6 +16,7 @@
 #include "dataplane/ebpf/bpfobject.h"
 #include "dataplane/ebpf/bpfplan.h"
 #include "dataplane/ebpf/bpfpins.h"
+#include "dataplane/ebpf/bpftcx.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -273,6 +274,7 @@ void rs_bpf_set_detach(struct rs_bpf_set *s)
 			close(s->link[i]);
 		s->link[i] = -1;
 	}
+	rs_bpf_tcx_release(s);
 }
 
 void rs_bpf_set_unload(struct rs_bpf_set *s)

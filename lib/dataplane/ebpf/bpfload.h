@@ -15,6 +15,8 @@
 #include <ripstop/bpfabi.h>
 #include <ripstop/dataplane.h>
 
+#include "base/vec.h"
+
 /* Hooks that have a program: those of enum rs_bpf_hook. */
 #define RS_BPF_HOOKS 3
 #define RS_BPF_FAMILIES 2
@@ -37,6 +39,13 @@ enum rs_bpf_tc_prog {
 
 struct bpf_object;
 
+/* A program's link at a device (bpftcx.h). */
+struct rs_bpf_tcx {
+	uint32_t ifindex;
+	bool in;
+	int fd;
+};
+
 struct rs_bpf_set {
 	char place; /* 'a', 'b'; 0: not pinned */
 	struct bpf_object *obj;
@@ -49,6 +58,7 @@ struct rs_bpf_set {
 	int tc_devices;
 	struct rs_bpf_cfg *cfg; /* the map's memory */
 	int link[RS_BPF_LINKS]; /* -1: not attached; of ebpf-tc the first alone is used */
+	struct rs_bpf_tcxs rs_vec(struct rs_bpf_tcx) tcx;
 };
 
 /* Load with the maps pinned at place, or with new ones where place is 0. -ESTALE: the pins are not

@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "dataplane/ebpf/bpfload.h"
+#include "dataplane/ebpf/bpftcx.h"
 
 #define BPFFS 0xcafe4a11
 #define PREFIX "v"
@@ -365,6 +366,8 @@ int rs_bpf_set_adopt(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struc
 			rc = adopt_tc(cfg, s, i, err);
 	if (!rc && cfg->bpf_tc)
 		rc = adopt_sockets(cfg, s, err);
+	if (!rc)
+		rs_bpf_tcx_adopt(cfg, s);
 	return rc;
 }
 

@@ -3,10 +3,11 @@
  * bpftc.c - programs at devices: the guard at every pod's link and, of ebpf-tc, the verdict at
  * every device of this network namespace.
  *
- * They are clsact filters: these live as long as the device, whatever becomes of the agent, and
- * every kernel has them. Ours have a priority, a handle and a name of their own, by which they are
- * known; what another program put there stays, and is told of. The clsact itself may be of use to
- * others by now, so it stays too.
+ * They are links (bpftcx.h) where the kernel has tcx. Before 6.6 they are clsact filters: these live
+ * as long as the device, whatever becomes of the agent. Ours have a priority, a handle and a name of
+ * their own, by which they are known; what another program put there stays, and is told of. The
+ * clsact itself may be of use to others by now, so it stays too. A device that is up loses packets
+ * for some 2 ms when its first clsact comes: the kernel stops its queues (qdisc_graft()).
  */
 #include "dataplane/ebpf/ebpf.h"
 
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "dataplane/ebpf/bpftcx.h"
 #include "dataplane/nft/batch.h"
 
 /* The first place (1) is what others take without asking. */
@@ -130,7 +132,7 @@ static void look(struct rs_ebpf *e, uint32_t index, bool in, char place, struct 
 
 /* ---- put and take away ----------------------------------------------------------------------- */
 
-static int put(struct rs_ebpf *e, uint32_t index, bool in, char place, int prog)
+static int put_filter(struct rs_ebpf *e, uint32_t index, bool in, char place, int prog)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)index,
 		    .attach_point = in ? BPF_TC_INGRESS : BPF_TC_EGRESS);
@@ -166,11 +168,25 @@ static void take_away(struct rs_ebpf *e, uint32_t index, bool in, char place)
 		(void)bpf_tc_detach(&hook, &o);
 }
 
-static int put_one(struct rs_ebpf *e, const struct rs_bpf_set *s, char place, uint64_t dev, bool in)
+static int put_one(struct rs_ebpf *e, struct rs_bpf_set *s, char place, uint64_t dev, bool in)
 {
 	int prog = program_for(e, dev, in);
 
-	return prog == RS_BPF_TCS ? 0 : put(e, index_of(dev), in, place, s->tc[prog]);
+	if (prog == RS_BPF_TCS)
+		return 0;
+	if (e->tc.tcx)
+		return rs_bpf_tcx_put(&e->cfg, s, index_of(dev), in, s->tc[prog]);
+	return put_filter(e, index_of(dev), in, place, s->tc[prog]);
+}
+
+static bool stands(struct rs_ebpf *e, uint64_t dev, bool in, int prog)
+{
+	struct standing st;
+
+	if (e->tc.tcx)
+		return rs_bpf_tcx_stands(&e->cfg, &e->set, index_of(dev), in, e->set.tc[prog]);
+	look(e, index_of(dev), in, e->set.place, &st);
+	return st.id && st.id == rs_bpf_object_id(e->set.tc[prog]);
 }
 
 /* ---- devices --------------------------------------------------------------------------------- */
@@ -249,6 +265,8 @@ static char *say_where(uint64_t dev, int rc)
 
 	if (!if_indextoname(index_of(dev), name))
 		snprintf(name, sizeof(name), "%u", index_of(dev));
+	if (rc == -ERANGE)
+		return rs_asprintf("other programs have all the room at device %s (tcx)", name);
 	if (rc == -EBUSY || rc == -EINVAL)
 		return rs_asprintf(
 			"another program's filter stands where ours should, at device %s, "
@@ -275,7 +293,7 @@ static bool comes_last(uint64_t dev, bool in)
 }
 
 /* done: where all that was wanted stands. */
-static int stand_at(struct rs_ebpf *e, const struct rs_bpf_set *s, char place,
+static int stand_at(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
 		    const struct rs_bpf_plan *to, const struct rs_bpf_devs *all, bool last,
 		    struct rs_bpf_devs *done, struct rs_err *err)
 {
@@ -299,6 +317,11 @@ static int stand_at(struct rs_ebpf *e, const struct rs_bpf_set *s, char place,
 	return 0;
 }
 
+static bool is_used(uint32_t ifindex, void *arg)
+{
+	return has(arg, dev_of(ifindex, true)) || has(arg, dev_of(ifindex, false));
+}
+
 int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
 		    const struct rs_bpf_plan *to, struct rs_err *err)
 {
@@ -319,6 +342,8 @@ int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
 		s->cfg->devices = before;
 	if (!rc)
 		rc = stand_at(e, s, place, to, &most, true, &done, err);
+	if (e->tc.tcx)
+		rs_bpf_tcx_prune(&e->cfg, s, is_used, &all);
 	rs_vec_free(&all);
 	rs_vec_free(&most);
 	if (rc) {
@@ -346,12 +371,9 @@ void rs_ebpf_tc_audit(struct rs_ebpf *e, rs_bpf_tc_fn *fn, void *arg)
 			uint64_t dev = e->tc.known.v[i];
 			int prog = program_for(e, dev, in);
 			char name[IF_NAMESIZE];
-			struct standing st;
 
-			if (prog == RS_BPF_TCS || !if_indextoname(index_of(dev), name))
-				continue;
-			look(e, index_of(dev), in, e->set.place, &st);
-			if (st.id == rs_bpf_object_id(e->set.tc[prog]))
+			if (prog == RS_BPF_TCS || !if_indextoname(index_of(dev), name) ||
+			    stands(e, dev, in, prog))
 				continue;
 			fn(rs_asprintf("program %s at device %s", rs_bpf_tc_name(prog), name), arg);
 			missing++;
@@ -404,6 +426,7 @@ static int open_watch(struct rs_ebpf *e, struct rs_err *err)
 
 int rs_ebpf_tc_open(struct rs_ebpf *e, struct rs_err *err)
 {
+	e->tc.tcx = !e->cfg.bpf_clsact && rs_bpf_tcx_has();
 	e->tc.nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!e->tc.nl || mnl_socket_bind(e->tc.nl, 0, MNL_SOCKET_AUTOPID) < 0)
 		return rs_err_sys(err, errno, "open a netlink socket");

@@ -48,6 +48,7 @@ struct rs_bpf_tc {
 	struct mnl_socket *watch; /* ebpf-tc: devices come and go */
 	struct rs_bpf_devs known; /* our programs stand there; sorted */
 	bool missing;		  /* an audit found one gone: all are to be put again */
+	bool tcx;		  /* as links; else as filters */
 	char *why;		  /* where they cannot; for people */
 };
 
@@ -207,10 +208,10 @@ void rs_ebpf_tc_forget(struct rs_ebpf *e);
 typedef void rs_bpf_tc_fn(char *what, void *arg);
 /* Names each program that is missing; caller of fn's owns the text. */
 void rs_ebpf_tc_audit(struct rs_ebpf *e, rs_bpf_tc_fn *fn, void *arg);
-/* Take away what stands at place (0: at both). */
+/* Take away the filters that stand at place (0: at both). Links go with their pins. */
 int rs_ebpf_tc_remove(struct rs_ebpf *e, char place, struct rs_err *err);
-/* Take away what stands at place, and is not this front end's: that of an ebpf-tc whose pins were
- * lost would judge for ever. */
+/* Take away filters that stand at place, and are not this front end's: those of an ebpf-tc whose pins
+ * were lost would judge for ever. */
 int rs_ebpf_tc_remove_strays(struct rs_ebpf *e, char place, struct rs_err *err);
 
 /* The nft table that keeps conntrack at work in this network namespace. */

@@ -6,6 +6,7 @@ agent, and delete one element of them.
 """
 import contextlib
 import ctypes
+import errno
 import ipaddress
 import json
 import os
@@ -78,7 +79,8 @@ def key_text(key):
 # ---- eBPF --------------------------------------------------------------------------------------------------
 
 BPF_CALL = {"x86_64": 321, "aarch64": 280}
-LOOKUP, DELETE, NEXT_KEY, OBJ_GET, INFO, LINK_BY_ID = 1, 3, 4, 7, 15, 30
+LOOKUP, DELETE, NEXT_KEY, OBJ_GET, INFO, QUERY, LINK_BY_ID = 1, 3, 4, 7, 15, 16, 30
+TCX_INGRESS = 46
 BTF = "/sys/kernel/btf/vmlinux"
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -90,6 +92,15 @@ def bpf(command, attributes):
     if got < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return got
+
+
+def has_tcx():
+    """Programs at devices are links, and no clsact comes (6.6)."""
+    try:
+        bpf(QUERY, struct.pack("=4IQ2I", 1, TCX_INGRESS, 0, 0, 0, 0, 0))
+    except OSError as e:
+        return e.errno == errno.ENOENT  # 6.6, of a device where nothing stands
+    return True
 
 
 @contextlib.contextmanager
@@ -133,7 +144,7 @@ def bpf_addr(address):
 
 
 class Ebpf:
-    """Maps, programs and links, pinned in a folder of the node's own; and filters at devices, which need no pins."""
+    """Maps, programs and links, pinned in a folder of the node's own; before 6.6 also filters at devices, without pins."""
     bpffs = True
     stamps = False
     tells = False
@@ -166,7 +177,7 @@ class Ebpf:
 
     @staticmethod
     def filters(node):
-        """[(device, direction, priority)] of ours."""
+        """[(device, direction, priority)] of ours, where programs at devices are no links."""
         out = []
         for line in node.run(["ip", "-o", "link"]).stdout.splitlines():
             device = line.split(": ")[1].split("@")[0]
