@@ -175,7 +175,9 @@ void stand_clear(const char *dev)
 		struct {
 			uint32_t ifindex, prog, type, flags;
 			uint64_t rest[4];
-		} attr = { .ifindex = if_nametoindex(dev), .prog = (uint32_t)fd, .type = TCX_INGRESS };
+		} attr = { .ifindex = if_nametoindex(dev),
+			   .prog = (uint32_t)fd,
+			   .type = TCX_INGRESS };
 
 		if (!ends.link[i] && syscall(SYS_bpf, BPF_PROG_DETACH, &attr, sizeof(attr)))
 			check(false, "a foreign program is taken away");

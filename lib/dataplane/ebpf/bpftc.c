@@ -3,11 +3,11 @@
  * bpftc.c - programs at devices: the guard at every pod's link and, of ebpf-tc, the verdict at
  * every device of this network namespace.
  *
- * They are links (bpftcx.h) where the kernel has tcx. Before 6.6 they are clsact filters: these live
- * as long as the device, whatever becomes of the agent. Ours have a priority, a handle and a name of
- * their own, by which they are known; what another program put there stays, and is told of. The
- * clsact itself may be of use to others by now, so it stays too. A device that is up loses packets
- * for some 2 ms when its first clsact comes: the kernel stops its queues (qdisc_graft()).
+ * They are links (bpftcx.h) where the kernel has tcx. Before 6.6 they are clsact filters, which
+ * live as long as the device, whatever becomes of the agent. Ours have a priority, a handle and a
+ * name of their own, by which they are known; what another program put there stays, and is told
+ * of. The clsact itself may be of use to others by now, so it stays too. A device that is up loses
+ * packets for some 2 ms when its first clsact comes: the kernel stops its queues (qdisc_graft()).
  */
 #include "dataplane/ebpf/ebpf.h"
 

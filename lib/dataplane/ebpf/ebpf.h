@@ -210,8 +210,8 @@ typedef void rs_bpf_tc_fn(char *what, void *arg);
 void rs_ebpf_tc_audit(struct rs_ebpf *e, rs_bpf_tc_fn *fn, void *arg);
 /* Take away the filters that stand at place (0: at both). Links go with their pins. */
 int rs_ebpf_tc_remove(struct rs_ebpf *e, char place, struct rs_err *err);
-/* Take away filters that stand at place, and are not this front end's: those of an ebpf-tc whose pins
- * were lost would judge for ever. */
+/* Take away filters that stand at place, and are not this front end's: those of an ebpf-tc whose
+ * pins were lost would judge for ever. */
 int rs_ebpf_tc_remove_strays(struct rs_ebpf *e, char place, struct rs_err *err);
 
 /* The nft table that keeps conntrack at work in this network namespace. */
