@@ -33,5 +33,10 @@ bench-cni-new:
 	-@$(if $(shell command -v go),$(MAKE) --no-print-directory $(BENCH_CNI_NEW)/host-local,echo "  no go: the newest reference plugins are left out")
 
 BENCH_NET := $(patsubst %,$(BUILD)/tests/bench/%,bench_cni bench_packets cni_floor)
+# Debian's reference plugins; what cannot be installed is told by the run itself.
+.PHONY: bench-cni-deb
+bench-cni-deb:
+	@tools/apt-deps containernetworking-plugins || true
+
 .PHONY: bench-net-build
-bench-net-build: $(BENCH_NET) $(BUILD)/ripstop-cni $(BUILD)/ripstop-agent bench-cni-new
+bench-net-build: bench-cni-deb $(BENCH_NET) $(BUILD)/ripstop-cni $(BUILD)/ripstop-agent bench-cni-new
