@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "dataplane/ebpf/bpftcx.h"
 #include "dataplane/ebpf/ebpf.h"
 #include "ebpf_bed.h"
 #include "nft_check.h"
@@ -154,7 +155,37 @@ static void test_next_agent(struct rs_dp **dp)
 	check(commit(*dp, &full, NULL), "the next agent");
 	after = stand_programs("rsb");
 	check(!strcmp(before, after), "leaves the programs where they stand");
+	check(!rs_ebpf_of(*dp)->tc.why, "and knows them as its own");
 	printf("     %s", after);
+}
+
+static size_t pins_at_devices(void)
+{
+	rs_autofree char *text = NULL;
+
+	bed_sh(NODE, &text, "ls " EBPF_DIR "/*/ | grep -c ^link_tc_");
+	return strtoul(text, NULL, 10);
+}
+
+/* A link ends with its device; its pin has to be told. */
+static void test_gone_device(struct rs_dp *dp)
+{
+	size_t before = pins_at_devices();
+	struct rs_ebpf *e = rs_ebpf_of(dp);
+	int prog = e->set.tc[bed_ops == &rs_dp_ebpf_tc ? RS_BPF_TC_FROM_POD : RS_BPF_TC_GUARD];
+	uint32_t index;
+
+	if (!e->tc.tcx)
+		return;
+	bed_sh(NODE, NULL, "ip link add gone0 type veth peer name gone1");
+	index = if_nametoindex("gone0");
+	check(rs_bpf_tcx_put(&e->cfg, &e->set, index, true, prog) == 0 &&
+		      rs_bpf_tcx_stands(&e->cfg, &e->set, index, true, prog) &&
+		      pins_at_devices() == before + 1,
+	      "a link at a device has a pin");
+	bed_sh(NODE, NULL, "ip link del gone0");
+	check(!rs_bpf_tcx_stands(&e->cfg, &e->set, index, true, prog), "the device goes");
+	check(commit(dp, &full, NULL) && pins_at_devices() == before, "and the pin with it");
 }
 
 /* Whoever came before us has his say behind us. */
@@ -206,6 +237,7 @@ void test_devices(void)
 	test_frames(dp);
 	test_second_line(dp);
 	test_lost_filter(dp);
+	test_gone_device(dp);
 	test_next_agent(&dp);
 	dp->ops->close(dp);
 	test_foreign();
