@@ -17,10 +17,13 @@
 #include "dataplane/ebpf/bpfload.h"
 #include "dataplane/ebpf/bpfobject.h"
 
-#define LOG_STATS 4 /* of the kernel's log levels: the last lines alone */
+/* Of the kernel's log levels: the last lines alone; and each instruction, of which a kernel from 6.4
+ * keeps the last ones. */
+#define LOG_STATS 4
+#define LOG_ALL 1
 /* Far below the kernel's limit of a million, and what a later change may not reach unseen. */
 #define MOST_WALKED 100000
-#define WORDS 300 /* of a log, at most */
+#define WORDS 900 /* of a log, at most */
 
 /* The first is two instructions: whether the kernel has programs at netfilter hooks at all. */
 static const char *const programs[] = { "rs_nf_trial",	    "rs_nf_guard",    "rs_nf_forwarded",
@@ -40,7 +43,8 @@ static int no_words(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return 0;
 }
 
-static void choose(struct bpf_object *obj, const char *name, char *log, size_t size)
+static void choose(struct bpf_object *obj, const char *name, unsigned int level, char *log,
+		   size_t size)
 {
 	struct bpf_program *p;
 
@@ -55,23 +59,28 @@ static void choose(struct bpf_object *obj, const char *name, char *log, size_t s
 		}
 		bpf_program__set_autoload(p, wanted);
 		if (wanted) {
-			bpf_program__set_log_level(p, LOG_STATS);
+			bpf_program__set_log_level(p, level);
 			bpf_program__set_log_buf(p, log, size);
 		}
 	}
 }
 
-/* The verifier's sum stands at the end, an error too. */
-static const char *last_words(char *log)
+/* Without the line breaks behind them. */
+static const char *last_words(char *log, size_t most)
 {
 	size_t n = strlen(log);
-	char *sum = strstr(log, "processed ");
 
 	while (n && log[n - 1] == '\n')
 		log[--n] = '\0';
-	if (sum && !strchr(sum, '\n'))
-		return sum;
-	return n > WORDS ? log + n - WORDS : log;
+	return n > most ? log + n - most : log;
+}
+
+/* The verifier's sum. */
+static const char *sum_of(char *log)
+{
+	char *sum = strstr(log, "processed ");
+
+	return sum ? last_words(sum, WORDS) : "";
 }
 
 static void tell_refused(const char *name, int error, char *log)
@@ -80,7 +89,7 @@ static void tell_refused(const char *name, int error, char *log)
 		no_such_hooks = true;
 	printf("%-16s refused: %s\n", name, strerror(error));
 	if (*log)
-		printf("%s\n", last_words(log));
+		printf("%s\n", last_words(log, WORDS));
 	skipped += no_such_hooks;
 	failed += !no_such_hooks;
 }
@@ -92,28 +101,44 @@ static void tell(const char *name, int fd, char *log)
 	bool fine = !bpf_obj_get_info_by_fd(fd, &i, &len) && i.verified_insns <= MOST_WALKED;
 
 	printf("%-16s %5u compiled, %6u walked, %5u bytes of machine code; %s\n", name,
-	       i.xlated_prog_len / 8, i.verified_insns, i.jited_prog_len, last_words(log));
+	       i.xlated_prog_len / 8, i.verified_insns, i.jited_prog_len, sum_of(log));
 	passed += fine;
 	failed += !fine;
 }
 
-static void load_one(const char *name)
+/* NULL: refused, for *error. */
+static struct bpf_object *load(const char *name, unsigned int level, char *log, size_t size,
+			       int *error)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "ripstop");
-	static char log[64 * RS_KIB];
 	struct bpf_object *obj = bpf_object__open_mem(
 		rs_bpf_object, (size_t)(rs_bpf_object_end - rs_bpf_object), &opts);
-	int rc = obj ? 0 : -errno;
 
 	log[0] = '\0';
-	if (!rc) {
-		choose(obj, name, log, sizeof(log));
-		rc = bpf_object__load(obj);
+	if (!obj) {
+		*error = errno;
+		return NULL;
 	}
-	if (rc)
-		tell_refused(name, -rc, log);
-	else
+	choose(obj, name, level, log, size);
+	*error = -bpf_object__load(obj);
+	if (!*error)
+		return obj;
+	bpf_object__close(obj);
+	return NULL;
+}
+
+static void load_one(const char *name)
+{
+	static char log[64 * RS_KIB];
+	int error, again;
+	struct bpf_object *obj = load(name, LOG_STATS, log, sizeof(log), &error);
+
+	if (obj) {
 		tell(name, bpf_program__fd(bpf_object__find_program_by_name(obj, name)), log);
+	} else {
+		bpf_object__close(load(name, LOG_ALL, log, sizeof(log), &again));
+		tell_refused(name, error, log);
+	}
 	bpf_object__close(obj);
 }
 
