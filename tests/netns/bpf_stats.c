@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -153,6 +154,9 @@ int main(void)
 	uname(&u);
 	printf("kernel %s\n", u.release);
 	libbpf_set_print(no_words);
+	/* Some of what programs call is this module's; as built in it is no module. */
+	if (system("modprobe -q nf_conntrack"))
+		printf("nf_conntrack is not loaded as a module\n");
 	for (size_t i = 0; i < RS_ARRAY_SIZE(programs); i++)
 		load_one(programs[i]);
 	if (no_such_hooks)
