@@ -58,7 +58,7 @@ static const struct option table[] = {
 	  "MTU of pod links; 0 takes the uplink's" },
 	{ "dataplane", CHOICE, AT(dataplane), "nft", "nft|ebpf|ebpf-tc|auto|null", 0, 0, false,
 	  "what enforces; ebpf needs kernel 6.4, where it cannot be nft enforces; auto is the same "
-	  "and no condition; ebpf-tc needs 5.18 and drops some packets that the others let pass "
+	  "and no condition; ebpf-tc needs 6.2 and drops some packets that the others let pass "
 	  "(docs/ebpf.md); null enforces NOTHING, is for dry runs and needs "
 	  "allow-no-enforcement" },
 	{ "bpf-dir", TEXT, AT(bpf_dir), RS_BPF_PIN_DIR, "DIR", 0, 0, false,

@@ -279,11 +279,12 @@ static void hint_tc(struct rs_err *err)
 {
 	int n = err && !err->hint ? err->num : 0;
 
-	if (n == EINVAL || n == ENOENT || n == ESRCH || n == EOPNOTSUPP)
-		rs_err_hint(
-			err,
-			"ebpf-tc needs kernel 5.18 with CONFIG_DEBUG_INFO_BTF, and nf_conntrack's "
-			"BTF; --dataplane nft needs neither");
+	/* EACCES: what the verifier says, too. */
+	if (n == EINVAL || n == ENOENT || n == ESRCH || n == EOPNOTSUPP || n == EACCES)
+		rs_err_hint(err,
+			    "ebpf-tc needs kernel 6.2 with CONFIG_DEBUG_INFO_BTF, nf_conntrack's "
+			    "BTF, CAP_BPF, CAP_PERFMON and a bpffs that can be written; "
+			    "--dataplane nft needs none of them");
 }
 
 /* Here the one at the look-ups of sockets, which knows no pod and lets everything pass. */

@@ -232,6 +232,8 @@ class EbpfTc(Ebpf):
     refuses = True
 
     def why_not(self):
+        if tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2]) < (6, 2):
+            return "kernel %s: its verifier takes no function's argument as a map's key (6.2)" % platform.release()
         for path in (BTF, os.path.join(os.path.dirname(BTF), "nf_conntrack")):
             with contextlib.suppress(OSError), open(path, "rb") as f:
                 if b"\0bpf_skb_ct_lookup\0" in f.read():
