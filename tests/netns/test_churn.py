@@ -55,28 +55,6 @@ def leases_held(node):
     return [name for name in files_of(os.path.join(node.state, "leases")) if not name.endswith(".resting")]
 
 
-def elements_of(node):
-    """Every element of every set and map, without counters."""
-    out = []
-    for entry in json.loads(node.nft("-j", "list", "table", "inet", "ripstop").stdout)["nftables"]:
-        for kind in ("set", "map"):
-            body = entry.get(kind, {})
-            # a set that packets fill (who was logged lately) is no state of ours, and the stamp moves on
-            if body.get("timeout") or "dynamic" in (body.get("flags") or []) or "stamp" in body.get("name", ""):
-                continue
-            for elem in body.get("elem", []):
-                out.append("%s %s" % (body["name"], strip_counters(elem)))
-    return sorted(out)
-
-
-def strip_counters(elem):
-    if isinstance(elem, dict) and "elem" in elem:
-        return json.dumps(elem["elem"]["val"], sort_keys=True)
-    if isinstance(elem, list):
-        return json.dumps([strip_counters(e) for e in elem], sort_keys=True)
-    return json.dumps(elem, sort_keys=True)
-
-
 def snapshot(node):
     routes = node.sh("ip route show table all; ip -6 route show table all").splitlines()
     return {"leases": leases_held(node),
@@ -84,7 +62,7 @@ def snapshot(node):
             "links": sorted(l.split(":")[1].strip() for l in node.sh("ip -o link").splitlines()),
             "routes": sorted(r.split(" expires ")[0].strip() for r in routes),
             "neighbours": sorted(n for n in node.sh("ip neigh; ip -6 neigh").splitlines() if "PERMANENT" in n),
-            "elements": elements_of(node)}
+            "elements": harness.PLANE.held(node)}
 
 
 def compare(before, after, fails):

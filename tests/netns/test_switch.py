@@ -18,7 +18,7 @@ from flow_main import main  # noqa: E402
 from flowbed import FlowBed  # noqa: E402
 from gap_foreign import gap_flows, settled  # noqa: E402
 from harness import HarnessError  # noqa: E402
-from planes import has_tcx  # noqa: E402
+from planes import PLANES, has_tcx  # noqa: E402
 from streams import Streams  # noqa: E402
 
 RATE = 100
@@ -70,7 +70,7 @@ class Bed(FlowBed):
 def first_clsacts(names):
     """Marks of the agents that put a clsact where there was none: at pods' links, then (ebpf-tc) at the others.
 
-    Before 6.6, which has tcx, programs at devices need one. The kernel stops a link's queues for it, some 2 ms,
+    Before 6.6, which has tcx, programs at every device need one. The kernel stops a link's queues for it, some 2 ms,
     and throws away what is sent to it meanwhile (docs/ebpf.md); it stays, so no later agent does."""
     found = {}
     if has_tcx():
@@ -121,6 +121,17 @@ def test_kill_tc(build, res):
     play(build, res, ["ebpf-tc"], "kill ebpf-tc")
 
 
+def programs_at(bed, pod, res):
+    """A pod that comes has filters, which come and go quickly; links stand where a clsact would have cost packets."""
+    filters = {device for device, _, _ in PLANES["ebpf"].filters(bed.node)}
+    links = {p.split("_")[-2] for p in PLANES["ebpf"].pins(bed.node, "link_tc_")}
+    index = {line.split(": ")[1].split("@")[0]: line.split(": ")[0] for line in bed.node.sh("ip -o link").splitlines()}
+    mine = pod.host_link()
+    res.expect(mine in filters and index[mine] not in links, "at %s: filters at %s, links at %s of %s" % (mine, filters, links, index))
+    if has_tcx():
+        res.expect(links and not filters & {d for d, i in index.items() if i in links}, "links at %s, filters at %s" % (links, filters))
+
+
 def test_pods(build, res):
     """Pods come and go in between, and what is uninstalled leaves nothing of either."""
     with Bed(build) as bed:
@@ -129,6 +140,8 @@ def test_pods(build, res):
             pod = bed.lab.pod("guest%d" % i)
             pod.attach(bed.node, "t", "guest%d" % i, ips=["10.244.1.%d" % (90 + i)])
             res.expect(bed.node.ctl("status").get("dataplane", {}).get("name") == name, "status does not name %s" % name)
+            if name != "nft":
+                programs_at(bed, pod, res)
             pod.detach()
         bed.node.kill_agent(signal.SIGKILL)
         p = bed.node.run(bed.node.agent_argv(*options(bed, "nft"))[:1] + ["uninstall", "--force"] +

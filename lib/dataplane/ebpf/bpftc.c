@@ -3,11 +3,12 @@
  * bpftc.c - programs at devices: the guard at every pod's link and, of ebpf-tc, the verdict at
  * every device of this network namespace.
  *
- * They are links (bpftcx.h) where the kernel has tcx. Before 6.6 they are clsact filters, which
- * live as long as the device, whatever becomes of the agent. Ours have a priority, a handle and a
- * name of their own, by which they are known; what another program put there stays, and is told
- * of. The clsact itself may be of use to others by now, so it stays too. A device that is up loses
- * packets for some 2 ms when its first clsact comes: the kernel stops its queues (qdisc_graft()).
+ * They are clsact filters, which live as long as the device, whatever becomes of the agent. Ours
+ * have a priority, a handle and a name of their own, by which they are known; what another program
+ * put there stays, and is told of. The clsact itself may be of use to others by now, so it stays
+ * too. But a device that is up loses packets for some 2 ms when its first clsact comes: the kernel
+ * stops its queues (qdisc_graft()). There they are links (bpftcx.h), where the kernel has them; not
+ * everywhere, because coming and going each costs an RCU grace period with all links locked.
  */
 #include "dataplane/ebpf/ebpf.h"
 
@@ -168,13 +169,78 @@ static void take_away(struct rs_ebpf *e, uint32_t index, bool in, char place)
 		(void)bpf_tc_detach(&hook, &o);
 }
 
+static int on_flags(const struct nlmsghdr *h, void *arg)
+{
+	const struct ifinfomsg *i = mnl_nlmsg_get_payload(h);
+	unsigned int *flags = arg;
+
+	if (h->nlmsg_type == RTM_NEWLINK)
+		*flags = i->ifi_flags;
+	return MNL_CB_OK;
+}
+
+static bool is_up(struct rs_ebpf *e, uint32_t index)
+{
+	char buf[RS_NFT_REQUEST];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *i;
+	unsigned int flags = 0;
+
+	h->nlmsg_type = RTM_GETLINK;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	h->nlmsg_seq = (uint32_t)rs_mono_ms();
+	i = mnl_nlmsg_put_extra_header(h, sizeof(*i));
+	i->ifi_index = (int)index;
+	(void)rs_nft_dump(e->tc.nl, h, on_flags, &flags);
+	return flags & IFF_UP;
+}
+
+static int on_qdisc(const struct nlmsghdr *h, void *arg)
+{
+	bool *there = arg;
+	const struct nlattr *a;
+
+	if (h->nlmsg_type != RTM_NEWQDISC)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(struct tcmsg))
+	{
+		if (mnl_attr_get_type(a) == TCA_KIND &&
+		    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
+			*there = !strcmp(mnl_attr_get_str(a), "clsact");
+	}
+	return MNL_CB_OK;
+}
+
+static bool has_clsact(struct rs_ebpf *e, uint32_t index)
+{
+	char buf[RS_NFT_REQUEST];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct tcmsg *t;
+	bool there = false;
+
+	h->nlmsg_type = RTM_GETQDISC;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	h->nlmsg_seq = (uint32_t)rs_mono_ms();
+	t = mnl_nlmsg_put_extra_header(h, sizeof(*t));
+	t->tcm_ifindex = (int)index;
+	t->tcm_parent = TC_H_CLSACT;
+	(void)rs_nft_dump(e->tc.nl, h, on_qdisc, &there);
+	return there;
+}
+
+static bool by_link(struct rs_ebpf *e, const struct rs_bpf_set *s, uint32_t index, bool in)
+{
+	return rs_bpf_tcx_holds(s, index, in) ||
+	       (e->tc.tcx && is_up(e, index) && !has_clsact(e, index));
+}
+
 static int put_one(struct rs_ebpf *e, struct rs_bpf_set *s, char place, uint64_t dev, bool in)
 {
 	int prog = program_for(e, dev, in);
 
 	if (prog == RS_BPF_TCS)
 		return 0;
-	if (e->tc.tcx)
+	if (by_link(e, s, index_of(dev), in))
 		return rs_bpf_tcx_put(&e->cfg, s, index_of(dev), in, s->tc[prog]);
 	return put_filter(e, index_of(dev), in, place, s->tc[prog]);
 }
@@ -183,7 +249,7 @@ static bool stands(struct rs_ebpf *e, uint64_t dev, bool in, int prog)
 {
 	struct standing st;
 
-	if (e->tc.tcx)
+	if (rs_bpf_tcx_holds(&e->set, index_of(dev), in))
 		return rs_bpf_tcx_stands(&e->cfg, &e->set, index_of(dev), in, e->set.tc[prog]);
 	look(e, index_of(dev), in, e->set.place, &st);
 	return st.id && st.id == rs_bpf_object_id(e->set.tc[prog]);
@@ -322,6 +388,13 @@ static bool is_used(uint32_t ifindex, void *arg)
 	return has(arg, dev_of(ifindex, true)) || has(arg, dev_of(ifindex, false));
 }
 
+/* A pod's link goes a moment after the commit without it: whoever looks again finds that. */
+void rs_ebpf_tc_tidy(struct rs_ebpf *e)
+{
+	if (e->set.place)
+		rs_bpf_tcx_prune(&e->cfg, &e->set, is_used, &e->tc.known);
+}
+
 int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
 		    const struct rs_bpf_plan *to, struct rs_err *err)
 {
@@ -342,8 +415,7 @@ int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
 		s->cfg->devices = before;
 	if (!rc)
 		rc = stand_at(e, s, place, to, &most, true, &done, err);
-	if (e->tc.tcx)
-		rs_bpf_tcx_prune(&e->cfg, s, is_used, &all);
+	rs_bpf_tcx_prune(&e->cfg, s, is_used, &all);
 	rs_vec_free(&all);
 	rs_vec_free(&most);
 	if (rc) {

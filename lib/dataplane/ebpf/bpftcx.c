@@ -101,6 +101,11 @@ static struct rs_bpf_tcx *find(const struct rs_bpf_set *s, uint32_t ifindex, boo
 	return NULL;
 }
 
+bool rs_bpf_tcx_holds(const struct rs_bpf_set *s, uint32_t ifindex, bool in)
+{
+	return find(s, ifindex, in) != NULL;
+}
+
 /* The last one takes its place. */
 static void drop(const struct rs_dp_config *cfg, struct rs_bpf_set *s, struct rs_bpf_tcx *l)
 {

@@ -117,6 +117,8 @@ int rs_ebpf_watch_read(struct rs_dp *dp, bool *foreign, char **who, struct rs_er
 	int rc;
 
 	rs_ebpf_tc_hear(e);
+	if (due)
+		rs_ebpf_tc_tidy(e);
 	rc = rs_nft_watch_drain(e->watch.nft, 0, &news, err);
 	*foreign = false;
 	*who = news.who;

@@ -48,7 +48,7 @@ struct rs_bpf_tc {
 	struct mnl_socket *watch; /* ebpf-tc: devices come and go */
 	struct rs_bpf_devs known; /* our programs stand there; sorted */
 	bool missing;		  /* an audit found one gone: all are to be put again */
-	bool tcx;		  /* as links; else as filters */
+	bool tcx;		  /* where a filter would cost packets: links */
 	char *why;		  /* where they cannot; for people */
 };
 
@@ -204,6 +204,8 @@ int rs_ebpf_tc_sync(struct rs_ebpf *e, struct rs_bpf_set *s, char place,
 		    const struct rs_bpf_plan *to, struct rs_err *err);
 /* Look again at every device. */
 void rs_ebpf_tc_forget(struct rs_ebpf *e);
+/* Let go of links whose devices are gone. */
+void rs_ebpf_tc_tidy(struct rs_ebpf *e);
 
 typedef void rs_bpf_tc_fn(char *what, void *arg);
 /* Names each program that is missing; caller of fn's owns the text. */

@@ -17,6 +17,14 @@ import struct
 import time
 
 
+def strip_counters(elem):
+    if isinstance(elem, dict) and "elem" in elem:
+        return json.dumps(elem["elem"]["val"], sort_keys=True)
+    if isinstance(elem, list):
+        return json.dumps([strip_counters(e) for e in elem], sort_keys=True)
+    return json.dumps(elem, sort_keys=True)
+
+
 class Nft:
     """table inet ripstop"""
     bpffs = False
@@ -58,6 +66,18 @@ class Nft:
                         out.append((entry[kind]["name"], key))
         return out
 
+    def held(self, node):
+        """Every element of every set and map, without counters."""
+        out = []
+        for entry in json.loads(node.nft("-j", "list", "table", "inet", "ripstop").stdout)["nftables"]:
+            for kind in ("set", "map"):
+                body = entry.get(kind, {})
+                # a set that packets fill (who was logged lately) is no state of ours, and the stamp moves on
+                if body.get("timeout") or "dynamic" in (body.get("flags") or []) or "stamp" in body.get("name", ""):
+                    continue
+                out += ["%s %s" % (body["name"], strip_counters(elem)) for elem in body.get("elem", [])]
+        return sorted(out)
+
     def delete(self, node, name, key):
         """What is wrong, in words."""
         return node.nft("delete", "element", "inet", "ripstop", name, "{ %s }" % key).stderr.strip()
@@ -95,7 +115,7 @@ def bpf(command, attributes):
 
 
 def has_tcx():
-    """Programs at devices are links, and no clsact comes (6.6)."""
+    """Programs at devices that are up are links, and no clsact comes (6.6)."""
     try:
         bpf(QUERY, struct.pack("=4IQ2I", 1, TCX_INGRESS, 0, 0, 0, 0, 0))
     except OSError as e:
@@ -144,7 +164,7 @@ def bpf_addr(address):
 
 
 class Ebpf:
-    """Maps, programs and links, pinned in a folder of the node's own; before 6.6 also filters at devices, without pins."""
+    """Maps, programs and links, pinned in a folder of the node's own; and filters at devices, which need no pins."""
     bpffs = True
     stamps = False
     tells = False
@@ -177,7 +197,7 @@ class Ebpf:
 
     @staticmethod
     def filters(node):
-        """[(device, direction, priority)] of ours, where programs at devices are no links."""
+        """[(device, direction, priority)] of ours."""
         out = []
         for line in node.run(["ip", "-o", "link"]).stdout.splitlines():
             device = line.split(": ")[1].split("@")[0]
@@ -216,6 +236,20 @@ class Ebpf:
                     if want == key or (path.endswith("links") and want in value):
                         out.append((os.path.relpath(path, node.lab.bpf_dir(node)), key.hex()))
         return out
+
+    def held(self, node):
+        """What is in force, and the pins. (In the maps is more: what is not in force any longer goes with a later commit.)
+
+        Those of devices that are gone go within the two seconds of a look; then there is one for each pod."""
+        end = time.monotonic() + 8
+        while self.stale(node) and time.monotonic() < end:
+            time.sleep(0.1)
+        objects = node.ctl("verify")["objects"]
+        return ["%s %s" % (o["object"], o["kernel"]) for o in objects] + [os.path.basename(p) for p in self.pins(node, "")]
+
+    def stale(self, node):
+        there = {line.split(":")[0] for line in node.run(["ip", "-o", "link"]).stdout.splitlines()}
+        return [p for p in self.pins(node, "link_tc_") if p.split("_")[-2] not in there]
 
     def delete(self, node, name, key):
         try:
