@@ -232,7 +232,11 @@ static void make(struct config *c)
 	if (c->kind == OURS_BPF && no_bpffs)
 		why = "no bpffs can be mounted here";
 	else
-		why = build(c) ? wrong_verdict(c) : "its rules could not be built here";
+		why = build(c) ? NULL : "its rules could not be built here";
+	if (!why) {
+		podpair_open(&c->pair);
+		why = wrong_verdict(c);
+	}
 	c->ready = !why;
 	if (why)
 		skip_all(c, why);

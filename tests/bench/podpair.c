@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <ripstop/linkgroup.h>
 
@@ -64,19 +65,51 @@ static void make_pod(struct rs_nl *nl, struct podpair_end *e, int nth)
 			     .pod_mac = { 2, 2, 0, 0, 0, (uint8_t)nth },
 			     .mtu = MTU,
 			     .group = RS_LINK_GROUP };
-	struct rs_route to = { .dst = { .addr = e->addr, .len = 32 } };
 	struct rs_link host;
 	rs_auto_err err = { 0 };
 
 	snprintf(e->ifname, sizeof(e->ifname), "rsbench%d", nth);
 	memcpy(e->mac, v.pod_mac, sizeof(e->mac));
 	must(rs_veth_create(nl, &v, &host, &err), &err);
-	e->ifindex = to.ifindex = host.ifindex;
+	e->ifindex = host.ifindex;
 	host_sysctls(e->ifname);
 	dress_pod(e, v.host_mac);
 	must(rs_neigh_set(nl, host.ifindex, &e->addr, e->mac, &err), &err);
-	must(rs_link_set_up(nl, host.ifindex, true, &err), &err);
-	must(rs_route_add(nl, &to, false, &err), &err);
+}
+
+/* As the plugin: a moment after its carrier has come a link still loses what is sent. */
+static void await_sending(const struct podpair_end *e)
+{
+	struct rs_nl *nl = NULL;
+	rs_auto_err err = { 0 };
+	struct rs_link link;
+
+	must(rs_nl_open_netns(e->ns, &nl, &err), &err);
+	must(rs_link_get(nl, "eth0", &link, &err), &err);
+	for (int i = 0; i < 500 && !link.sends; i++) {
+		usleep(1000);
+		must(rs_link_get_index(nl, link.ifindex, &link, &err), &err);
+	}
+	rs_nl_close(nl);
+}
+
+void podpair_open(const struct podpair *p)
+{
+	struct rs_nl *nl = NULL;
+	rs_auto_err err = { 0 };
+
+	bk_ns_enter(p->node_ns);
+	must(rs_nl_open(&nl, &err), &err);
+	for (int i = 0; i < 2; i++) {
+		struct rs_route to = { .dst = { .addr = p->pod[i].addr, .len = 32 },
+				       .ifindex = p->pod[i].ifindex };
+
+		must(rs_link_set_up(nl, to.ifindex, true, &err), &err);
+		must(rs_route_add(nl, &to, false, &err), &err);
+	}
+	rs_nl_close(nl);
+	for (int i = 0; i < 2; i++)
+		await_sending(&p->pod[i]);
 }
 
 void podpair_make(struct podpair *p, const struct rs_addr addr[2])

@@ -23,8 +23,10 @@ struct podpair {
 	struct podpair_end pod[2];
 };
 
-/* Ends the program when it cannot be made. */
+/* Ends the program when it cannot be made. The node's ends are down. */
 void podpair_make(struct podpair *p, const struct rs_addr addr[2]);
+/* Behind the rules, as ADD opens a pod's gate: ends up, and a route to each. Likewise. */
+void podpair_open(const struct podpair *p);
 
 /* What kube-proxy in its nftables mode leaves on a node: conntrack, and its maps and chains for SERVICES Services.
  * Nonzero when nft refuses or is not there. */
