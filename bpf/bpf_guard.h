@@ -58,17 +58,16 @@ static __always_inline bool rs_neighbour(const struct rs_bpf_view *v, const stru
 	       rs_same_addr(&l->ll, &v->src);
 }
 
-static __always_inline __u32 rs_guard_pod(const struct rs_now *n, const struct rs_bpf_view *v)
+/* l: of v->iif; NULL where it is not programmed. */
+static __always_inline __u32 rs_guard_pod(const struct rs_now *n, const struct rs_bpf_view *v,
+					  const struct rs_bpf_link *l)
 {
-	const struct rs_bpf_link *l;
-
 	if (v->broken)
 		return RS_BPF_DROP(RS_BPF_MALFORMED, 1);
 	if (rs_to_loopback(v))
 		return rs_spoofed();
 	if (v->options && !rs_is_free(&v->src, n->epoch))
 		return RS_BPF_DROP(RS_BPF_INVALID, 1);
-	l = rs_link(v->iif, n->epoch);
 	if (v->src.family == RS_BPF_AF_IP6 && v->l4 == RS_ICMP6) {
 		if (rs_quiet(v))
 			return RS_BPF_COUNT_QUIET;
@@ -83,7 +82,7 @@ static __always_inline __u32 rs_guard_pod(const struct rs_now *n, const struct r
 static __always_inline __u32 rs_guard(const struct rs_now *n, const struct rs_bpf_view *v)
 {
 	if (rs_from_pod(n, v))
-		return rs_guard_pod(n, v);
+		return rs_guard_pod(n, v, rs_link(v->iif, n->epoch));
 	if (v->iif == RS_LOOPBACK_INDEX || v->broken == RS_BPF_NO_HEADER)
 		return RS_BPF_ACCEPT;
 	return rs_in_prefix(&rs_own, &v->src, n->epoch) ? rs_spoofed() : RS_BPF_ACCEPT;

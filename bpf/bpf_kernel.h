@@ -37,6 +37,7 @@ struct nf_hook_state {
 struct sk_buff {
 	unsigned long _nfct;
 	unsigned int len;
+	unsigned int data_len;
 	struct net_device *dev;
 	void *sk;
 	unsigned char *head;

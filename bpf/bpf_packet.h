@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * bpf_packet.h - the bytes of a packet to its description. Two readers: the kernel's dynptr
- * (netfilter) and the bytes of a socket buffer (tc, tests); which one is known when it is compiled.
+ * bpf_packet.h - the bytes of a packet to its description. What lies in one piece at its beginning
+ * is read there (bpf_near.h); the rest by two readers: the kernel's dynptr (netfilter) and the
+ * bytes of a socket buffer (tc, tests). Which one is known when it is compiled.
  */
 #ifndef RIPSTOP_BPF_PACKET_H
 #define RIPSTOP_BPF_PACKET_H
 
-#include "bpf/bpf_kernel.h"
+#include "bpf/bpf_near.h"
 
 #include <ripstop/bpfabi.h>
 
@@ -28,20 +29,44 @@ struct rs_ip6 {
 	__u32 src[4], dst[4];
 };
 
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
+			       struct bpf_dynptr *p) __ksym __weak;
+
 struct rs_bytes {
-	void *from;
+	void *from; /* struct sk_buff, else struct __sk_buff */
 	bool dynptr;
-	bool l4; /* what comes next is the transport header */
+	bool is_near;
+	__u64 near;  /* where they begin, */
+	__u32 whole; /* and how many lie there */
+	bool l4;     /* what comes next is the transport header */
 	bool fragment;
 	bool later; /* a fragment without the transport header */
 	__u32 at;   /* of the next header */
 };
 
+static __always_inline bool rs_read_far(const struct rs_bytes *b, __u32 at, void *to, __u32 len)
+{
+	struct bpf_dynptr d;
+
+	if (!b->dynptr)
+		return !bpf_skb_load_bytes(b->from, at, to, len);
+	return !bpf_dynptr_from_skb(b->from, 0, &d) && !bpf_dynptr_read(to, len, &d, at, 0);
+}
+
 static __always_inline bool rs_read(const struct rs_bytes *b, __u32 at, void *to, __u32 len)
 {
-	if (b->dynptr)
-		return !bpf_dynptr_read(to, len, b->from, at, 0);
-	return !bpf_skb_load_bytes(b->from, at, to, len);
+	if (!b->is_near || (__u64)at + len > b->whole)
+		return rs_read_far(b, at, to, len);
+	rs_near_copy(b->near + at, to, len);
+	return true;
+}
+
+/* Before anything is read near. */
+static __always_inline void rs_bytes_near(struct rs_bytes *b, const struct sk_buff *skb)
+{
+	b->is_near = RS_IS_NEAR;
+	b->near = (unsigned long)skb->data;
+	b->whole = skb->len - skb->data_len;
 }
 
 /* Of TCP and SCTP 14 bytes, of the others 4. */
@@ -93,12 +118,21 @@ static __always_inline bool rs_is_ext(__u8 next)
 	return next == 0 || next == 43 || next == 44 || next == 51 || next == 60;
 }
 
+/* d is for a reader by dynptr. */
+static __always_inline bool rs_read_by(const struct rs_bytes *b, const struct bpf_dynptr *d,
+				       void *to, __u32 len)
+{
+	if (b->dynptr)
+		return !bpf_dynptr_read(to, len, d, b->at, 0);
+	return !bpf_skb_load_bytes(b->from, b->at, to, len);
+}
+
 /* One extension header; false: nothing behind it can be read. */
-static __always_inline bool rs_skip_ext(struct rs_bytes *b, __u8 *next)
+static __always_inline bool rs_skip_ext(struct rs_bytes *b, const struct bpf_dynptr *d, __u8 *next)
 {
 	__u8 h[4], what = *next;
 
-	if (!rs_read(b, b->at, h, sizeof(h)))
+	if (!rs_read_by(b, d, h, sizeof(h)))
 		return false;
 	*next = h[0];
 	if (what == 44) {
@@ -111,12 +145,15 @@ static __always_inline bool rs_skip_ext(struct rs_bytes *b, __u8 *next)
 	return true;
 }
 
-static __always_inline void rs_read_ip6(struct rs_bytes *b, struct rs_bpf_view *v)
+/* Whatever stands between the header and what it carries. */
+static __always_inline void rs_read_far_ip6(struct rs_bytes *b, struct rs_bpf_view *v)
 {
+	struct bpf_dynptr d;
 	struct rs_ip6 h;
 	__u8 next;
 
-	if (!rs_read(b, b->at, &h, sizeof(h)) ||
+	if ((b->dynptr && bpf_dynptr_from_skb(b->from, 0, &d)) ||
+	    !rs_read_by(b, &d, &h, sizeof(h)) ||
 	    (h.version_class_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000)) {
 		v->broken = RS_BPF_NO_HEADER;
 		return;
@@ -127,7 +164,7 @@ static __always_inline void rs_read_ip6(struct rs_bytes *b, struct rs_bpf_view *
 	next = h.next;
 	b->at += sizeof(h);
 	for (int i = 0; i < RS_EXT_HEADERS && rs_is_ext(next); i++)
-		if (!rs_skip_ext(b, &next)) {
+		if (!rs_skip_ext(b, &d, &next)) {
 			v->l4 = rs_is_ext(next) ? 0 : next;
 			return;
 		}
@@ -136,6 +173,32 @@ static __always_inline void rs_read_ip6(struct rs_bytes *b, struct rs_bpf_view *
 		return;
 	}
 	v->l4 = next;
+	b->l4 = true;
+}
+
+static __always_inline bool rs_is_plain_ip6(const struct rs_bytes *b)
+{
+	__u64 at = b->near + b->at;
+
+	return b->is_near && (__u64)b->at + sizeof(struct rs_ip6) <= b->whole &&
+	       RS_NEAR(__u8, at) >> 4 == 6 &&
+	       !rs_is_ext(RS_NEAR(__u8, at + __builtin_offsetof(struct rs_ip6, next)));
+}
+
+static __always_inline void rs_read_ip6(struct rs_bytes *b, struct rs_bpf_view *v)
+{
+	__u64 at = b->near + b->at;
+
+	if (!rs_is_plain_ip6(b)) {
+		b->is_near = false; /* the verifier would walk twice what comes then */
+		rs_read_far_ip6(b, v);
+		return;
+	}
+	rs_near_copy(at + __builtin_offsetof(struct rs_ip6, src), v->src.a, 16);
+	rs_near_copy(at + __builtin_offsetof(struct rs_ip6, dst), v->dst.a, 16);
+	v->hops = RS_NEAR(__u8, at + __builtin_offsetof(struct rs_ip6, hops));
+	v->l4 = RS_NEAR(__u8, at + __builtin_offsetof(struct rs_ip6, next));
+	b->at += sizeof(struct rs_ip6);
 	b->l4 = true;
 }
 

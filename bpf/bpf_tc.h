@@ -46,12 +46,33 @@ static __always_inline __u32 rs_tc_net(struct __sk_buff *skb)
 	return (__u32)(head + net - data);
 }
 
+/* Lets b begin at the IP header. */
+static __always_inline void rs_tc_begin_at(struct __sk_buff *skb, struct rs_bytes *b)
+{
+	const struct sk_buff *k;
+
+	if (!RS_IS_NEAR) {
+		b->at = rs_tc_net(skb);
+		return;
+	}
+	k = bpf_cast_to_kern_ctx(skb);
+	rs_bytes_near(b, k);
+	b->at = (__u32)((unsigned long)k->head + k->network_header - b->near);
+}
+
 /* v is zeroed; b is left at the transport header. */
+static __always_inline void rs_tc_describe_ip(struct __sk_buff *skb, struct rs_bytes *b,
+					      struct rs_bpf_view *v)
+{
+	v->len = skb->len - b->at;
+	rs_describe_ip(b, rs_tc_is(skb, RS_ETH_IP6), v);
+}
+
 static __always_inline void rs_tc_describe(struct __sk_buff *skb, struct rs_bytes *b,
 					   struct rs_bpf_view *v)
 {
-	v->len = skb->len - b->at;
-	rs_describe(b, rs_tc_is(skb, RS_ETH_IP6), v);
+	rs_tc_describe_ip(skb, b, v);
+	rs_describe_l4(b, v);
 }
 
 static __always_inline int rs_tc_end(const struct rs_now *n, const struct rs_bpf_view *v,
@@ -175,7 +196,7 @@ __noinline int rs_tc_read(struct __sk_buff *skb, struct rs_bpf_view *v)
 
 	if (!v)
 		return 0;
-	b.at = rs_tc_net(skb);
+	rs_tc_begin_at(skb, &b);
 	rs_tc_describe(skb, &b, v);
 	return b.fragment;
 }

@@ -28,12 +28,12 @@ static __always_inline bool rs_link_mac(const struct rs_bpf_link *l, const __u8 
 }
 
 /* A sender of 0 asks whether an address is taken. */
-static __always_inline __u32 rs_guard_arp(struct __sk_buff *skb, const struct rs_bpf_link *l)
+static __always_inline __u32 rs_guard_arp(const struct rs_bytes *b, const struct rs_bpf_link *l)
 {
 	struct rs_bpf_addr sender = { .family = RS_BPF_AF_IP4 };
 	struct rs_arp a;
 
-	if (bpf_skb_load_bytes(skb, RS_ETH_LEN, &a, sizeof(a)))
+	if (!rs_read_far(b, RS_ETH_LEN, &a, sizeof(a)))
 		return RS_BPF_COUNT_QUIET;
 	__builtin_memcpy(sender.a, a.sender, 4);
 	if (!rs_link_mac(l, a.sender_mac) || (sender.a[0] && !rs_link_has(l, &sender)))
@@ -42,44 +42,59 @@ static __always_inline __u32 rs_guard_arp(struct __sk_buff *skb, const struct rs
 }
 
 /* What is neither IP nor ARP has nobody on a routed link that would take it. */
-static __always_inline __u32 rs_guard_other(struct __sk_buff *skb, const struct rs_now *n)
+static __always_inline __u32 rs_guard_other(struct __sk_buff *skb, const struct rs_bytes *b,
+					    const struct rs_bpf_link *l)
 {
-	const struct rs_bpf_link *l = rs_link(skb->ifindex, n->epoch);
-
 	if (!l)
 		return rs_unprog_from();
-	return rs_tc_is(skb, RS_ETH_ARP) ? rs_guard_arp(skb, l) : RS_BPF_COUNT_QUIET;
+	return rs_tc_is(skb, RS_ETH_ARP) ? rs_guard_arp(b, l) : RS_BPF_COUNT_QUIET;
 }
 
-static __always_inline __u32 rs_guard_mac(struct __sk_buff *skb, const struct rs_now *n)
+static __always_inline __u32 rs_guard_mac(const struct rs_bytes *b, const struct rs_bpf_link *l)
 {
-	const struct rs_bpf_link *l = rs_link(skb->ifindex, n->epoch);
 	__u8 mac[8] = {};
 
 	if (!l)
 		return rs_unprog_from();
-	if (bpf_skb_load_bytes(skb, 6, mac, 6))
+	if (!rs_read(b, 6, mac, 6))
 		return RS_BPF_DROP(RS_BPF_MALFORMED, 1);
 	return rs_link_mac(l, mac) ? RS_BPF_ACCEPT : rs_spoofed();
 }
 
-/* Everything that a pod sends; v is zeroed. */
+/* Of the transport header the guard asks for ICMPv6's alone, and a record of a drop for any. */
+static __always_inline __u32 rs_guard_ip(struct __sk_buff *skb, const struct rs_now *n,
+					 struct rs_bytes *b, struct rs_bpf_view *v,
+					 const struct rs_bpf_link *l)
+{
+	__u32 verdict;
+
+	rs_tc_begin_at(skb, b);
+	rs_tc_describe_ip(skb, b, v);
+	if (v->l4 == RS_ICMP6)
+		rs_describe_l4(b, v);
+	verdict = rs_guard_pod(n, v, l);
+	if (verdict == RS_BPF_ACCEPT)
+		verdict = rs_guard_mac(b, l);
+	if (verdict != RS_BPF_ACCEPT)
+		rs_describe_l4(b, v);
+	return verdict;
+}
+
+/* Everything that a pod sends; v is zeroed. Of a packet that passes the transport header may not
+ * have been read. */
 static __always_inline __u32 rs_guard_frame(struct __sk_buff *skb, const struct rs_now *n,
 					    struct rs_bytes *b, struct rs_bpf_view *v)
 {
+	const struct rs_bpf_link *l = rs_link(skb->ifindex, n->epoch);
 	__u32 verdict;
 
 	v->iif = skb->ifindex;
 	v->iif_group = n->link_group;
-	if (!rs_tc_is_ip(skb)) {
-		v->len = skb->len;
-		verdict = rs_guard_other(skb, n);
-	} else {
-		b->at = rs_tc_net(skb);
-		rs_tc_describe(skb, b, v);
-		verdict = rs_guard_pod(n, v);
-	}
-	return verdict == RS_BPF_ACCEPT ? rs_guard_mac(skb, n) : verdict;
+	if (rs_tc_is_ip(skb))
+		return rs_guard_ip(skb, n, b, v, l);
+	v->len = skb->len;
+	verdict = rs_guard_other(skb, b, l);
+	return verdict == RS_BPF_ACCEPT ? rs_guard_mac(b, l) : verdict;
 }
 
 #endif

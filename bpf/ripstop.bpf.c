@@ -14,9 +14,6 @@
 #define RS_NF_DROP 0
 #define RS_NF_ACCEPT 1
 
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
-			       struct bpf_dynptr *p) __ksym __weak;
-
 static __always_inline __u32 rs_at_hook(const struct rs_now *n, __u32 hook,
 					const struct rs_bpf_view *v)
 {
@@ -46,14 +43,14 @@ static __always_inline bool rs_looks_at_l4(const struct rs_bpf_view *v)
 static __always_inline int rs_netfilter(struct bpf_nf_ctx *ctx, __u32 hook)
 {
 	struct rs_bpf_view v = {};
-	struct bpf_dynptr data;
-	struct rs_bytes b = { .from = &data, .dynptr = true };
+	struct rs_bytes b = { .from = ctx->skb, .dynptr = true };
 	struct rs_now n;
 	__u32 verdict;
 	bool looks;
 
-	if (!bpf_dynptr_from_skb || bpf_dynptr_from_skb(ctx->skb, 0, &data) || !rs_now_get(&n))
+	if (!bpf_dynptr_from_skb || !rs_now_get(&n))
 		return RS_NF_DROP;
+	rs_bytes_near(&b, ctx->skb);
 	rs_links_of(ctx->state, &v);
 	v.len = ctx->skb->len;
 	rs_describe_ip(&b, ctx->state->pf == RS_PF_IP6, &v);
@@ -123,8 +120,10 @@ int rs_tc_from_pod(struct __sk_buff *skb)
 	if (!rs_now_get(&n))
 		return RS_TC_DROP;
 	verdict = rs_guard_frame(skb, &n, &b, &v);
-	if (verdict == RS_BPF_ACCEPT && rs_tc_is_ip(skb))
+	if (verdict == RS_BPF_ACCEPT && rs_tc_is_ip(skb)) {
+		rs_describe_l4(&b, &v);
 		verdict = rs_tc_leave(skb, &n, &b, &v);
+	}
 	return rs_tc_end(&n, &v, verdict);
 }
 
@@ -165,7 +164,7 @@ int rs_tc_from_world(struct __sk_buff *skb)
 		return RS_TC_NEXT;
 	if (!rs_now_get(&n))
 		return RS_TC_DROP;
-	b.at = rs_tc_net(skb);
+	rs_tc_begin_at(skb, &b);
 	rs_tc_describe(skb, &b, &v);
 	return rs_tc_end(&n, &v, rs_guard(&n, &v));
 }

@@ -237,14 +237,14 @@ static void make_link(struct rset_image *im, const struct rs_packet *p)
 	put(im->link, &im->link_known, 12, &type, 2);
 }
 
-/* Not the next header of IPv6: p->proto is that of the last one. */
+/* Not the next header of IPv6: p->proto is that of the last one. Its first byte says the version,
+ * and half of a traffic class that is taken for 0. */
 static void make_net(struct rset_image *im, const struct rs_packet *p)
 {
 	bool v4 = p->src.family == RS_AF_IP4;
-	uint8_t first = 0x40 | (p->ip_words ? p->ip_words : 5);
+	uint8_t first = v4 ? 0x40 | (p->ip_words ? p->ip_words : 5) : 0x60;
 
-	if (v4)
-		put(im->net, &im->net_known, 0, &first, 1);
+	put(im->net, &im->net_known, 0, &first, 1);
 	put(im->net, &im->net_known, v4 ? 8 : 7, &p->ttl, 1);
 	if (v4)
 		put(im->net, &im->net_known, 9, &p->proto, 1);

@@ -89,7 +89,7 @@ static const struct flow flows[] = {
 	{ POD_B, POD_A, 6, 1234, true, "restamp" },   { POD_B, POD_A, 1, 0, true, "restamp" },
 	{ WORLD, POD_B, 6, 8080, true, "restamp" },   { WORLD, POD_B, 6, 9050, false, "deny_in" },
 	{ WORLD, POD_A, 17, 77, true, "restamp" },    { POD_A, WORLD, 6, 99, true, "restamp" },
-	{ NODE, POD_C, 6, 5000, true, "forwarded" },  { POD_C, NODE, 6, 5000, false, "deny_out" },
+	{ NODE, POD_C, 6, 5000, true, "made_here" },  { POD_C, NODE, 6, 5000, false, "deny_out" },
 	{ POD_A, NODE, 17, 5001, true, "restamp" },
 };
 
@@ -130,8 +130,8 @@ static void check_stamp(void)
 	      "an allowed flow gets the stamp, the lower bits stay");
 	p.ct_state = RS_CT_ESTABLISHED;
 	p.ct_mark = w.ct_mark;
-	check(walk(&p, POD_B, &w) && !strcmp(w.chain, "judge") && !w.marked,
-	      "with the stamp it passes in judge");
+	check(walk(&p, POD_B, &w) && !strcmp(w.chain, "forwarded") && !w.marked,
+	      "with the stamp it passes at the hook");
 	p.dport = p.orig.dport = p.reply.sport = 8081;
 	p.ct_mark = 0xfffe0000;
 	check(!walk(&p, POD_B, &w) && w.logged && !strcmp(w.log_prefix, "rs1 0 i"),

@@ -263,8 +263,8 @@ def a_break_is_seen_by_explain_and_verify(build):
         o = seen(bed, "element cells " + cell, "shop/api", "shop/db", "5432")
         about = o["differences"][0]["about"]
         expect(about.startswith("ingress of shop/db from ") and "shop/api" in about, o["differences"])
-        bed.nft("insert", "rule", "inet", "ripstop", "judge", "accept")
-        seen(bed, "chain judge: rule handle ", "shop/web", "shop/db", "5432")
+        bed.nft("insert", "rule", "inet", "ripstop", "known_flow", "accept")
+        seen(bed, "chain known_flow: rule handle ", "shop/web", "shop/db", "5432")
         bed.nft("delete", "table", "inet", "ripstop")
         o = seen(bed, "table inet ripstop", "shop/web", "shop/db", "5432")
         expect([x["kernel"] for x in o["objects"]] == [0] * 5, o["objects"])
@@ -273,8 +273,8 @@ def a_break_is_seen_by_explain_and_verify(build):
         seen(bed, "table inet ripstop", "shop/web", "shop/api", "80")
         # A foreign rule does not hide what is wrong with elements.
         bed.nft("delete", "element", "inet", "ripstop", "self4", "{ %s . %s }" % (db4, db4))
-        bed.nft("insert", "rule", "inet", "ripstop", "judge", "drop")
-        o = seen(bed, "chain judge: rule handle ", "shop/api", "shop/db", "5432")
+        bed.nft("insert", "rule", "inet", "ripstop", "known_flow", "drop")
+        o = seen(bed, "chain known_flow: rule handle ", "shop/api", "shop/db", "5432")
         expect([d["object"] for d in o["differences"][1:]] == ["element self4 %s . %s" % (db4, db4)], o["differences"])
         _, o = bed.verify()
         expect(o["repair"]["times"] == 7 and o["repair"]["mended"] >= 8, o["repair"])

@@ -24,6 +24,27 @@ void rs_m_family(struct rs_nft_rule *r, int family)
 	rs_x_cmp(r, 0, NFT_CMP_EQ, &proto, 1);
 }
 
+/* IPv4 without options: one byte says both, and costs the kernel no call. */
+void rs_m_plain4(struct rs_nft_rule *r)
+{
+	uint8_t plain = 0x45;
+
+	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 0, 1, 0);
+	rs_x_cmp(r, 0, NFT_CMP_EQ, &plain, 1);
+	rs_rule_say(r, "ip version 4 hdrlength 5");
+}
+
+void rs_m_options(struct rs_nft_rule *r)
+{
+	uint8_t mask = 0x0f, zero = 0, words = 5;
+
+	rs_m_family(r, 4);
+	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 0, 1, 0);
+	rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
+	rs_x_cmp(r, 0, NFT_CMP_NEQ, &words, 1);
+	rs_rule_say(r, "ip hdrlength != 5");
+}
+
 /* A pod link: our group or the neighbouring one, in which condemned links wait for
  * their removal. */
 void rs_m_pod_link(struct rs_nft_rule *r, uint32_t link_group, uint32_t key, uint32_t op)
@@ -54,14 +75,25 @@ void rs_m_iif(struct rs_nft_rule *r, uint32_t index)
 	rs_rule_say(r, "iif %u", index);
 }
 
-void rs_m_state(struct rs_nft_rule *r, uint32_t bits, const char *words)
+static void match_state(struct rs_nft_rule *r, uint32_t bits, uint32_t op)
 {
 	uint32_t zero = 0;
 
 	rs_x_ct(r, NFT_CT_STATE, -1, 0);
 	rs_x_bitwise(r, 0, 0, &bits, &zero, 4);
-	rs_x_cmp(r, 0, NFT_CMP_NEQ, &zero, 4);
+	rs_x_cmp(r, 0, op, &zero, 4);
+}
+
+void rs_m_state(struct rs_nft_rule *r, uint32_t bits, const char *words)
+{
+	match_state(r, bits, NFT_CMP_NEQ);
 	rs_rule_say(r, "ct state %s", words);
+}
+
+void rs_m_not_state(struct rs_nft_rule *r, uint32_t bits, const char *words)
+{
+	match_state(r, bits, NFT_CMP_EQ);
+	rs_rule_say(r, "ct state not %s", words);
 }
 
 void rs_m_direction(struct rs_nft_rule *r, uint8_t dir)
@@ -131,13 +163,19 @@ void rs_m_end_in(struct rs_nft_rule *r, int family, int dir, const char *set)
 		    rs_ip(family), set);
 }
 
-void rs_m_guard(struct rs_nft_rule *r, int family, const char *set)
+/* Of a packet of this family. */
+void rs_m_source(struct rs_nft_rule *r, int family, const char *set)
 {
-	rs_m_family(r, family);
 	rs_x_meta(r, NFT_META_IIF, 0);
 	rs_x_addr(r, family, false, 1);
 	rs_x_lookup(r, set, 0, RS_REG_NONE, false);
 	rs_rule_say(r, "iif . %s saddr @%s", rs_ip(family), set);
+}
+
+void rs_m_guard(struct rs_nft_rule *r, int family, const char *set)
+{
+	rs_m_family(r, family);
+	rs_m_source(r, family, set);
 }
 
 void rs_m_packet_in(struct rs_nft_rule *r, int family, bool dst, const char *set, bool inv)

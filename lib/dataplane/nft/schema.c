@@ -141,13 +141,16 @@ const struct rs_nft_set_def rs_nft_sets[SETS] = {
  * (100). */
 const struct rs_nft_chain_def rs_nft_chains[] = {
 	{ "guard", true, NF_INET_PRE_ROUTING, -310 },
+	{ "from_others", false, 0, 0 },
 	{ "from_pod", false, 0, 0 },
 	{ "pod_icmp6", false, 0, 0 },
 	{ "forwarded", true, NF_INET_POST_ROUTING, 99 },
+	{ "made_here", false, 0, 0 },
 	{ "to_node", true, NF_INET_LOCAL_IN, 110 },
 	{ "judge", false, 0, 0 },
 	{ "related_pkt", false, 0, 0 },
 	{ "fresh", false, 0, 0 },
+	{ "known_flow", false, 0, 0 },
 	{ "no_flow", false, 0, 0 },
 	{ "isolated_end", false, 0, 0 },
 	{ "client4", false, 0, 0 },

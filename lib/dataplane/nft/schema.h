@@ -24,7 +24,7 @@
 
 #define RS_NFT_TABLE "ripstop"
 #ifndef RS_NFT_LAYOUT /* a test of upgrades builds the same tree with another number */
-#define RS_NFT_LAYOUT 3
+#define RS_NFT_LAYOUT 4
 #endif
 #define RS_NFT_LOG_FORMAT "rs1 %d %c"
 #define RS_NFT_LOG_SNAPLEN 128 /* bytes of a dropped packet that its record has */

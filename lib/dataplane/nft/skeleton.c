@@ -19,34 +19,22 @@
 #include "base/base.h"
 #include "dataplane/nft/nftmatch.h"
 #include "dataplane/nft/schema.h"
+#include "dataplane/nft/skelmake.h"
 
 #define STATE_INVALID 0x01u
 #define STATE_RELATED 0x04u
 #define STATE_NEW 0x08u
 #define STATE_UNTRACKED 0x40u
 
-#define LOOPBACK_INDEX 1u
 #define ICMP6_FIRST_ND 133
 #define ICMP6_LAST_ND 137
-
-struct maker {
-	struct rs_nft_skeleton *s;
-	const struct rs_dp_config *cfg;
-	bool cache;
-	uint16_t stamp;
-};
-
-static void note(struct rs_nft_rule *r, const char *comment)
-{
-	r->comment = comment;
-}
 
 uint32_t rs_nft_stamp_bits(uint32_t mask, uint16_t stamp)
 {
 	return ((uint32_t)stamp << __builtin_ctz(mask)) & mask;
 }
 
-static struct rs_nft_rule *rule(struct maker *m, const char *chain)
+struct rs_nft_rule *rs_nft_rule_new(struct rs_nft_maker *m, const char *chain)
 {
 	struct rs_nft_skeleton *s = m->s;
 	struct rs_nft_rule *r;
@@ -58,130 +46,29 @@ static struct rs_nft_rule *rule(struct maker *m, const char *chain)
 	return r;
 }
 
-/* ---- the guard ------------------------------------------------------------------------------- */
-
-static void make_guard(struct maker *m)
+void rs_rule_note(struct rs_nft_rule *r, const char *comment)
 {
-	struct rs_nft_rule *r = rule(m, "guard");
-
-	rs_m_from_pod(r, m->cfg->link_group);
-	rs_v_goto(r, "from_pod");
-	r = rule(m, "guard");
-	rs_m_iif(r, LOOPBACK_INDEX);
-	rs_v_accept(r);
-	for (int f = 4; f <= 6; f += 2) {
-		r = rule(m, "guard");
-		rs_m_packet_in(r, f, false, f == 4 ? "own4" : "own6", false);
-		rs_v_goto(r, "spoofed");
-		note(r, "a pod's address on a link that is no pod's");
-	}
-}
-
-/* With route_localnet the node's 127.0.0.1 would answer a pod. */
-static void make_no_loopback(struct maker *m)
-{
-	static const uint8_t one[16] = { [15] = 1 };
-	struct rs_nft_rule *r = rule(m, "from_pod");
-	uint8_t net = 127;
-
-	rs_m_family(r, 4);
-	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 16, 1, 0);
-	rs_x_cmp(r, 0, NFT_CMP_EQ, &net, 1);
-	rs_rule_say(r, "ip daddr 127.0.0.0/8");
-	rs_v_goto(r, "spoofed");
-	r = rule(m, "from_pod");
-	rs_m_family(r, 6);
-	rs_x_addr(r, 6, true, 0);
-	rs_x_cmp(r, 0, NFT_CMP_EQ, one, sizeof(one));
-	rs_rule_say(r, "ip6 daddr ::1");
-	rs_v_goto(r, "spoofed");
-}
-
-static void match_options(struct rs_nft_rule *r)
-{
-	uint8_t mask = 0x0f, zero = 0, words = 5;
-
-	rs_m_family(r, 4);
-	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 0, 1, 0);
-	rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
-	rs_x_cmp(r, 0, NFT_CMP_NEQ, &words, 1);
-	rs_rule_say(r, "ip hdrlength != 5");
-}
-
-/*
- * The kernel answers a packet with a wrong option, or one that dies here, by an error that quotes
- * it and goes back the way its source route names: a channel out of an isolated pod, and (see
- * make_hooks) into one. It does so before it asks whether source routes are accepted, and a match
- * of the option itself would not see it behind a wrong one. So isolated ends have no options.
- */
-static void make_no_options(struct maker *m)
-{
-	struct rs_nft_rule *r = rule(m, "from_pod");
-
-	match_options(r);
-	rs_m_packet_in(r, 4, false, "free4", true);
-	rs_v_goto(r, "invalid_from");
-	note(r, "options of an isolated pod");
-}
-
-static void make_from_pod(struct maker *m)
-{
-	struct rs_nft_rule *r;
-
-	make_no_loopback(m);
-	make_no_options(m);
-	r = rule(m, "from_pod");
-	rs_m_family(r, 6);
-	rs_m_l4(r, IPPROTO_ICMPV6, NFT_CMP_EQ, "icmpv6");
-	rs_v_jump(r, "pod_icmp6");
-	for (int f = 4; f <= 6; f += 2) {
-		r = rule(m, "from_pod");
-		rs_m_guard(r, f, f == 4 ? "guard4" : "guard6");
-		rs_v_accept(r);
-	}
-	r = rule(m, "from_pod");
-	rs_x_meta(r, NFT_META_IIF, 0);
-	rs_x_lookup(r, "plinks", 0, RS_REG_NONE, true);
-	rs_rule_say(r, "iif != @plinks");
-	rs_v_goto(r, "unprog_from");
-	rs_v_goto(rule(m, "from_pod"), "spoofed");
-}
-
-/* A pod's kernel looks for routers, listeners and duplicates on its own: no use here, no
- * alarm. What could steer the node (router advertisement, redirect) goes the same way. */
-static void make_pod_icmp6(struct maker *m)
-{
-	static const uint8_t quiet[][2] = { { 130, 134 }, { 137, 137 }, { 143, 143 } };
-	static const uint8_t zero[16];
-	struct rs_nft_rule *r;
-
-	for (size_t i = 0; i < RS_ARRAY_SIZE(quiet); i++) {
-		r = rule(m, "pod_icmp6");
-		rs_m_icmp6_type(r, quiet[i][0], quiet[i][1]);
-		rs_v_drop(r, "n_quiet");
-		note(r, "router and listener messages, redirects");
-	}
-	r = rule(m, "pod_icmp6");
-	rs_x_addr(r, 6, false, 0);
-	rs_x_cmp(r, 0, NFT_CMP_EQ, zero, sizeof(zero));
-	rs_rule_say(r, "ip6 saddr ::");
-	rs_v_drop(r, "n_quiet");
-	note(r, "duplicate address detection");
-	r = rule(m, "pod_icmp6");
-	rs_m_on_link(r);
-	rs_m_icmp6_type(r, 135, 136);
-	rs_m_guard(r, 6, "guard_ll");
-	rs_v_accept(r);
-	note(r, "neighbour discovery from the link-local address we gave");
+	r->comment = comment;
 }
 
 /* ---- the judging chains ---------------------------------------------------------------------- */
+
+static void accept_stamped(struct rs_nft_maker *m, struct rs_nft_rule *r)
+{
+	uint32_t zero = 0, mask = m->cfg->ct_mark_mask;
+
+	rs_x_ct(r, NFT_CT_MARK, -1, 0);
+	rs_x_bitwise(r, 0, 0, &mask, &zero, 4);
+	rs_x_lookup(r, "stamp_now", 0, RS_REG_NONE, false);
+	rs_rule_say(r, "ct mark & 0x%08x @stamp_now", mask);
+	rs_v_accept(r);
+	rs_rule_note(r, "allowed by the rules in force");
+}
 
 static void match_groups(struct rs_nft_rule *r)
 {
 	uint8_t mask = 0xf0, zero = 0, first = 0xe0;
 
-	rs_m_iif(r, 0);
 	rs_m_family(r, 4);
 	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 16, 1, 0);
 	rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
@@ -206,10 +93,10 @@ static void match_pods_group(struct rs_nft_rule *r)
  * a group that can be routed is nobody's, as in IPv6. 224.0.0.0/24 never is routed: it stays the
  * node's own.
  */
-static void make_routed_groups(struct maker *m)
+static void make_routed_groups(struct rs_nft_maker *m)
 {
 	static const uint8_t local[] = { 224, 0, 0 };
-	struct rs_nft_rule *r = rule(m, "forwarded");
+	struct rs_nft_rule *r = rs_nft_rule_new(m, "made_here");
 
 	match_pods_group(r);
 	rs_m_state(r, STATE_INVALID | STATE_UNTRACKED, "invalid,untracked");
@@ -217,67 +104,95 @@ static void make_routed_groups(struct maker *m)
 	rs_x_lookup(r, "free4", 8, RS_REG_NONE, true);
 	rs_rule_say(r, "ip saddr != @free4");
 	rs_v_goto(r, "invalid_from");
-	r = rule(m, "forwarded");
+	r = rs_nft_rule_new(m, "made_here");
 	match_pods_group(r);
 	rs_v_goto(r, "judge");
-	note(r, "a pod's, routed to a group");
-	r = rule(m, "forwarded");
+	rs_rule_note(r, "a pod's, routed to a group");
+	r = rs_nft_rule_new(m, "made_here");
 	match_groups(r);
 	rs_m_to_pod(r, m->cfg->link_group);
 	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 16, sizeof(local), 0);
 	rs_x_cmp(r, 0, NFT_CMP_NEQ, local, sizeof(local));
 	rs_rule_say(r, "ip daddr != 224.0.0.0/24");
 	rs_v_goto(r, "judge");
-	note(r, "routed to a group");
+	rs_rule_note(r, "routed to a group");
 }
 
-static void make_hooks(struct maker *m)
+static void make_made_here(struct rs_nft_maker *m)
 {
-	struct rs_nft_rule *r = rule(m, "forwarded");
+	struct rs_nft_rule *r = rs_nft_rule_new(m, "made_here");
 
-	rs_m_iif(r, 0);
 	rs_m_to_pod(r, m->cfg->link_group);
-	match_options(r);
+	rs_m_options(r);
 	rs_m_packet_in(r, 4, true, "free4", true);
 	rs_v_goto(r, "invalid_to");
-	note(r, "error of this node that a source route steers");
+	rs_rule_note(r, "error of this node that a source route steers");
 	make_routed_groups(m);
-	r = rule(m, "forwarded");
-	rs_m_iif(r, 0);
+	r = rs_nft_rule_new(m, "made_here");
 	rs_v_accept(r);
-	note(r, "made by this node");
-	rs_v_goto(rule(m, "forwarded"), "judge");
-
-	r = rule(m, "to_node");
-	rs_m_pod_link(r, m->cfg->link_group, NFT_META_IIFGROUP, NFT_CMP_NEQ);
-	rs_v_accept(r);
-	r = rule(m, "to_node");
-	rs_m_state(r, STATE_RELATED, "related");
-	rs_v_jump(r, "related_pkt");
-	r = rule(m, "to_node");
-	rs_m_direction(r, REPLY);
-	rs_v_accept(r);
-	note(r, "answer to a flow that the node began");
-	rs_v_goto(rule(m, "to_node"), "judge");
+	rs_rule_note(r, "made by this node");
 }
 
-static void make_judge(struct maker *m)
+/*
+ * Of a flow that is stamped, and neither an error nor what a helper expected, a packet meets the
+ * first rule alone (IPv6: the second). A packet of this node may meet it, too: without options it
+ * passes either way.
+ */
+static void make_forwarded(struct rs_nft_maker *m)
 {
-	uint32_t zero = 0, mask = m->cfg->ct_mark_mask;
-	struct rs_nft_rule *r = rule(m, "judge");
+	struct rs_nft_rule *r;
+
+	for (int f = 4; m->cache && f <= 6; f += 2) {
+		r = rs_nft_rule_new(m, "forwarded");
+		if (f == 4) {
+			rs_m_plain4(r);
+		} else {
+			rs_m_family(r, 6);
+			rs_rule_say(r, "meta nfproto ipv6");
+		}
+		rs_m_not_state(r, STATE_RELATED, "related");
+		accept_stamped(m, r);
+	}
+	r = rs_nft_rule_new(m, "forwarded");
+	rs_m_iif(r, 0);
+	rs_v_goto(r, "made_here");
+	r = rs_nft_rule_new(m, "forwarded");
+	rs_m_plain4(r);
+	rs_m_not_state(r, STATE_RELATED | STATE_INVALID | STATE_UNTRACKED,
+		       "related,invalid,untracked");
+	rs_v_goto(r, "known_flow");
+	rs_rule_note(r, "and not stamped");
+	rs_v_goto(rs_nft_rule_new(m, "forwarded"), "judge");
+}
+
+static void make_hooks(struct rs_nft_maker *m)
+{
+	struct rs_nft_rule *r;
+
+	make_forwarded(m);
+	make_made_here(m);
+	r = rs_nft_rule_new(m, "to_node");
+	rs_m_pod_link(r, m->cfg->link_group, NFT_META_IIFGROUP, NFT_CMP_NEQ);
+	rs_v_accept(r);
+	r = rs_nft_rule_new(m, "to_node");
+	rs_m_state(r, STATE_RELATED, "related");
+	rs_v_jump(r, "related_pkt");
+	r = rs_nft_rule_new(m, "to_node");
+	rs_m_direction(r, REPLY);
+	rs_v_accept(r);
+	rs_rule_note(r, "answer to a flow that the node began");
+	rs_v_goto(rs_nft_rule_new(m, "to_node"), "judge");
+}
+
+static void make_judge(struct rs_nft_maker *m)
+{
+	struct rs_nft_rule *r = rs_nft_rule_new(m, "judge");
 
 	rs_m_state(r, STATE_RELATED, "related");
 	rs_v_jump(r, "related_pkt");
-	if (m->cache) {
-		r = rule(m, "judge");
-		rs_x_ct(r, NFT_CT_MARK, -1, 0);
-		rs_x_bitwise(r, 0, 0, &mask, &zero, 4);
-		rs_x_lookup(r, "stamp_now", 0, RS_REG_NONE, false);
-		rs_rule_say(r, "ct mark & 0x%08x @stamp_now", mask);
-		rs_v_accept(r);
-		note(r, "allowed by the rules in force");
-	}
-	rs_v_goto(rule(m, "judge"), "fresh");
+	if (m->cache)
+		accept_stamped(m, rs_nft_rule_new(m, "judge"));
+	rs_v_goto(rs_nft_rule_new(m, "judge"), "fresh");
 }
 
 /*
@@ -285,20 +200,20 @@ static void make_judge(struct maker *m)
  * that a pod sends must be about a flow of which its source is an end: conntrack checks the quoted
  * packet and where the error goes, never who sent it.
  */
-static void make_related(struct maker *m)
+static void make_related(struct rs_nft_maker *m)
 {
-	struct rs_nft_rule *r = rule(m, "related_pkt");
+	struct rs_nft_rule *r = rs_nft_rule_new(m, "related_pkt");
 
 	rs_m_l4(r, IPPROTO_ICMP, NFT_CMP_NEQ, "icmp");
 	rs_m_l4(r, IPPROTO_ICMPV6, NFT_CMP_NEQ, "icmpv6");
 	rs_v_goto(r, "fresh");
-	r = rule(m, "related_pkt");
+	r = rs_nft_rule_new(m, "related_pkt");
 	rs_m_pod_link(r, m->cfg->link_group, NFT_META_IIFGROUP, NFT_CMP_NEQ);
 	rs_x_verdict(r, NFT_RETURN, NULL);
 	rs_rule_say(r, "return");
 	for (int f = 4; f <= 6; f += 2)
 		for (int dir = ORIGINAL; dir <= REPLY; dir++) {
-			r = rule(m, "related_pkt");
+			r = rs_nft_rule_new(m, "related_pkt");
 			rs_m_family(r, f);
 			rs_x_addr(r, f, false, 0);
 			rs_x_end(r, f, dir, f == 4 ? 1 : 4);
@@ -307,9 +222,9 @@ static void make_related(struct maker *m)
 			rs_rule_say(r, "%s saddr . ct %s %s saddr @self%d return", rs_ip(f),
 				    dir == ORIGINAL ? "original" : "reply", rs_ip(f), f);
 		}
-	r = rule(m, "related_pkt");
+	r = rs_nft_rule_new(m, "related_pkt");
 	rs_v_goto(r, "invalid_from");
-	note(r, "error about somebody else's flow");
+	rs_rule_note(r, "error about somebody else's flow");
 }
 
 /*
@@ -317,14 +232,13 @@ static void make_related(struct maker *m)
  * sent that packet. TCP's data do that, and SCTP's heartbeats, of either end. Conntrack takes no
  * INIT that has another chunk beside it, so the first chunk says all.
  */
-static void make_midstream(struct maker *m)
+static void make_midstream(struct rs_nft_maker *m)
 {
 	uint8_t mask = 0x17, zero = 0, syn = 0x02, init = 1;
 
 	for (int sctp = 0; sctp < 2; sctp++) {
-		struct rs_nft_rule *r = rule(m, "fresh");
+		struct rs_nft_rule *r = rs_nft_rule_new(m, "known_flow");
 
-		rs_m_state(r, STATE_NEW | STATE_RELATED, "new,related");
 		rs_m_l4(r, sctp ? IPPROTO_SCTP : IPPROTO_TCP, NFT_CMP_EQ, sctp ? "sctp" : "tcp");
 		rs_x_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, sctp ? 12 : 13, 1, 0);
 		if (!sctp)
@@ -332,82 +246,89 @@ static void make_midstream(struct maker *m)
 		rs_x_cmp(r, 0, NFT_CMP_NEQ, sctp ? &init : &syn, 1);
 		rs_rule_say(r,
 			    sctp ? "first chunk != init" : "tcp flags & (fin|syn|rst|ack) != syn");
+		rs_m_state(r, STATE_NEW | STATE_RELATED, "new,related");
 		rs_v_jump(r, "isolated_end");
-		note(r, "taken up in mid-stream: who opened it is not known");
+		rs_rule_note(r, "taken up in mid-stream: who opened it is not known");
 	}
 }
 
 /* What neither half knows: an end on a pod link without a group, or traffic that is not ours. */
-static void make_strangers(struct maker *m)
+static void make_strangers(struct rs_nft_maker *m)
 {
-	struct rs_nft_rule *r = rule(m, "fresh");
+	struct rs_nft_rule *r = rs_nft_rule_new(m, "known_flow");
 
 	rs_m_from_pod(r, m->cfg->link_group);
 	rs_v_goto(r, "unprog_from");
-	r = rule(m, "fresh");
+	r = rs_nft_rule_new(m, "known_flow");
 	rs_m_to_pod(r, m->cfg->link_group);
 	rs_v_goto(r, "unprog_to");
-	r = rule(m, "fresh");
+	r = rs_nft_rule_new(m, "known_flow");
 	rs_v_accept(r);
-	note(r, "no pod of ours: not judged, not stamped");
+	rs_rule_note(r, "no pod of ours: not judged, not stamped");
 }
 
 /* A pod link carries an end of the flow: the client in this direction, the server in the other. */
-static void make_missing(struct maker *m, const char *chain, uint8_t from_dir, uint8_t to_dir)
+static void make_missing(struct rs_nft_maker *m, const char *chain, uint8_t from_dir,
+			 uint8_t to_dir)
 {
-	struct rs_nft_rule *r = rule(m, chain);
+	struct rs_nft_rule *r = rs_nft_rule_new(m, chain);
 
 	rs_m_from_pod(r, m->cfg->link_group);
 	rs_m_direction(r, from_dir);
 	rs_v_goto(r, "unprog_from");
-	r = rule(m, chain);
+	r = rs_nft_rule_new(m, chain);
 	rs_m_to_pod(r, m->cfg->link_group);
 	rs_m_direction(r, to_dir);
 	rs_v_goto(r, "unprog_to");
 }
 
-static void make_server(struct maker *m, const char *chain)
+static void make_server(struct rs_nft_maker *m, const char *chain)
 {
 	struct rs_nft_rule *r;
 
 	for (int f = 4; f <= 6; f += 2) {
-		r = rule(m, chain);
+		r = rs_nft_rule_new(m, chain);
 		rs_m_end_in(r, f, REPLY, f == 4 ? "grp_in4" : "grp_in6");
 		rs_v_goto(r, f == 4 ? "ingress4" : "ingress6");
 	}
 }
 
-static void make_fresh(struct maker *m)
+/* What conntrack knows as a flow. */
+static void make_flow(struct rs_nft_maker *m)
 {
-	struct rs_nft_rule *r = rule(m, "fresh");
-
-	rs_m_family(r, 6);
-	rs_m_l4(r, IPPROTO_ICMPV6, NFT_CMP_EQ, "icmpv6");
-	rs_m_on_link(r);
-	rs_m_icmp6_type(r, ICMP6_FIRST_ND, ICMP6_LAST_ND);
-	rs_v_accept(r);
-	note(r, "neighbour discovery: hop limit 255 was never forwarded");
-	r = rule(m, "fresh");
-	rs_m_state(r, STATE_INVALID | STATE_UNTRACKED, "invalid,untracked");
-	rs_v_goto(r, "no_flow");
 	make_midstream(m);
 	for (int f = 4; f <= 6; f += 2) {
-		r = rule(m, "fresh");
+		struct rs_nft_rule *r = rs_nft_rule_new(m, "known_flow");
+
 		rs_x_end(r, f, ORIGINAL, 0);
 		rs_x_end(r, f, REPLY, f == 4 ? 1 : 4);
 		rs_x_lookup(r, f == 4 ? "self4" : "self6", 0, RS_REG_NONE, false);
 		rs_rule_say(r, "ct original %s saddr . ct reply %s saddr @self%d", rs_ip(f),
 			    rs_ip(f), f);
 		rs_v_goto(r, "restamp");
-	}
-	for (int f = 4; f <= 6; f += 2) {
-		r = rule(m, "fresh");
+		r = rs_nft_rule_new(m, "known_flow");
 		rs_m_end_in(r, f, ORIGINAL, f == 4 ? "grp_out4" : "grp_out6");
 		rs_v_goto(r, f == 4 ? "client4" : "client6");
 	}
-	make_missing(m, "fresh", ORIGINAL, REPLY);
-	make_server(m, "fresh");
+	make_missing(m, "known_flow", ORIGINAL, REPLY);
+	make_server(m, "known_flow");
 	make_strangers(m);
+}
+
+static void make_fresh(struct rs_nft_maker *m)
+{
+	struct rs_nft_rule *r = rs_nft_rule_new(m, "fresh");
+
+	rs_m_family(r, 6);
+	rs_m_l4(r, IPPROTO_ICMPV6, NFT_CMP_EQ, "icmpv6");
+	rs_m_on_link(r);
+	rs_m_icmp6_type(r, ICMP6_FIRST_ND, ICMP6_LAST_ND);
+	rs_v_accept(r);
+	rs_rule_note(r, "neighbour discovery: hop limit 255 was never forwarded");
+	r = rs_nft_rule_new(m, "fresh");
+	rs_m_state(r, STATE_INVALID | STATE_UNTRACKED, "invalid,untracked");
+	rs_v_goto(r, "no_flow");
+	rs_v_goto(rs_nft_rule_new(m, "fresh"), "known_flow");
 }
 
 /*
@@ -415,13 +336,13 @@ static void make_fresh(struct maker *m)
  * do not look made here. From a pod none gets this far (guard), and nobody forwards the
  * link-local scope.
  */
-static void make_own_listener(struct maker *m)
+static void make_own_listener(struct rs_nft_maker *m)
 {
 	static const uint8_t types[][2] = { { 130, 132 }, { 143, 143 } };
 	static const uint8_t link_scope[] = { 0xff, 0x02 };
 
 	for (size_t i = 0; i < RS_ARRAY_SIZE(types); i++) {
-		struct rs_nft_rule *r = rule(m, "no_flow");
+		struct rs_nft_rule *r = rs_nft_rule_new(m, "no_flow");
 
 		rs_m_family(r, 6);
 		rs_m_l4(r, IPPROTO_ICMPV6, NFT_CMP_EQ, "icmpv6");
@@ -430,22 +351,22 @@ static void make_own_listener(struct maker *m)
 		rs_x_cmp(r, 0, NFT_CMP_EQ, link_scope, sizeof(link_scope));
 		rs_rule_say(r, "ip6 daddr ff02::/16");
 		rs_v_accept(r);
-		note(r, "listener messages of this node");
+		rs_rule_note(r, "listener messages of this node");
 	}
 }
 
-static void make_no_flow(struct maker *m)
+static void make_no_flow(struct rs_nft_maker *m)
 {
 	struct rs_nft_rule *r;
 
 	make_own_listener(m);
-	rs_v_jump(rule(m, "no_flow"), "isolated_end");
-	r = rule(m, "no_flow");
+	rs_v_jump(rs_nft_rule_new(m, "no_flow"), "isolated_end");
+	r = rs_nft_rule_new(m, "no_flow");
 	rs_v_accept(r);
-	note(r, "no isolated end");
+	rs_rule_note(r, "no isolated end");
 	for (int to = 0; to < 2; to++)
 		for (int f = 4; f <= 6; f += 2) {
-			r = rule(m, "isolated_end");
+			r = rs_nft_rule_new(m, "isolated_end");
 			if (to)
 				rs_m_to_pod(r, m->cfg->link_group);
 			else
@@ -459,7 +380,7 @@ static void make_no_flow(struct maker *m)
 
 /* peers NULL: the group's default, which is one lookup shorter. The key is first written whole with
  * one wide immediate: nft can show that, and only that. */
-static void half_rule(struct maker *m, const char *chain, int family, uint8_t dir,
+static void half_rule(struct rs_nft_maker *m, const char *chain, int family, uint8_t dir,
 		      const char *peers, const char *comment)
 {
 	uint32_t key[3] = { dir, 0, 0 }, port_key[2] = { dir, 0 };
@@ -467,7 +388,7 @@ static void half_rule(struct maker *m, const char *chain, int family, uint8_t di
 	const char *groups = dir == RS_DIR_OUT ? (family == 4 ? "grp_out4" : "grp_out6")
 					       : (family == 4 ? "grp_in4" : "grp_in6");
 	const char *ports = dir == RS_DIR_OUT ? "ports_out" : "ports_in";
-	struct rs_nft_rule *r = rule(m, chain);
+	struct rs_nft_rule *r = rs_nft_rule_new(m, chain);
 
 	rs_x_imm(r, key, peers ? 12 : 8, 0);
 	rs_x_end(r, family, self, 8);
@@ -483,10 +404,10 @@ static void half_rule(struct maker *m, const char *chain, int family, uint8_t di
 	if (peers)
 		rs_rule_say(r, ". @%s[%s]", peers, dir == RS_DIR_OUT ? "server" : "client");
 	rs_rule_say(r, "in @%s: vmap @%s", peers ? "cells" : "dflt", ports);
-	note(r, comment);
+	rs_rule_note(r, comment);
 }
 
-static void make_half(struct maker *m, uint8_t dir)
+static void make_half(struct rs_nft_maker *m, uint8_t dir)
 {
 	static const char *const words[2][2][3] = {
 		{ { "1 . @grp_in4[server] . @cls4[client] @cells -> ports",
@@ -512,26 +433,26 @@ static void make_half(struct maker *m, uint8_t dir)
 		half_rule(m, chain, f, dir, f == 4 ? "cls4" : "cls6", w[0]);
 		half_rule(m, chain, f, dir, f == 4 ? "rng4" : "rng6", w[1]);
 		half_rule(m, chain, f, dir, NULL, w[2]);
-		rs_v_goto(rule(m, chain), dir == RS_DIR_OUT ? "deny_out" : "deny_in");
+		rs_v_goto(rs_nft_rule_new(m, chain), dir == RS_DIR_OUT ? "deny_out" : "deny_in");
 	}
 }
 
 /* The egress half is jumped to and its allow is `return`: with a goto into the ingress half a
  * kernel without memory in its validation would walk every pair of profiles. */
-static void make_client(struct maker *m)
+static void make_client(struct rs_nft_maker *m)
 {
 	for (int f = 4; f <= 6; f += 2) {
 		const char *chain = f == 4 ? "client4" : "client6";
 
-		rs_v_jump(rule(m, chain), f == 4 ? "egress4" : "egress6");
-		rs_v_goto(rule(m, chain), "server_half");
+		rs_v_jump(rs_nft_rule_new(m, chain), f == 4 ? "egress4" : "egress6");
+		rs_v_goto(rs_nft_rule_new(m, chain), "server_half");
 	}
 	make_server(m, "server_half");
 	make_missing(m, "server_half", REPLY, ORIGINAL);
-	rs_v_goto(rule(m, "server_half"), "restamp");
+	rs_v_goto(rs_nft_rule_new(m, "server_half"), "restamp");
 }
 
-static void make_restamp(struct maker *m)
+static void make_restamp(struct rs_nft_maker *m)
 {
 	uint32_t keep = ~m->cfg->ct_mark_mask;
 	uint32_t bits = rs_nft_stamp_bits(m->cfg->ct_mark_mask, m->stamp);
@@ -539,19 +460,19 @@ static void make_restamp(struct maker *m)
 
 	if (m->cache) {
 		/* No verdict in this rule: replacing it then re-validates nothing. */
-		r = rule(m, "restamp");
+		r = rs_nft_rule_new(m, "restamp");
 		rs_x_ct(r, NFT_CT_MARK, -1, 0);
 		rs_x_bitwise(r, 0, 0, &keep, &bits, 4);
 		rs_x_ct_mark(r, 0);
 		rs_rule_say(r, "ct mark set ct mark & 0x%08x | the stamp", keep);
 		r->stamps = true;
 	}
-	rs_v_accept(rule(m, "restamp"));
+	rs_v_accept(rs_nft_rule_new(m, "restamp"));
 }
 
 /* ---- drops ----------------------------------------------------------------------------------- */
 
-static void log_rule(struct maker *m, struct rs_nft_rule *r, const char *set, uint8_t reg,
+static void log_rule(struct rs_nft_maker *m, struct rs_nft_rule *r, const char *set, uint8_t reg,
 		     const char *prefix)
 {
 	rs_x_rate(r, set, reg, m->cfg->log_rate);
@@ -563,50 +484,50 @@ static void log_rule(struct maker *m, struct rs_nft_rule *r, const char *set, ui
 		    set, m->cfg->log_rate, prefix, m->cfg->nflog_group);
 }
 
-static void make_deny(struct maker *m, const char *chain, const char *counter, int dir, int reason)
+static void make_deny(struct rs_nft_maker *m, const char *chain, const char *counter, int dir,
+		      int reason)
 {
 	char prefix[16];
 
 	snprintf(prefix, sizeof(prefix), RS_NFT_LOG_FORMAT, reason, dir == ORIGINAL ? 'o' : 'i');
 	for (int f = 4; m->cfg->log_rate && f <= 6; f += 2) {
-		struct rs_nft_rule *r = rule(m, chain);
+		struct rs_nft_rule *r = rs_nft_rule_new(m, chain);
 
 		rs_x_end(r, f, dir, 8);
 		rs_rule_say(r, "ct %s %s saddr", dir == ORIGINAL ? "original" : "reply", rs_ip(f));
 		log_rule(m, r, f == 4 ? "rate4" : "rate6", 8, prefix);
 	}
-	rs_v_drop(rule(m, chain), counter);
+	rs_v_drop(rs_nft_rule_new(m, chain), counter);
 }
 
-static void make_link_drop(struct maker *m, const char *chain, const char *counter, bool to,
+static void make_link_drop(struct rs_nft_maker *m, const char *chain, const char *counter, bool to,
 			   int reason)
 {
 	char prefix[16];
 
 	snprintf(prefix, sizeof(prefix), RS_NFT_LOG_FORMAT, reason, to ? 'i' : 'o');
 	if (m->cfg->log_rate) {
-		struct rs_nft_rule *r = rule(m, chain);
+		struct rs_nft_rule *r = rs_nft_rule_new(m, chain);
 
 		rs_x_meta(r, to ? NFT_META_OIF : NFT_META_IIF, 8);
 		rs_rule_say(r, "%s", to ? "oif" : "iif");
 		log_rule(m, r, "rate_link", 8, prefix);
 	}
-	rs_v_drop(rule(m, chain), counter);
+	rs_v_drop(rs_nft_rule_new(m, chain), counter);
 }
 
 void rs_nft_skeleton_make(struct rs_nft_skeleton *s, const struct rs_dp_config *cfg, bool cache,
 			  uint16_t stamp)
 {
-	struct maker m = { .s = s, .cfg = cfg, .cache = cache, .stamp = stamp };
+	struct rs_nft_maker m = { .s = s, .cfg = cfg, .cache = cache, .stamp = stamp };
 
 	memset(s, 0, sizeof(*s));
-	make_guard(&m);
-	make_from_pod(&m);
-	make_pod_icmp6(&m);
+	rs_nft_make_guard(&m);
 	make_hooks(&m);
 	make_judge(&m);
 	make_related(&m);
 	make_fresh(&m);
+	make_flow(&m);
 	make_no_flow(&m);
 	make_client(&m);
 	make_half(&m, RS_DIR_OUT);

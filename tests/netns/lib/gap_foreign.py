@@ -14,7 +14,7 @@ QUIET = 0.12  # seconds without a forbidden packet: it is over
 
 # what opens the node, what only takes an answer away (and so closes), each as arguments of nft
 OPENING = [("flush ruleset", ["flush", "ruleset"]), ("delete table", ["delete", "table", "inet", "ripstop"]),
-           ("flush chain judge", ["flush", "chain", "inet", "ripstop", "judge"])]
+           ("flush chain known_flow", ["flush", "chain", "inet", "ripstop", "known_flow"])]
 CLOSING = ("delete one element", ["delete", "element", "inet", "ripstop", "grp_in4", "{ %s }" % ADDRESS["b"][4]])
 
 
@@ -31,7 +31,7 @@ def in_force(bed):
         return False
     element = "{ %s }" % ADDRESS["b"][4]
     return good and not bed.node.nft("get", "element", "inet", "ripstop", "grp_in4", element).returncode and \
-        not bed.node.nft("list", "chain", "inet", "ripstop", "judge").returncode
+        not bed.node.nft("list", "chain", "inet", "ripstop", "known_flow").returncode
 
 
 class Gap:
