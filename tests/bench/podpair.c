@@ -65,17 +65,17 @@ static void make_pod(struct rs_nl *nl, struct podpair_end *e, int nth)
 			     .mtu = MTU,
 			     .group = RS_LINK_GROUP };
 	struct rs_route to = { .dst = { .addr = e->addr, .len = 32 } };
-	struct rs_link host;
 	rs_auto_err err = { 0 };
 
 	snprintf(e->ifname, sizeof(e->ifname), "rsbench%d", nth);
 	memcpy(e->mac, v.pod_mac, sizeof(e->mac));
-	must(rs_veth_create(nl, &v, &host, &err), &err);
-	e->ifindex = to.ifindex = host.ifindex;
+	must(rs_veth_create(nl, &v, &e->ifindex, &err), &err);
+	must(rs_link_set_no_addrgen(nl, e->ifindex, &err), &err);
+	to.ifindex = e->ifindex;
 	host_sysctls(e->ifname);
 	dress_pod(e, v.host_mac);
-	must(rs_neigh_set(nl, host.ifindex, &e->addr, e->mac, &err), &err);
-	must(rs_link_set_up(nl, host.ifindex, true, &err), &err);
+	must(rs_neigh_set(nl, e->ifindex, &e->addr, e->mac, &err), &err);
+	must(rs_link_set_up(nl, e->ifindex, true, &err), &err);
 	must(rs_route_add(nl, &to, false, &err), &err);
 }
 
