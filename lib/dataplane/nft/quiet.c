@@ -33,8 +33,8 @@ static bool numbered_right(struct rs_nft *n, uint32_t before, bool committed)
 	return rs_nft_generation(n->nl, &now) == 0 && now == want + (committed && !want);
 }
 
-/* Deaf is worse than slow: a socket that cannot come back is told as one that has missed
- * something, and tried again with every batch. */
+/* A socket that cannot come back is told as one that has missed something: what follows is a read
+ * of the table, which tries again. */
 static void come_back(struct rs_nft *n, uint32_t before, bool committed)
 {
 	n->deaf = rs_nft_watch_member(n->watch, true) < 0;
@@ -48,10 +48,16 @@ static void come_back(struct rs_nft *n, uint32_t before, bool committed)
 int rs_nft_send_quietly(struct rs_nft *n, struct rs_nft_batch *b, double *ms, struct rs_err *err)
 {
 	uint32_t before = 0;
-	bool quiet = (n->deaf || b->len >= QUIET_BYTES) && leave(n, &before);
+	bool quiet = b->len >= QUIET_BYTES && leave(n, &before);
 	int rc = rs_nft_batch_send(b, n->nl, ms, err);
 
 	if (quiet)
 		come_back(n, before, rc == 0);
 	return rc;
+}
+
+void rs_nft_listen(struct rs_nft *n)
+{
+	if (n->deaf)
+		n->deaf = rs_nft_watch_member(n->watch, true) < 0;
 }
