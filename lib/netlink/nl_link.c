@@ -128,7 +128,7 @@ int rs_link_list(struct rs_nl *nl, struct rs_link **out, size_t *n, struct rs_er
 	return 0;
 }
 
-/* Without the lock that an answer about a link is written under: every pod's ADD and DEL holds it. */
+/* Without the lock that answers about links are written under; each ADD and DEL holds it. */
 int rs_link_index(struct rs_nl *nl, const char *name, uint32_t *out, struct rs_err *err)
 {
 	size_t len = strlen(name);
