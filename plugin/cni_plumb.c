@@ -95,16 +95,15 @@ int cni_plumb_create(struct cni_plumb *p, struct rs_endpoint_store *store, struc
 
 	memcpy(v.host_mac, e->host_mac, sizeof(v.host_mac));
 	memcpy(v.pod_mac, e->pod_mac, sizeof(v.pod_mac));
-	rc = rs_veth_create(p->host, &v, &p->host_link, err);
+	rc = rs_veth_create(p->host, &v, &e->host_ifindex, err);
 	if (rc == -EEXIST) {
 		rc = remove_stale(p, store, e, group, err);
 		if (rc == 0)
-			rc = rs_veth_create(p->host, &v, &p->host_link, err);
+			rc = rs_veth_create(p->host, &v, &e->host_ifindex, err);
 	}
 	if (rc < 0)
 		return rc;
-	e->host_ifindex = p->host_link.ifindex;
-	return rs_link_get(p->pod, e->ifname, &p->pod_link, err);
+	return rs_link_index(p->pod, e->ifname, &p->pod_link.ifindex, err);
 }
 
 static int pod_addresses(struct cni_plumb *p, const struct rs_endpoint *e, struct rs_err *err)
@@ -206,7 +205,9 @@ static int dress_host(struct cni_plumb *p, const struct rs_endpoint *e, struct r
 	int rc;
 
 	rs_nl_gather(p->host);
-	rc = cni_sysctl_host_link(p->host, e, err);
+	rc = rs_link_set_no_addrgen(p->host, e->host_ifindex, err);
+	if (rc == 0)
+		rc = cni_sysctl_host_link(p->host, e, err);
 	if (rc == 0)
 		rc = host_neighbours(p, e, err);
 	if (rc == 0)

@@ -30,11 +30,11 @@ EXTRA_TEST_BINS += $(NETNS_TOOLS)
 netns-tools: $(NETNS_TOOLS)
 
 # The nft dataplane against the real kernel, without plugin and agent.
-$(BUILD)/tests/netns/nft_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_kernel nft_bed nft_check nft_packets nft_hard nft_records nft_owner nft_stale nft_ledger) \
+$(BUILD)/tests/netns/nft_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_kernel nft_bed nft_check nft_packets nft_hard nft_records nft_owner nft_stale nft_ledger nft_quiet) \
 		$(call libs,$(DEPS_dataplane))
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=rs_nft_watch_member -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call libs,$(DEPS_dataplane)) -Wl,--end-group $(EXT_dataplane)
 EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_kernel
 

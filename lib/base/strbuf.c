@@ -8,6 +8,9 @@
 
 #include "base/alloc.h"
 
+/* Most are short, and grow a few bytes at a time: one allocation is enough for them. */
+#define FIRST_BYTES 96u
+
 static void grow(struct rs_strbuf *b, size_t more)
 {
 	size_t want;
@@ -18,6 +21,8 @@ static void grow(struct rs_strbuf *b, size_t more)
 		return;
 	if (want < b->cap + b->cap / 2)
 		want = b->cap + b->cap / 2;
+	if (want < FIRST_BYTES)
+		want = FIRST_BYTES;
 	b->s = rs_reallocarray(b->s, want, 1);
 	b->cap = want;
 }
@@ -160,10 +165,13 @@ void rs_strbuf_put_json(struct rs_strbuf *b, const char *s)
 	rs_strbuf_putc(b, '"');
 }
 
+/* What is kept takes no more than it needs. */
 char *rs_strbuf_steal(struct rs_strbuf *b)
 {
 	char *s = b->s ? b->s : rs_strdup("");
 
+	if (b->cap == FIRST_BYTES)
+		s = rs_reallocarray(s, b->len + 1, 1);
 	memset(b, 0, sizeof(*b));
 	return s;
 }

@@ -64,6 +64,8 @@ struct rs_link {
 
 /* -ENODEV when there is none. */
 int rs_link_get(struct rs_nl *nl, const char *name, struct rs_link *out, struct rs_err *err);
+/* Its index alone, for much less than the whole. */
+int rs_link_index(struct rs_nl *nl, const char *name, uint32_t *out, struct rs_err *err);
 int rs_link_get_index(struct rs_nl *nl, uint32_t ifindex, struct rs_link *out, struct rs_err *err);
 /* All links; caller frees *out. */
 int rs_link_list(struct rs_nl *nl, struct rs_link **out, size_t *n, struct rs_err *err);
@@ -78,11 +80,10 @@ struct rs_veth {
 	uint32_t group; /* of the host end, from its creation on: never for a moment without */
 };
 
-/* One RTM_NEWLINK: both ends down, host end NOARP and in its group; then, still down, its IPv6
- * address generation off. Whatever fails, no pair is left.
+/* One RTM_NEWLINK: both ends down and with one queue, host end NOARP and in its group. Before it
+ * goes up its IPv6 address generation is to be set. *host: the host end's index.
  * -EEXIST when either name is taken (nothing is changed then). */
-int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, struct rs_link *host,
-		   struct rs_err *err);
+int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, uint32_t *host, struct rs_err *err);
 
 int rs_link_set_up(struct rs_nl *nl, uint32_t ifindex, bool up, struct rs_err *err);
 int rs_link_set_noarp(struct rs_nl *nl, uint32_t ifindex, struct rs_err *err);

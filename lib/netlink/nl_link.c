@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
@@ -127,6 +128,32 @@ int rs_link_list(struct rs_nl *nl, struct rs_link **out, size_t *n, struct rs_er
 	return 0;
 }
 
+/* Without the lock that answers about links are written under; each ADD and DEL holds it. */
+int rs_link_index(struct rs_nl *nl, const char *name, uint32_t *out, struct rs_err *err)
+{
+	size_t len = strlen(name);
+	struct ifreq r = { 0 };
+
+	if (len >= sizeof(r.ifr_name))
+		return rs_nl_fail(err, -ENODEV, "link %s", name);
+	memcpy(r.ifr_name, name, len);
+	if (ioctl(nl_socket_get_fd(nl->sk), SIOCGIFINDEX, &r) < 0)
+		return rs_nl_fail(err, -errno, "link %s", name);
+	*out = (uint32_t)r.ifr_ifindex;
+	return 0;
+}
+
+/* As many as either end uses. By default the kernel makes one for each processor that there may
+ * be, each with its files in /sys, and then takes all but one away again. */
+static int put_queues(struct nl_msg *msg)
+{
+	int rc = 0;
+
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_NUM_TX_QUEUES, 1));
+	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_NUM_RX_QUEUES, 1));
+	return rc;
+}
+
 /* The peer's description: a header of its own, then attributes. */
 static int put_peer(struct nl_msg *msg, const struct rs_veth *v)
 {
@@ -140,6 +167,7 @@ static int put_peer(struct nl_msg *msg, const struct rs_veth *v)
 	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)v->pod_netns_fd));
 	RS_NL_PUT(rc, nla_put(msg, IFLA_ADDRESS, sizeof(v->pod_mac), v->pod_mac));
 	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_MTU, v->mtu));
+	RS_NL_PUT(rc, put_queues(msg));
 	nla_nest_end(msg, peer);
 	return rc;
 }
@@ -153,6 +181,7 @@ static int put_veth(struct nl_msg *msg, const struct rs_veth *v)
 	RS_NL_PUT(rc, nla_put(msg, IFLA_ADDRESS, sizeof(v->host_mac), v->host_mac));
 	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_MTU, v->mtu));
 	RS_NL_PUT(rc, nla_put_u32(msg, IFLA_GROUP, v->group));
+	RS_NL_PUT(rc, put_queues(msg));
 	info = nla_nest_start(msg, IFLA_LINKINFO);
 	if (rc < 0 || !info)
 		return -EMSGSIZE;
@@ -166,8 +195,7 @@ static int put_veth(struct nl_msg *msg, const struct rs_veth *v)
 	return rc;
 }
 
-int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, struct rs_link *host,
-		   struct rs_err *err)
+int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, uint32_t *host, struct rs_err *err)
 {
 	struct ifinfomsg ifi = {
 		.ifi_family = AF_UNSPEC,
@@ -184,13 +212,7 @@ int rs_veth_create(struct rs_nl *nl, const struct rs_veth *v, struct rs_link *ho
 	rc = rs_nl_talk(nl, msg, NULL, NULL);
 	if (rc < 0)
 		return rs_nl_fail(err, rc, "create veth %s (peer %s)", v->host_name, v->pod_name);
-	rc = rs_link_get(nl, v->host_name, host, err);
-	if (rc < 0)
-		return rc;
-	rc = rs_link_set_no_addrgen(nl, host->ifindex, err);
-	if (rc < 0)
-		rs_link_del(nl, host->ifindex, NULL);
-	return rc;
+	return rs_link_index(nl, v->host_name, host, err);
 }
 
 static int set_flags(struct rs_nl *nl, uint32_t ifindex, unsigned int flags, unsigned int mask,

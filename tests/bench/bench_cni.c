@@ -113,19 +113,34 @@ static bool quietly(struct entry *e, bool add, size_t first, size_t round, const
 	return timed(e, add, first, 1, round, what);
 }
 
-/* The node's first pod under its policies; a second one beside it; and both again without a pause. */
-static void alone(struct entry *e, size_t round)
+/* The node's first pod under its policies; a second one beside it; and that again without a pause. */
+static void alone_with_twelve(struct entry *e, size_t round)
 {
-	if (e->c.kind != CB_RIPSTOP) {
-		alone_plainly(e, round);
-		return;
-	}
 	if (!quietly(e, true, 0, round, "add"))
 		return;
 	if (quietly(e, true, 1, round, "add-next") && quietly(e, false, 1, round, "del-next") &&
 	    timed(e, true, 1, 1, round, "add-soon"))
 		timed(e, false, 1, 1, round, "del-soon");
 	quietly(e, false, 0, round, "del");
+}
+
+/* The node's first pod, and one policy of the world selects it. */
+static void alone_with_one(struct entry *e, size_t round)
+{
+	e->c.labels = CB_ONE_LABELS;
+	if (quietly(e, true, 0, round, "add-one"))
+		quietly(e, false, 0, round, "del-one");
+	e->c.labels = NULL;
+}
+
+static void alone(struct entry *e, size_t round)
+{
+	if (e->c.kind != CB_RIPSTOP) {
+		alone_plainly(e, round);
+		return;
+	}
+	alone_with_twelve(e, round);
+	alone_with_one(e, round);
 }
 
 static void at_once(struct entry *e, size_t round)

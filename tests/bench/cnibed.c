@@ -139,8 +139,12 @@ static void fill_plugin(const struct cb_contestant *c, bool add, size_t pod, str
 	cc_env(call, "CNI_IFNAME=" POD_IF);
 	cc_env(call, "CNI_PATH=%s", c->dir);
 	cc_env(call,
-	       "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=" PAIRW_NS ";K8S_POD_NAME=pod-%zu-%u%s",
-	       pod, id, c->kind == CB_RIPSTOP ? ";RIPSTOP_LABELS=" PAIRW_LABELS : "");
+	       "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=" PAIRW_NS
+	       ";K8S_POD_NAME=pod-%zu-%u%s%s",
+	       pod, id, c->kind == CB_RIPSTOP ? ";RIPSTOP_LABELS=" : "",
+	       c->kind != CB_RIPSTOP ? ""
+	       : c->labels	     ? c->labels
+				     : PAIRW_LABELS);
 }
 
 static const char *config_of(const struct cb_contestant *c)
@@ -273,7 +277,10 @@ static char *try_it(struct cb_contestant *c)
 
 	if (cb_run(c, true, 0, 2, &why) < 0)
 		return why;
-	if (c->kind == CB_RIPSTOP) {
+	if (c->kind == CB_RIPSTOP && c->labels) {
+		if (cb_talk(c, PAIRW_PORT))
+			why = rs_strdup("traffic that one policy forbids gets through");
+	} else if (c->kind == CB_RIPSTOP) {
 		if (!cb_talk(c, PAIRW_PORT))
 			why = rs_strdup("traffic that policy allows does not get through");
 		else if (cb_talk(c, PAIRW_CLOSED))
@@ -303,6 +310,11 @@ char *cb_contestant_make(struct cb_contestant *c)
 	why = c->kind == CB_RIPSTOP ? cniagent_start(CB_WORLD_POLICIES, CB_WORLD_PODS) : NULL;
 	if (!why)
 		why = try_it(c);
+	if (!why && c->kind == CB_RIPSTOP) {
+		c->labels = CB_ONE_LABELS;
+		why = try_it(c);
+		c->labels = NULL;
+	}
 	c->ready = !why;
 	return why;
 }

@@ -15,6 +15,9 @@
 #define CB_PODS 200u
 #define CB_WORLD_POLICIES 100u
 #define CB_WORLD_PODS 1000u
+/* What one policy of the world selects, w-0000/policy-10: two ingress rules and an egress rule, no block. Pods that have
+ * them may not talk to each other. */
+#define CB_ONE_LABELS "app:app-1,tier:tier-0,version:v0"
 
 enum cb_kind {
 	CB_RIPSTOP,
@@ -33,6 +36,7 @@ struct cb_contestant {
 	bool ready;
 	int node_ns;
 	struct rs_nl *nl;	  /* of the node */
+	const char *labels;	  /* of pods of the ripstop plugin; NULL: the pair's */
 	size_t links;		  /* of the node, without pods */
 	double emptied;		  /* when its last DEL ended */
 	unsigned int id[CB_PODS]; /* of the attachment that a pod has or had last */

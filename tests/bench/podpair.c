@@ -65,16 +65,15 @@ static void make_pod(struct rs_nl *nl, struct podpair_end *e, int nth)
 			     .pod_mac = { 2, 2, 0, 0, 0, (uint8_t)nth },
 			     .mtu = MTU,
 			     .group = RS_LINK_GROUP };
-	struct rs_link host;
 	rs_auto_err err = { 0 };
 
 	snprintf(e->ifname, sizeof(e->ifname), "rsbench%d", nth);
 	memcpy(e->mac, v.pod_mac, sizeof(e->mac));
-	must(rs_veth_create(nl, &v, &host, &err), &err);
-	e->ifindex = host.ifindex;
+	must(rs_veth_create(nl, &v, &e->ifindex, &err), &err);
+	must(rs_link_set_no_addrgen(nl, e->ifindex, &err), &err);
 	host_sysctls(e->ifname);
 	dress_pod(e, v.host_mac);
-	must(rs_neigh_set(nl, host.ifindex, &e->addr, e->mac, &err), &err);
+	must(rs_neigh_set(nl, e->ifindex, &e->addr, e->mac, &err), &err);
 }
 
 /* As the plugin: a moment after its carrier has come a link still loses what is sent. */

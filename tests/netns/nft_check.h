@@ -39,5 +39,7 @@ void test_owner(void);
 void test_stale(void);
 /* nft_ledger.c: whether anybody else may have changed the table, without reading it */
 void test_ledger(void);
+/* nft_quiet.c: changes while we do not listen */
+void test_quiet(void);
 
 #endif

@@ -402,6 +402,7 @@ static const struct {
 	{ "stamps", test_stamps },
 	{ "stale", test_stale },
 	{ "ledger", test_ledger },
+	{ "quiet", test_quiet },
 	{ "ranges", test_ranges },
 	{ "many", test_many },
 };

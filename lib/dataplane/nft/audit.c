@@ -101,9 +101,11 @@ int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err)
 	const struct rs_nft_plan *want = n->want ? n->want : n->model;
 	struct drifts d = { 0 };
 	rs_auto_kernel k = { 0 };
-	int rc = rs_nft_check_others(n, err);
+	int rc;
 
 	memset(out, 0, sizeof(*out));
+	rs_nft_listen(n);
+	rc = rs_nft_check_others(n, err);
 	if (!rc)
 		rc = rs_nft_readback(n->nl, &n->cfg, rs_nft_cache(n), &k, err);
 	if (rc)

@@ -213,7 +213,7 @@ static void put_new_stamp(struct rs_nft *n, struct rs_nft_batch *b, uint16_t sta
 {
 	struct rs_nft_skeleton sk;
 
-	rs_nft_skeleton_make(&sk, &n->cfg, true, stamp);
+	rs_nft_skeleton_restamp(&sk, &n->cfg, stamp);
 	for (size_t i = 0; i < sk.n; i++)
 		if (sk.v[i].stamps)
 			rs_nft_put_rule_replace(b, RS_NFT_TABLE, &sk.v[i], n->stamp_handle);

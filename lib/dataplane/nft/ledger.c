@@ -61,7 +61,7 @@ bool rs_nft_ledger_closes(const struct rs_nft_ledger *l, uint32_t number)
 
 int rs_nft_send(struct rs_nft *n, struct rs_nft_batch *b, double *ms, struct rs_err *err)
 {
-	int rc = rs_nft_batch_send(b, n->nl, ms, err);
+	int rc = rs_nft_send_quietly(n, b, ms, err);
 
 	n->ledger.own++;
 	if (rc)

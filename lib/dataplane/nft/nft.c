@@ -88,8 +88,10 @@ static bool same_plan(const struct rs_nft_plan *a, const struct rs_nft_plan *b)
 int rs_nft_load(struct rs_nft *n, struct rs_err *err)
 {
 	rs_auto_kernel k = { 0 };
-	int rc = rs_nft_check_others(n, err);
+	int rc;
 
+	rs_nft_listen(n);
+	rc = rs_nft_check_others(n, err);
 	if (!rc)
 		rc = rs_nft_readback(n->nl, &n->cfg, rs_nft_cache(n), &k, err);
 	rs_nft_ledger_begin(&n->ledger, rc ? 0 : k.generation);

@@ -35,6 +35,7 @@ struct rs_nft {
 	struct rs_nft_grace grace;   /* after a commit that freed, moved or refused something */
 	struct rs_nft_ledger ledger; /* since the kernel was seen to hold the model, or given it */
 	size_t rules;
+	bool deaf; /* watch is not in its group (quiet.c) */
 
 	bool others_changed; /* other tables: look through them again */
 	char *conflict;	     /* lines of rs_nft_foreign_scan() */
@@ -70,6 +71,10 @@ struct rs_nft_news;
 void rs_nft_take_news(struct rs_nft *n, const struct rs_nft_news *news);
 /* A batch of ours: every one goes this way, for the ledger. */
 int rs_nft_send(struct rs_nft *n, struct rs_nft_batch *b, double *ms, struct rs_err *err);
+/* For rs_nft_send(): without notifications of it, where it is large. */
+int rs_nft_send_quietly(struct rs_nft *n, struct rs_nft_batch *b, double *ms, struct rs_err *err);
+/* Before the table is read: news of what comes later. */
+void rs_nft_listen(struct rs_nft *n);
 bool rs_nft_untouched(struct rs_dp *dp);
 int rs_nft_audit(struct rs_dp *dp, struct rs_dp_drifts *out, struct rs_err *err);
 int rs_nft_holding(struct rs_dp *dp, struct rs_dp_holding *want, struct rs_dp_holding *have,

@@ -542,6 +542,15 @@ void rs_nft_skeleton_make(struct rs_nft_skeleton *s, const struct rs_dp_config *
 	make_link_drop(&m, "invalid_from", "n_invalid_from", false, RS_DROP_INVALID);
 }
 
+void rs_nft_skeleton_restamp(struct rs_nft_skeleton *s, const struct rs_dp_config *cfg,
+			     uint16_t stamp)
+{
+	struct maker m = { .s = s, .cfg = cfg, .cache = true, .stamp = stamp };
+
+	memset(s, 0, sizeof(*s));
+	make_restamp(&m);
+}
+
 void rs_nft_skeleton_free(struct rs_nft_skeleton *s)
 {
 	free(s->v);

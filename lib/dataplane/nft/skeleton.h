@@ -18,6 +18,9 @@ struct rs_nft_skeleton {
 /* stamp: the value (not shifted) that allowed flows get; cache false: no compare, no stamp. */
 void rs_nft_skeleton_make(struct rs_nft_skeleton *s, const struct rs_dp_config *cfg, bool cache,
 			  uint16_t stamp);
+/* Of it the chain that stamps, alone. */
+void rs_nft_skeleton_restamp(struct rs_nft_skeleton *s, const struct rs_dp_config *cfg,
+			     uint16_t stamp);
 void rs_nft_skeleton_free(struct rs_nft_skeleton *s);
 
 /* One rule of a profile chain: proto 0 is every protocol; the last rule of the chain has deny

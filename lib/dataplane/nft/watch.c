@@ -3,7 +3,8 @@
  * watch.c - listens to the nf_tables notification group.
  *
  * A filter inside the kernel keeps our own changes out of the socket: a build of 100,000 elements
- * would overflow it with news of ourselves.
+ * would overflow it with news of ourselves. The kernel writes them all the same, for as long as
+ * anybody is in the group: a large batch is sent while we are not (quiet.c).
  */
 #include "dataplane/nft/watch.h"
 
@@ -77,7 +78,8 @@ static void see_generation(const struct nlmsghdr *h, uint32_t since, struct rs_n
 	}
 }
 
-/* Attribute 1 is the table's name in every kind of message but the one that ends a transaction. */
+/* Attribute 1 is the table's name in every kind of message but the one that ends a transaction. One
+ * without attributes is our own note. */
 static void see(const struct nlmsghdr *h, uint32_t since, struct rs_nft_news *news)
 {
 	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
@@ -90,6 +92,8 @@ static void see(const struct nlmsghdr *h, uint32_t since, struct rs_nft_news *ne
 		see_generation(h, since, news);
 		return;
 	}
+	if (mnl_nlmsg_get_payload_len(h) == sizeof(*g))
+		news->ours = news->others = true;
 	mnl_attr_for_each(a, h, sizeof(*g))
 	{
 		if (mnl_attr_get_type(a) != 1 || mnl_attr_validate(a, MNL_TYPE_NUL_STRING) < 0)
@@ -126,4 +130,29 @@ int rs_nft_watch_drain(struct mnl_socket *nl, uint32_t since, struct rs_nft_news
 		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
 			see(h, since, news);
 	}
+}
+
+int rs_nft_watch_member(struct mnl_socket *nl, bool in)
+{
+	int group = NFNLGRP_NFTABLES;
+
+	return mnl_socket_setsockopt(nl, in ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP,
+				     &group, sizeof(group)) < 0
+		       ? -errno
+		       : 0;
+}
+
+int rs_nft_watch_note(struct mnl_socket *nl)
+{
+	char buf[MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg)];
+	const struct sockaddr_nl self = { .nl_family = AF_NETLINK,
+					  .nl_pid = mnl_socket_get_portid(nl) };
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	h->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE;
+	mnl_nlmsg_put_extra_header(h, sizeof(struct nfgenmsg));
+	if (sendto(mnl_socket_get_fd(nl), buf, h->nlmsg_len, MSG_DONTWAIT,
+		   (const struct sockaddr *)&self, sizeof(self)) < 0)
+		return -errno;
+	return 0;
 }

@@ -22,4 +22,9 @@ struct rs_nft_news {
 int rs_nft_watch_drain(struct mnl_socket *nl, uint32_t since, struct rs_nft_news *news,
 		       struct rs_err *err);
 
+/* Be in the group of notifications, or leave it: the kernel writes none while nobody is. */
+int rs_nft_watch_member(struct mnl_socket *nl, bool in);
+/* The socket becomes readable, and the next drain tells that anything may have been missed. */
+int rs_nft_watch_note(struct mnl_socket *nl);
+
 #endif

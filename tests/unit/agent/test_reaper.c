@@ -55,12 +55,12 @@ static uint32_t make_link(const char *name, uint32_t group)
 			     .group = group };
 	rs_autoclose int ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	rs_auto_err err = { 0 };
-	struct rs_link l;
+	uint32_t index = 0;
 
 	v.pod_netns_fd = ns;
-	if (rs_veth_create(nl, &v, &l, &err) < 0)
+	if (rs_veth_create(nl, &v, &index, &err) < 0)
 		fail_msg("%s", rs_err_str(&err));
-	return l.ifindex;
+	return index;
 }
 
 static void make_pods(uint32_t index[PODS])

@@ -89,7 +89,9 @@ static void pair_open(struct pair *t)
 	v.pod_netns_fd = pod_ns;
 	assert_int_equal(rs_nl_open(&t->host, &err), 0);
 	assert_int_equal(rs_nl_open_netns(pod_ns, &t->pod, &err), 0);
-	assert_int_equal(rs_veth_create(t->host, &v, &t->h, &err), 0);
+	assert_int_equal(rs_veth_create(t->host, &v, &t->h.ifindex, &err), 0);
+	assert_int_equal(rs_link_set_no_addrgen(t->host, t->h.ifindex, &err), 0);
+	assert_int_equal(rs_link_get_index(t->host, t->h.ifindex, &t->h, &err), 0);
 	assert_int_equal(rs_link_get(t->pod, "eth0", &t->p, &err), 0);
 }
 
@@ -144,6 +146,7 @@ static void test_news_of_links_that_go(void **state)
 static void test_veth_is_born_down_grouped_noarp(void **state)
 {
 	struct pair t;
+	uint32_t index = 0;
 	char mode[16];
 
 	(void)state;
@@ -157,6 +160,8 @@ static void test_veth_is_born_down_grouped_noarp(void **state)
 	assert_string_equal(t.h.kind, "veth");
 	assert_int_equal(t.h.peer_ifindex, t.p.ifindex);
 	assert_int_equal(t.p.peer_ifindex, t.h.ifindex);
+	assert_int_equal(rs_link_index(t.pod, "eth0", &index, NULL), 0); /* of its own namespace */
+	assert_int_equal(index, t.p.ifindex);
 	assert_false(t.p.up);
 	assert_false(t.p.noarp);
 	assert_memory_equal(t.p.mac, veth.pod_mac, 6);
@@ -203,11 +208,11 @@ static void test_second_veth_of_a_name_changes_nothing(void **state)
 	pair_open(&t);
 	v.pod_netns_fd = pod_ns;
 	v.pod_name = "eth1";
-	assert_int_equal(rs_veth_create(t.host, &v, &l, &err), -EEXIST);
+	assert_int_equal(rs_veth_create(t.host, &v, &l.ifindex, &err), -EEXIST);
 	assert_int_equal(rs_link_get(t.pod, "eth1", &l, NULL), -ENODEV);
 	v.host_name = "rsf1";
 	v.pod_name = "eth0";
-	assert_int_equal(rs_veth_create(t.host, &v, &l, &err), -EEXIST);
+	assert_int_equal(rs_veth_create(t.host, &v, &l.ifindex, &err), -EEXIST);
 	assert_int_equal(rs_link_get(t.host, "rsf1", &l, NULL), -ENODEV);
 	pair_close(&t);
 }
@@ -224,6 +229,8 @@ static void test_missing_link(void **state)
 	assert_int_equal(rs_link_get(nl, "nosuch0", &l, &err), -ENODEV);
 	assert_non_null(strstr(rs_err_str(&err), "nosuch0"));
 	assert_int_equal(rs_link_get(nl, "a-name-that-is-too-long", &l, &err), -ENODEV);
+	assert_int_equal(rs_link_index(nl, "nosuch0", &l.ifindex, &err), -ENODEV);
+	assert_int_equal(rs_link_index(nl, "a-name-that-is-too-long", &l.ifindex, &err), -ENODEV);
 	assert_int_equal(rs_link_get_index(nl, 0, &l, &err), -ENODEV);
 	assert_int_equal(rs_link_del(nl, 0, &err), 0);
 	assert_int_equal(rs_link_del(nl, 999999, &err), 0);
@@ -366,7 +373,7 @@ static void test_a_group_goes_at_once(void **state)
 		v.pod_name = pod;
 		v.host_mac[5] = v.pod_mac[4] = (uint8_t)(i + 10);
 		v.group = i == 4 ? GROUP : GROUP ^ 1;
-		assert_int_equal(rs_veth_create(t.host, &v, &l, &err), 0);
+		assert_int_equal(rs_veth_create(t.host, &v, &l.ifindex, &err), 0);
 	}
 	assert_int_equal(rs_link_del_group(t.host, GROUP ^ 1, &err), 0);
 	assert_int_equal(rs_link_list(t.host, &list, &n, &err), 0);
@@ -621,7 +628,7 @@ static void test_many_links_are_all_listed(void **state)
 		v.pod_name = p;
 		v.pod_netns_fd = pod_ns;
 		v.pod_mac[5] = v.host_mac[5] = (uint8_t)i;
-		assert_int_equal(rs_veth_create(nl, &v, &l, NULL), 0);
+		assert_int_equal(rs_veth_create(nl, &v, &l.ifindex, NULL), 0);
 	}
 	assert_int_equal(rs_link_list(nl, &list, &n, NULL), 0);
 	assert_int_equal(n, before + 100);
