@@ -99,6 +99,8 @@ $(BUILD)/ripstop-cni: $(call objs,plugin) $(call libs,$(DEPS_plugin))
 	$(Q)$(CC) $(if $(SANITIZE),$(LDFLAGS),$(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--no-warnings) -o $@ $(call objs,plugin) \
 		-Wl,--start-group $(call libs,$(DEPS_plugin)) -Wl,--end-group $(EXT_plugin)
 
+# A library asks for it (agent/nognutls.c), which the linker cannot know of one that only libcurl is linked with.
+$(BUILD)/ripstop-agent: LDFLAGS += -Wl,--export-dynamic-symbol=_gnutls_global_init_skip
 $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,agent) \

@@ -6,11 +6,13 @@
 
 #define SLOT_MS 10000
 #define MAX_POLICIES 1024
+#define RING_MIN 16
 #define SLOTS (RS_DROP_SPAN_S * 1000 / SLOT_MS)
 
 struct rs_droplog {
 	struct rs_drop_entry *ring;
-	size_t max, first, n;
+	size_t size;	      /* of the ring, which grows with its entries: most nodes have none */
+	size_t max, first, n; /* max: what size may become */
 	size_t bytes, max_bytes;
 	uint64_t next;
 	struct rs_vec(struct rs_drop_row) rows;
@@ -62,7 +64,6 @@ struct rs_droplog *rs_droplog_new(size_t max_records, size_t max_bytes, size_t m
 {
 	struct rs_droplog *l = rs_new(struct rs_droplog);
 
-	l->ring = rs_new0(struct rs_drop_entry, max_records);
 	l->max = max_records;
 	l->max_bytes = max_bytes;
 	l->max_rows = max_rows;
@@ -82,7 +83,7 @@ static void forget_oldest(struct rs_droplog *l)
 {
 	l->bytes -= l->ring[l->first].len;
 	entry_clear(&l->ring[l->first]);
-	l->first = (l->first + 1) % l->max;
+	l->first = (l->first + 1) % l->size;
 	l->n--;
 }
 
@@ -109,12 +110,30 @@ uint64_t rs_droplog_next(const struct rs_droplog *l)
 	return l->next;
 }
 
+/* Twice as long, the oldest at its beginning. */
+static void grow(struct rs_droplog *l)
+{
+	size_t size = l->size ? l->size * 2 : RING_MIN;
+	struct rs_drop_entry *ring;
+
+	size = size < l->max ? size : l->max;
+	ring = rs_new0(struct rs_drop_entry, size);
+	for (size_t i = 0; i < l->n; i++)
+		ring[i] = l->ring[(l->first + i) % l->size];
+	free(l->ring);
+	l->ring = ring;
+	l->size = size;
+	l->first = 0;
+}
+
 void rs_droplog_add(struct rs_droplog *l, struct rs_drop_entry *e)
 {
 	while (l->n == l->max || (l->n && l->bytes + e->len > l->max_bytes))
 		forget_oldest(l);
+	if (l->n == l->size)
+		grow(l);
 	e->id = l->next++;
-	l->ring[(l->first + l->n++) % l->max] = *e;
+	l->ring[(l->first + l->n++) % l->size] = *e;
 	l->bytes += e->len;
 	memset(e, 0, sizeof(*e));
 }
@@ -126,7 +145,7 @@ size_t rs_droplog_count(const struct rs_droplog *l)
 
 const struct rs_drop_entry *rs_droplog_at(const struct rs_droplog *l, size_t i)
 {
-	return &l->ring[(l->first + i) % l->max];
+	return &l->ring[(l->first + i) % l->size];
 }
 
 /* ---- who dropped ----------------------------------------------------------------------------- */

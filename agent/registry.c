@@ -145,6 +145,7 @@ static void fill_local(struct rs_local_pod *l, const struct rs_attached *a)
 	l->n_ports = a->n_ports;
 	l->ifindex = a->has_link ? a->rec->host_ifindex : 0;
 	l->ifname = a->rec->host_ifname;
+	l->stamp = a->stamp;
 	memcpy(l->mac, a->rec->pod_mac, sizeof(l->mac));
 	l->ll = a->rec->ll;
 }
@@ -250,6 +251,7 @@ struct rs_attached *rs_registry_insert(struct rs_registry *r, struct rs_endpoint
 	a->key = rs_attached_key(rec->container_id, rec->ifname);
 	a->rec = rec;
 	labels_from_record(a);
+	a->stamp = rs_local_stamp();
 	a->closed = r->cfg.labels_from_api && rec->label_origin != RS_LABELS_API;
 	*rs_vec_push(&r->entries) = a;
 	return a;

@@ -26,6 +26,7 @@ struct rs_attached {
 	struct rs_labels labels; /* last known, as the compiler reads them */
 	struct rs_container_port *ports;
 	size_t n_ports;
+	uint64_t stamp;	       /* of the record, labels and ports (policy.h): new when they are */
 	bool closed;	       /* nobody knows its labels */
 	bool unsaved;	       /* the record on disk has older labels */
 	bool has_link;	       /* its own link is there: name and index agree */

@@ -149,6 +149,8 @@ static bool relabel_one(const struct rs_registry *r, struct rs_attached *a,
 	rs_container_ports_free(a->ports, a->n_ports);
 	a->ports = ports_copy(pod->ports, pod->n_ports);
 	a->n_ports = pod->n_ports;
+	if (changed)
+		a->stamp = rs_local_stamp();
 	a->closed = false;
 	labels_into_record(a->rec, a, origin);
 	a->unsaved = true;

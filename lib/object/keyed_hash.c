@@ -22,7 +22,7 @@ static uint64_t rotate(uint64_t x, unsigned int n)
 	return x << n | x >> (64 - n);
 }
 
-static void mix_round(uint64_t v[4])
+static inline __attribute__((always_inline)) void mix_round(uint64_t v[4])
 {
 	v[0] += v[1];
 	v[1] = rotate(v[1], 13) ^ v[0];
@@ -36,7 +36,7 @@ static void mix_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
-static void absorb(uint64_t v[4], uint64_t word)
+static inline void absorb(uint64_t v[4], uint64_t word)
 {
 	v[3] ^= word;
 	mix_round(v);

@@ -123,18 +123,13 @@ void rs_intern_free(struct rs_intern *t)
 	rs_vec_free(&t->by_id);
 }
 
-void rs_key_u32(struct rs_strbuf *b, uint32_t v)
-{
-	rs_strbuf_add(b, &v, sizeof(v));
-}
-
 void rs_key_str(struct rs_strbuf *b, const char *s)
 {
 	size_t n = s ? strlen(s) : 0;
 
 	rs_key_u32(b, s ? (uint32_t)n : RS_NONE);
 	if (n)
-		rs_strbuf_add(b, s, n);
+		rs_key_bytes(b, s, n);
 }
 
 struct rs_hash rs_hash_bytes(const void *p, size_t n)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/strbuf.h"
 #include "base/vec.h"
@@ -48,9 +49,24 @@ uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len);
 const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len);
 void rs_intern_free(struct rs_intern *t);
 
-/* Append a number or a length-prefixed string: the parts of a key that cannot run into each
- * other. */
-void rs_key_u32(struct rs_strbuf *b, uint32_t v);
+/* Append n bytes, a number or a length-prefixed string: the parts of a key that cannot run into
+ * each other, where n is always the same. Inline, for there are dozens in a key. */
+static inline void rs_key_bytes(struct rs_strbuf *b, const void *p, size_t n)
+{
+	if (b->cap - b->len <= n) {
+		rs_strbuf_add(b, p, n);
+		return;
+	}
+	memcpy(b->s + b->len, p, n);
+	b->len += n;
+	b->s[b->len] = '\0';
+}
+
+static inline void rs_key_u32(struct rs_strbuf *b, uint32_t v)
+{
+	rs_key_bytes(b, &v, sizeof(v));
+}
+
 void rs_key_str(struct rs_strbuf *b, const char *s);
 
 struct rs_hash rs_hash_bytes(const void *p, size_t n);

@@ -13,7 +13,7 @@
 
 static void put_addr(struct rs_strbuf *b, const struct rs_addr *a)
 {
-	rs_strbuf_add(b, a, sizeof(*a));
+	rs_key_bytes(b, a, sizeof(*a));
 }
 
 static void put_labels(struct rs_strbuf *b, const struct rs_labels *l)
@@ -27,28 +27,43 @@ static void put_labels(struct rs_strbuf *b, const struct rs_labels *l)
 	}
 }
 
-struct rs_hash rs_kept_local_hash(const struct rs_local_pod *p)
+/* What a stamp stands for. */
+static void put_content(struct rs_strbuf *b, const struct rs_local_pod *p)
 {
-	rs_auto_strbuf b = { 0 };
 	size_t i;
 
-	rs_key_str(&b, p->ns);
-	rs_key_str(&b, p->name);
-	rs_key_str(&b, p->ifname);
-	rs_key_u32(&b, p->ifindex);
-	rs_key_u32(&b, p->closed);
-	rs_strbuf_add(&b, p->mac, sizeof(p->mac));
-	put_addr(&b, &p->ll);
-	put_labels(&b, p->labels);
-	rs_key_u32(&b, (uint32_t)p->n_ips);
+	rs_key_str(b, p->ns);
+	rs_key_str(b, p->name);
+	rs_key_str(b, p->ifname);
+	put_labels(b, p->labels);
+	rs_key_u32(b, (uint32_t)p->n_ips);
 	for (i = 0; i < p->n_ips; i++)
-		put_addr(&b, &p->ips[i]);
-	rs_key_u32(&b, (uint32_t)p->n_ports);
+		put_addr(b, &p->ips[i]);
+	rs_key_u32(b, (uint32_t)p->n_ports);
 	for (i = 0; i < p->n_ports; i++) {
-		rs_key_str(&b, p->ports[i].name);
-		rs_key_u32(&b, (uint32_t)p->ports[i].proto << 16 | p->ports[i].port);
+		rs_key_str(b, p->ports[i].name);
+		rs_key_u32(b, (uint32_t)p->ports[i].proto << 16 | p->ports[i].port);
 	}
-	return rs_hash_bytes(b.s, b.len);
+}
+
+uint64_t rs_local_stamp(void)
+{
+	static _Atomic uint64_t last;
+
+	return ++last;
+}
+
+struct rs_hash rs_kept_local_hash(const struct rs_local_pod *p, struct rs_strbuf *b)
+{
+	rs_strbuf_reset(b);
+	rs_key_u32(b, p->ifindex);
+	rs_key_u32(b, p->closed);
+	rs_key_bytes(b, p->mac, sizeof(p->mac));
+	put_addr(b, &p->ll);
+	rs_key_bytes(b, &p->stamp, sizeof(p->stamp));
+	if (!p->stamp)
+		put_content(b, p);
+	return rs_hash_bytes(b->s, b->len);
 }
 
 static void put_cidrs(struct rs_strbuf *b, const struct rs_cidr *v, size_t n)
@@ -75,12 +90,13 @@ static struct rs_hash world_hash(const struct rs_world *w)
 
 bool rs_kept_same_locals(const struct rs_kept *k, const struct rs_world *w)
 {
+	rs_auto_strbuf b = { 0 };
 	size_t i;
 
 	if (k->n_locals != w->n_locals)
 		return false;
 	for (i = 0; i < k->n_locals; i++) {
-		struct rs_hash now = rs_kept_local_hash(&w->locals[i]);
+		struct rs_hash now = rs_kept_local_hash(&w->locals[i], &b);
 
 		if (rs_hash_cmp(&now, &k->locals[i].hash) != 0)
 			return false;
@@ -100,6 +116,7 @@ bool rs_kept_follows(const struct rs_kept *k, const struct rs_world *w, size_t *
 
 static void keep_locals(struct rs_kept *k, const struct rs_world *w)
 {
+	rs_auto_strbuf b = { 0 };
 	size_t i;
 
 	k->n_locals = w->n_locals;
@@ -112,7 +129,7 @@ static void keep_locals(struct rs_kept *k, const struct rs_world *w)
 			.name = rs_strdup(p->name),
 			.ips = rs_memdup(p->ips, p->n_ips * sizeof(*p->ips)),
 			.n_ips = p->n_ips,
-			.hash = rs_kept_local_hash(p),
+			.hash = rs_kept_local_hash(p, &b),
 		};
 	}
 }

@@ -44,7 +44,8 @@ static inline void rs_kept_drop(struct rs_kept **k)
 /* The same store, of which all changes since then are known (*n of them), and the same ranges. */
 bool rs_kept_follows(const struct rs_kept *k, const struct rs_world *w, size_t *n);
 bool rs_kept_same_locals(const struct rs_kept *k, const struct rs_world *w);
-struct rs_hash rs_kept_local_hash(const struct rs_local_pod *p);
+/* The buffer's content is lost; one for many pods saves what growing one for each would cost. */
+struct rs_hash rs_kept_local_hash(const struct rs_local_pod *p, struct rs_strbuf *b);
 
 /* What was compiled, for a later compile to look at, and the store's sequence when its pods were;
  * NULL: it was another store. */

@@ -96,12 +96,13 @@ static void look_at_locals(struct rs_looking *a)
 	const struct rs_world *w = a->c->w;
 	struct rs_intern same = { 0 };
 	rs_autofree bool *stays = rs_new0(bool, a->k->n_locals);
+	rs_auto_strbuf b = { 0 };
 	size_t i;
 
 	for (i = 0; i < a->k->n_locals; i++)
 		rs_intern_put(&same, &a->k->locals[i].hash, sizeof(struct rs_hash), NULL);
 	for (i = 0; i < w->n_locals; i++) {
-		struct rs_hash hash = rs_kept_local_hash(&w->locals[i]);
+		struct rs_hash hash = rs_kept_local_hash(&w->locals[i], &b);
 		uint32_t id = rs_intern_find(&same, &hash, sizeof(hash));
 
 		if (id == RS_NONE)

@@ -38,7 +38,15 @@ struct rs_local_pod {
 	const char *ifname;
 	uint8_t mac[6];
 	struct rs_addr ll;
+	/*
+	 * Stands for all that is pointed to here (names, labels, addresses, ports), so that nobody
+	 * has to read it to know that it is what it was: equal stamps, equal content. Whoever
+	 * changes any of it draws a new one. 0: there is none, and all is read.
+	 */
+	uint64_t stamp;
 };
+
+uint64_t rs_local_stamp(void); /* never drawn before in this process, and not 0 */
 
 struct rs_world {
 	const struct rs_store *store;

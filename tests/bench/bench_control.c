@@ -131,6 +131,7 @@ static void relabel_first(struct bed *b, size_t like, int round)
 	worldw_put_pod_like(w, 0, like);
 	rs_labels_free(l);
 	*l = rs_labels_copy(&rs_store_pod(w->store, worldw_ns(w, 0), "pod-0")->meta.labels);
+	w->locals[0].stamp = rs_local_stamp();
 	step(b, "relabel-here", round);
 }
 

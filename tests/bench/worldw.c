@@ -235,6 +235,7 @@ static void make_locals(struct worldw *w)
 		l->ns = rs_strdup(worldw_ns(w, i));
 		l->name = rs_asprintf("pod-%zu", i);
 		l->labels = labels;
+		l->stamp = rs_local_stamp();
 		l->ips = ip;
 		l->n_ips = 1;
 		l->ports = pod_ports(&l->n_ports);

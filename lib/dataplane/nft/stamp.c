@@ -26,6 +26,16 @@ struct sweep {
 	bool gather;
 };
 
+static size_t held_bytes(const struct rs_nft_stamps *s)
+{
+	return s->last / 8 + 1;
+}
+
+static bool is_held(const struct rs_nft_stamps *s, uint32_t stamp)
+{
+	return s->held[stamp / 8] >> stamp % 8 & 1;
+}
+
 int rs_nft_stamps_init(struct rs_nft_stamps *s, uint32_t mask, struct rs_err *err)
 {
 	uint32_t low = mask ? mask >> __builtin_ctz(mask) : 0;
@@ -37,7 +47,7 @@ int rs_nft_stamps_init(struct rs_nft_stamps *s, uint32_t mask, struct rs_err *er
 				  mask);
 	s->mask = mask;
 	s->last = low;
-	s->held = rs_new0(uint8_t, s->last + 1);
+	s->held = rs_new0(uint8_t, held_bytes(s));
 	return 0;
 }
 
@@ -50,7 +60,7 @@ void rs_nft_stamps_free(struct rs_nft_stamps *s)
 void rs_nft_stamps_hold(struct rs_nft_stamps *s, uint16_t stamp)
 {
 	if (stamp <= s->last)
-		s->held[stamp] = 1;
+		s->held[stamp / 8] |= (uint8_t)(1u << stamp % 8);
 }
 
 static struct nlmsghdr *ct_request(char *buf, uint16_t type, uint16_t flags, uint8_t family)
@@ -111,7 +121,7 @@ static int on_flow(const struct nlmsghdr *h, void *arg)
 	stamp = (mark & w->s->mask) >> __builtin_ctz(w->s->mask);
 	if (!stamp)
 		return MNL_CB_OK;
-	w->s->held[stamp] = 1;
+	rs_nft_stamps_hold(w->s, (uint16_t)stamp);
 	if (w->gather && stamp != w->keep)
 		remember(w, h, tuple, zone);
 	return MNL_CB_OK;
@@ -138,7 +148,7 @@ int rs_nft_stamps_load(struct rs_nft_stamps *s, struct mnl_socket *nl, struct rs
 	struct sweep w = { .s = s };
 	int rc;
 
-	memset(s->held, 0, s->last + 1);
+	memset(s->held, 0, held_bytes(s));
 	rc = dump_flows(&w, nl, err);
 	s->loaded = rc == 0;
 	return rc;
@@ -176,7 +186,7 @@ static uint16_t find_free(const struct rs_nft_stamps *s, uint16_t current)
 	for (uint32_t i = 1; i <= s->last; i++) {
 		uint32_t stamp = (current + i - 1) % s->last + 1;
 
-		if (!s->held[stamp])
+		if (!is_held(s, stamp))
 			return (uint16_t)stamp;
 	}
 	return 0;

@@ -20,7 +20,7 @@ struct rs_nft_stamps {
 	uint32_t mask;
 	uint32_t last; /* highest stamp that fits in the mask */
 	bool loaded;
-	uint8_t *held; /* one byte a stamp */
+	uint8_t *held; /* one bit a stamp */
 };
 
 /* mask: contiguous bits, at least 2 and at most 16. */

@@ -144,6 +144,32 @@ static void the_oldest_make_room_by_number_and_by_bytes(void **state)
 	rs_droplog_free(l);
 }
 
+static void the_ring_grows_up_to_its_number(void **state)
+{
+	struct rs_droplog *l = rs_droplog_new(40, 1000, 8);
+
+	(void)state;
+	for (int i = 0; i < 16; i++)
+		add(l, i, NULL, 60);
+	add(l, 16, NULL, 200); /* three go, so the ring begins in its middle when it grows */
+	assert_int_equal(rs_droplog_count(l), 14);
+	for (int i = 17; i < 20; i++)
+		add(l, i, NULL, 1);
+	for (int i = 20; i < 100; i++) {
+		size_t n = rs_droplog_count(l) < 40 ? rs_droplog_count(l) + 1 : 40;
+
+		add(l, i, NULL, 1);
+		assert_true(rs_droplog_count(l) <= n);
+		for (size_t k = 0; k < rs_droplog_count(l); k++) {
+			assert_int_equal(rs_droplog_at(l, k)->id,
+					 rs_droplog_next(l) - rs_droplog_count(l) + k);
+			assert_int_equal(rs_droplog_at(l, k)->time_ns, rs_droplog_at(l, k)->id - 1);
+		}
+	}
+	assert_int_equal(rs_droplog_count(l), 40);
+	rs_droplog_free(l);
+}
+
 static void tally(struct rs_droplog *l, const char *pod, enum rs_direction dir,
 		  enum rs_drop_reason reason, const char *policies, int64_t time_ns)
 {
@@ -414,6 +440,7 @@ int main(void)
 		cmocka_unit_test(a_gap_is_lost_at_once),
 		cmocka_unit_test(counters_that_begin_anew),
 		cmocka_unit_test(the_oldest_make_room_by_number_and_by_bytes),
+		cmocka_unit_test(the_ring_grows_up_to_its_number),
 		cmocka_unit_test(rows_are_bounded_and_the_quiet_one_goes),
 		cmocka_unit_test(policies_are_counted_each),
 		cmocka_unit_test(the_last_minutes),

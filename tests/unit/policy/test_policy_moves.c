@@ -155,6 +155,33 @@ static void policies_that_select_nobody_here(void **state)
 	tw_free(t);
 }
 
+/* What a stamp stands for is not read as long as it is the same; what is no pointer always is. */
+static void a_stamp_stands_for_what_is_pointed_to(void **state)
+{
+	struct tw *t = base();
+	struct rs_labels *l = (struct rs_labels *)(void *)(uintptr_t)t->locals[0].labels;
+
+	(void)state;
+	assert_int_not_equal(rs_local_stamp(), rs_local_stamp());
+	t->locals[0].stamp = rs_local_stamp();
+	only_a_compile(t, "it has a stamp now");
+	rs_labels_set(l, "more", "z");
+	moved(t, 0, false);
+	t->locals[0].stamp = rs_local_stamp();
+	only_a_compile(t, "another stamp");
+	t->locals[0].ifindex++;
+	only_a_compile(t, "the same stamp, another link");
+	t->locals[0].mac[5]++;
+	only_a_compile(t, "the same stamp, another address of the link");
+	t->locals[0].closed = true;
+	only_a_compile(t, "the same stamp, closed");
+	t->locals[0].stamp = 0;
+	only_a_compile(t, "no stamp any more");
+	rs_labels_set(l, "more", "y");
+	only_a_compile(t, "no stamp, other labels");
+	tw_free(t);
+}
+
 static bool has_class(const struct tw *t, uint8_t last)
 {
 	struct rs_addr a = { .family = RS_AF_IP4, .b = { 10, 0, 0, last } };
@@ -241,6 +268,7 @@ int main(void)
 		cmocka_unit_test(pods_that_come_go_and_change),
 		cmocka_unit_test(what_only_a_compile_can_do),
 		cmocka_unit_test(policies_that_select_nobody_here),
+		cmocka_unit_test(a_stamp_stands_for_what_is_pointed_to),
 		cmocka_unit_test(what_a_pod_was_is_not_what_it_is),
 		cmocka_unit_test(claims_are_counted),
 	};
