@@ -545,7 +545,7 @@ void rs_nft_skeleton_make(struct rs_nft_skeleton *s, const struct rs_dp_config *
 void rs_nft_skeleton_restamp(struct rs_nft_skeleton *s, const struct rs_dp_config *cfg,
 			     uint16_t stamp)
 {
-	struct maker m = { .s = s, .cfg = cfg, .cache = true, .stamp = stamp };
+	struct rs_nft_maker m = { .s = s, .cfg = cfg, .cache = true, .stamp = stamp };
 
 	memset(s, 0, sizeof(*s));
 	make_restamp(&m);
