@@ -167,7 +167,7 @@ int rs_mkdir_p(const char *path, mode_t mode, struct rs_err *err)
 	return 0;
 }
 
-int rs_boot_id(char out[RS_BOOT_ID_LEN], struct rs_err *err)
+static int read_boot_id(char out[RS_BOOT_ID_LEN], struct rs_err *err)
 {
 	rs_autofree char *text = NULL;
 	size_t len = 0;
@@ -180,6 +180,17 @@ int rs_boot_id(char out[RS_BOOT_ID_LEN], struct rs_err *err)
 	memcpy(out, text, RS_BOOT_ID_LEN - 1);
 	out[RS_BOOT_ID_LEN - 1] = '\0';
 	return 0;
+}
+
+/* No process outlives a boot, and an ADD asks three times. */
+int rs_boot_id(char out[RS_BOOT_ID_LEN], struct rs_err *err)
+{
+	static _Thread_local char known[RS_BOOT_ID_LEN];
+	int rc = *known ? 0 : read_boot_id(known, err);
+
+	if (rc == 0)
+		memcpy(out, known, RS_BOOT_ID_LEN);
+	return rc;
 }
 
 int64_t rs_now_s(void)

@@ -40,6 +40,7 @@ void test_stale(void);
 /* nft_ledger.c: whether anybody else may have changed the table, without reading it */
 void test_ledger(void);
 /* nft_quiet.c: changes while we do not listen */
+extern bool never_joins; /* what does not listen from its start does not begin to after a batch */
 void test_quiet(void);
 
 #endif
