@@ -183,6 +183,7 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 {
 	rs_reconcile_ranges(rc, w);
 	w->locals = rs_registry_locals(rc->cfg.reg, &w->n_locals);
+	w->n_sorted = w->n_locals;
 }
 
 /* ---- compile and commit ---------------------------------------------------------------------- */

@@ -18,17 +18,17 @@ const struct rs_local_pod *rs_world_local(const struct rs_world *w, const char *
 {
 	size_t lo = 0, hi = w->n_sorted, i;
 
+	/* The first of that name: a pod may hang here twice while it is made anew. */
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		int cmp = cmp_name(&w->locals[mid], ns, name);
 
-		if (!cmp)
-			return &w->locals[mid];
-		if (cmp < 0)
+		if (cmp_name(&w->locals[mid], ns, name) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
+	if (lo < w->n_sorted && !cmp_name(&w->locals[lo], ns, name))
+		return &w->locals[lo];
 	for (i = w->n_sorted; i < w->n_locals; i++)
 		if (!cmp_name(&w->locals[i], ns, name))
 			return &w->locals[i];

@@ -16,7 +16,11 @@
 
 #define MAX_COMPLAINT (16UL * 1024) /* of a body that says why not */
 #define MAX_RETRY_AFTER_S 300
-#define MAX_CONNECTIONS 64L /* watches hold theirs */
+/*
+ * A watch holds one for itself. Of a hundred ADDs at once each reads twice: connections that are
+ * used again save handshakes, and each that is open takes some 50 KB here, and the server's time.
+ */
+#define MAX_CONNECTIONS 16L
 #define QUIET_MS 10000
 
 struct rs_http_req {
