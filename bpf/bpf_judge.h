@@ -3,13 +3,14 @@
  * bpf_judge.h - what passes a policy: the rules of lib/dataplane/nft/skeleton.c, where each one's
  * reason stands, over a packet that a front end has described.
  *
- * There is no cache and no stamp: every packet of a flow is judged by the flow's own tuple, so a
- * tightened policy cuts it with the next one.
+ * There is no stamp and nothing is kept of a flow: every packet is judged by its flow's own tuple,
+ * so a tightened policy cuts it with the next one. What is kept (bpf_memo.h) holds for an epoch.
  */
 #ifndef RIPSTOP_BPF_JUDGE_H
 #define RIPSTOP_BPF_JUDGE_H
 
 #include "bpf/bpf_lookup.h"
+#include "bpf/bpf_memo.h"
 
 #define RS_DIR_IN 1 /* enum rs_ir_dir */
 #define RS_DIR_OUT 2
@@ -152,42 +153,56 @@ static __always_inline __u32 rs_egress_group(const struct rs_bpf_addr *a, __u64 
 	return e.out_group;
 }
 
-static __always_inline __u32 rs_halves(const struct rs_now *n, const struct rs_bpf_view *v,
-				       const struct rs_bpf_end *c, const struct rs_bpf_end *s)
+/* What neither half refuses. */
+static __always_inline __u32 rs_pass(const struct rs_now *n, const struct rs_bpf_view *v,
+				     const struct rs_allowed *a)
 {
-	__u32 out = c->out_group, in = s->in_group, by_out = 0, by_in = 0, verdict = RS_BPF_ACCEPT;
+	__u32 verdict = RS_BPF_ACCEPT;
 
-	if (out) {
-		by_out = rs_half(v, n->epoch, RS_DIR_OUT, out, rs_class_of(s));
-		if (!by_out)
-			return RS_BPF_DROP(RS_BPF_POLICY_EGRESS, 1);
-	} else {
+	if (!a->by_out)
 		verdict = rs_missing(n, v, false);
-		if (verdict != RS_BPF_ACCEPT)
-			return verdict;
-	}
-	if (in) {
-		by_in = rs_half(v, n->epoch, RS_DIR_IN, in, rs_class_of(c));
-		if (!by_in)
-			return RS_BPF_DROP(RS_BPF_POLICY_INGRESS, 0);
-	} else if (out) {
+	else if (!a->by_in)
 		verdict = rs_missing(n, v, true);
-	}
-	if (out || in) {
-		if (verdict == RS_BPF_ACCEPT) {
-			rs_hit(v, by_out & RS_SLOT_MASK);
-			rs_hit(v, by_in & RS_SLOT_MASK);
-		}
+	if (verdict != RS_BPF_ACCEPT)
 		return verdict;
+	if (a->by_out || a->by_in) {
+		rs_hit(v, a->by_out & RS_SLOT_MASK);
+		rs_hit(v, a->by_in & RS_SLOT_MASK);
+		return RS_BPF_ACCEPT;
 	}
 	if (rs_from_pod(n, v))
 		return rs_unprog_from();
 	return rs_to_pod(n, v) ? rs_unprog_to() : RS_BPF_ACCEPT;
 }
 
+static __always_inline __u32 rs_halves(const struct rs_now *n, const struct rs_bpf_view *v,
+				       const struct rs_bpf_end *c, const struct rs_bpf_end *s)
+{
+	struct rs_allowed a = {};
+	__u32 verdict;
+
+	if (c->out_group) {
+		a.by_out = rs_half(v, n->epoch, RS_DIR_OUT, c->out_group, rs_class_of(s));
+		if (!a.by_out)
+			return RS_BPF_DROP(RS_BPF_POLICY_EGRESS, 1);
+	} else {
+		verdict = rs_missing(n, v, false);
+		if (verdict != RS_BPF_ACCEPT)
+			return verdict;
+	}
+	if (s->in_group) {
+		a.by_in = rs_half(v, n->epoch, RS_DIR_IN, s->in_group, rs_class_of(c));
+		if (!a.by_in)
+			return RS_BPF_DROP(RS_BPF_POLICY_INGRESS, 0);
+	}
+	rs_memo_put(v, n->epoch, &a);
+	return rs_pass(n, v, &a);
+}
+
 static __always_inline __u32 rs_fresh(const struct rs_now *n, const struct rs_bpf_view *v)
 {
 	struct rs_bpf_end c, s;
+	struct rs_allowed a;
 	__u32 verdict;
 
 	if (rs_is_icmp6(v) && v->hops == 255 && v->icmp_type >= 133 && v->icmp_type <= 137)
@@ -199,6 +214,9 @@ static __always_inline __u32 rs_fresh(const struct rs_now *n, const struct rs_bp
 		if (verdict != RS_BPF_ACCEPT)
 			return verdict;
 	}
+	/* First packets are looked up: cells count them. */
+	if (v->state != RS_BPF_CT_NEW && rs_memo_get(v, n->epoch, &a))
+		return rs_pass(n, v, &a);
 	rs_end(&v->client, n->epoch, &c);
 	if (c.flags & RS_BPF_END_LOCAL && rs_same_addr(&v->client, &v->server))
 		return RS_BPF_ACCEPT;

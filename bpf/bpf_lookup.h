@@ -141,8 +141,6 @@ static __always_inline __u32 rs_rule_of(__u32 rule, const struct rs_bpf_view *v,
 
 	if (!(rule & RS_BPF_RULE_LIST))
 		return rule;
-	if (!v->len)
-		return 0;
 	slot = rs_at_port(&rs_whys, list, v->flow_proto, v->port, now);
 	return slot ? slot : rs_at_port(&rs_whys, list, 0, 0, now);
 }

