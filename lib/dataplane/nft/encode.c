@@ -437,7 +437,7 @@ void rs_nft_put_profile_del(struct rs_nft_batch *b, const char *table, const str
 	char chain[RS_NFT_NAME_LEN];
 
 	rs_nft_profile_chain(chain, p->profiles.v[i].dir, p->profiles.v[i].profile);
-	put_chain_named(b, table, chain, NFT_MSG_DELRULE);
+	/* Its rules go with it: the message does not say NLM_F_NONREC. */
 	put_chain_named(b, table, chain, NFT_MSG_DELCHAIN);
 }
 
