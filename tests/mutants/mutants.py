@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 WORK = os.path.join(ROOT, "build", "mutants")
 SRC, OUT = os.path.join(WORK, "src"), os.path.join(WORK, "out")
 PARTS = ["Makefile", "VERSION", "include", "lib", "bpf", "agent", "cli", "plugin", "tests", "tools"]
-TARGETS = ["tests/golden/golden_runner", "tests/prove/prove", "tests/netns/ebpf_kernel",
+TARGETS = ["tests/golden/golden_runner", "tests/prove/prove", "tests/netns/ebpf_kernel", "tests/netns/ebpf_maps",
            "tests/unit/dataplane/test_bpf_plan"]
 
 
@@ -61,7 +61,8 @@ def build():
 def kernel():
     said = ""
     for argv in ([f"{OUT}/tests/unit/dataplane/test_bpf_plan"],
-                 [f"{OUT}/tests/netns/ebpf_kernel", "packets", "hard", "unseen", "lists"]):
+                 [f"{OUT}/tests/netns/ebpf_kernel", "packets", "hard", "unseen", "lists"],
+                 [f"{OUT}/tests/netns/ebpf_maps"]):
         rc, out = call(argv)
         seen = re.findall(r"^FAIL .*|^.*FAILED .*", out, re.M)
         said = seen[0] if seen else (out.strip().splitlines() or ["no word"])[-1]

@@ -225,6 +225,13 @@ static void choose_flow(struct rs_packet *p, int family)
 	}
 	p->orig.dst = p->reply.src;
 	p->reply.dst = p->orig.src;
+}
+
+static void choose_port(struct rs_packet *p)
+{
+	static const uint16_t ports[] = { 53, 75, 80, 81, 1080, 9050, 9100, 9101, 65535 };
+
+	p->dport = ONE_OF(ports);
 	p->reply.sport = p->dport;
 	p->orig.dport = p->dport;
 }
@@ -232,7 +239,6 @@ static void choose_flow(struct rs_packet *p, int family)
 static struct rs_packet a_packet(void)
 {
 	static const uint8_t tcp_flags[] = { 0x02, 0x02, 0x10, 0x12, 0x04, 0x11 };
-	static const uint16_t ports[] = { 53, 75, 80, 81, 1080, 9050, 9100, 9101, 65535 };
 	static const uint8_t protos[] = { IPPROTO_TCP,	IPPROTO_TCP,  IPPROTO_UDP,
 					  IPPROTO_SCTP, IPPROTO_ICMP, IPPROTO_GRE };
 	static const uint8_t icmp[] = { 0, 3, 8, 128, 129, 130, 133, 135, 136, 137, 143 };
@@ -246,7 +252,7 @@ static struct rs_packet a_packet(void)
 	p.dst = nth(family, below((uint32_t)n));
 	p.ip_words = family == 4 && !below(8) ? 6 : 0;
 	p.sport = 40001;
-	p.dport = ONE_OF(ports);
+	choose_port(&p);
 	p.tcp_flags = ONE_OF(tcp_flags);
 	p.sctp_chunk = (uint8_t)below(2);
 	p.icmp_type = ONE_OF(icmp);
@@ -259,20 +265,14 @@ static struct rs_packet a_packet(void)
 
 static size_t differ, said[RS_DROP_REASONS + 1];
 
-static void one(struct rs_dp *dp)
+static void ask(struct rs_dp *dp, enum rs_hook hook, const struct rs_packet *p)
 {
-	static const enum rs_hook hooks[] = { RS_HOOK_PREROUTING, RS_HOOK_INPUT,
-					      RS_HOOK_POSTROUTING };
-	enum rs_hook hook = ONE_OF(hooks);
-	struct rs_packet p = a_packet();
 	char src[RS_ADDR_STRLEN], dst[RS_ADDR_STRLEN];
 	rs_auto_err err = { 0 };
 	unsigned int verdict = 0;
 	struct rs_walk w;
 
-	if (hook == RS_HOOK_PREROUTING)
-		p.ct_state = RS_CT_INVALID;
-	if (pv_bpf_walk(dp, hook, &p, &w, &err) == 0) {
+	if (pv_bpf_walk(dp, hook, p, &w, &err) == 0) {
 		sscanf(w.chain, "verdict %u", &verdict);
 		said[verdict == RS_BPF_ACCEPT || verdict == RS_BPF_COUNT_QUIET ? RS_DROP_REASONS
 									       : verdict / 2]++;
@@ -280,8 +280,39 @@ static void one(struct rs_dp *dp)
 	}
 	if (differ++ < 5)
 		printf("     hook %d, %s > %s, protocol %u to %u, state %#x%s, links %u %u: %s\n",
-		       hook, rs_addr_str(&p.src, src), rs_addr_str(&p.dst, dst), p.proto, p.dport,
-		       p.ct_state, p.ct_reply ? " reply" : "", p.iif, p.oif, rs_err_str(&err));
+		       hook, rs_addr_str(&p->src, src), rs_addr_str(&p->dst, dst), p->proto,
+		       p->dport, p->ct_state, p->ct_reply ? " reply" : "", p->iif, p->oif,
+		       rs_err_str(&err));
+}
+
+/* And some like it, for which the program may remember what it said. */
+static void one(struct rs_dp *dp)
+{
+	static const enum rs_hook hooks[] = { RS_HOOK_PREROUTING, RS_HOOK_INPUT,
+					      RS_HOOK_POSTROUTING };
+	enum rs_hook hook = ONE_OF(hooks);
+	struct rs_packet p = a_packet();
+
+	if (hook == RS_HOOK_PREROUTING)
+		p.ct_state = RS_CT_INVALID;
+	ask(dp, hook, &p);
+	for (int i = 0; hook != RS_HOOK_PREROUTING && i < 2; i++) {
+		p.ct_state = RS_CT_ESTABLISHED;
+		choose_links(&p);
+		if (below(2))
+			choose_port(&p);
+		ask(dp, hook, &p);
+	}
+}
+
+/* Each processor remembers for itself. */
+static void stay_here(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	(void)sched_setaffinity(0, sizeof(here), &here);
 }
 
 static bool next_world(struct rs_dp **dp, uint64_t generation)
@@ -312,6 +343,7 @@ int main(int argc, char **argv)
 		       rs_err_str(&err));
 		return 0;
 	}
+	stay_here();
 	for (uint64_t w = 0; w < 20 && !failed; w++) {
 		failed += !next_world(&dp, 1 + w);
 		for (unsigned long i = 0; i < packets / 20 && !failed; i++)

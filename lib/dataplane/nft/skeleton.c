@@ -134,22 +134,16 @@ static void make_made_here(struct rs_nft_maker *m)
 }
 
 /*
- * Of a flow that is stamped, and neither an error nor what a helper expected, a packet meets the
- * first rule alone (IPv6: the second). A packet of this node may meet it, too: without options it
- * passes either way.
+ * Of a flow that is stamped, and neither an error nor what a helper expected, an IPv4 packet meets
+ * the first rule alone. One of this node may meet it, too: without options it passes either way.
  */
 static void make_forwarded(struct rs_nft_maker *m)
 {
 	struct rs_nft_rule *r;
 
-	for (int f = 4; m->cache && f <= 6; f += 2) {
+	if (m->cache) {
 		r = rs_nft_rule_new(m, "forwarded");
-		if (f == 4) {
-			rs_m_plain4(r);
-		} else {
-			rs_m_family(r, 6);
-			rs_rule_say(r, "meta nfproto ipv6");
-		}
+		rs_m_plain4(r);
 		rs_m_not_state(r, STATE_RELATED, "related");
 		accept_stamped(m, r);
 	}
