@@ -175,7 +175,7 @@ static void test_gone_device(struct rs_dp *dp)
 	int prog = e->set.tc[bed_ops == &rs_dp_ebpf_tc ? RS_BPF_TC_FROM_POD : RS_BPF_TC_GUARD];
 	uint32_t index;
 
-	if (!e->tc.tcx)
+	if (cfg.bpf_clsact || !rs_bpf_tcx_has())
 		return;
 	bed_sh(NODE, NULL, "ip link add gone0 type veth peer name gone1");
 	index = if_nametoindex("gone0");

@@ -228,10 +228,19 @@ static bool has_clsact(struct rs_ebpf *e, uint32_t index)
 	return there;
 }
 
+/* Asked when it is needed: an agent of nft makes no call of bpf(), which may be its end. */
+static bool has_tcx(struct rs_ebpf *e)
+{
+	if (!e->tc.asked_tcx)
+		e->tc.tcx = !e->cfg.bpf_clsact && rs_bpf_tcx_has();
+	e->tc.asked_tcx = true;
+	return e->tc.tcx;
+}
+
 static bool by_link(struct rs_ebpf *e, const struct rs_bpf_set *s, uint32_t index, bool in)
 {
 	return rs_bpf_tcx_holds(s, index, in) ||
-	       (e->tc.tcx && is_up(e, index) && !has_clsact(e, index));
+	       (has_tcx(e) && is_up(e, index) && !has_clsact(e, index));
 }
 
 static int put_one(struct rs_ebpf *e, struct rs_bpf_set *s, char place, uint64_t dev, bool in)
@@ -498,7 +507,6 @@ static int open_watch(struct rs_ebpf *e, struct rs_err *err)
 
 int rs_ebpf_tc_open(struct rs_ebpf *e, struct rs_err *err)
 {
-	e->tc.tcx = !e->cfg.bpf_clsact && rs_bpf_tcx_has();
 	e->tc.nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!e->tc.nl || mnl_socket_bind(e->tc.nl, 0, MNL_SOCKET_AUTOPID) < 0)
 		return rs_err_sys(err, errno, "open a netlink socket");

@@ -48,7 +48,7 @@ struct rs_bpf_tc {
 	struct mnl_socket *watch; /* ebpf-tc: devices come and go */
 	struct rs_bpf_devs known; /* our programs stand there; sorted */
 	bool missing;		  /* an audit found one gone: all are to be put again */
-	bool tcx;		  /* where a filter would cost packets: links */
+	bool asked_tcx, tcx;	  /* where a filter would cost packets: links */
 	char *why;		  /* where they cannot; for people */
 };
 
