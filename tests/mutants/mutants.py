@@ -7,7 +7,7 @@
 Each patch of this folder is a mistake that some implementation of NetworkPolicy has shipped; its head names the rules of
 docs/semantics.md that it breaks. In a copy of the tree it is applied, built and judged by
     golden   the hand-written verdicts of tests/golden (not the recorded texts: those notice any change at all)
-    prove    the differential test: oracles, IR, the rules and the eBPF programs in the kernel, on random worlds
+    prove    the differential test: oracles, IR and the rules, or the eBPF programs in the kernel, on random worlds
     kernel   of mistakes in the eBPF dataplane only: its packets, and its maps between two states
 At least one must fail for it. A patch that no longer applies, or does not build, fails the run.
 """
@@ -76,8 +76,8 @@ def judges(args, ebpf):
     rc, out = call([f"{OUT}/tests/golden/golden_runner", "--flows-only", "tests/golden"])
     seen = re.findall(r"^FAIL .*", out, re.M)
     yield "golden", rc != 0, seen[0] if seen else out.strip().splitlines()[-1]
-    rc, out = call([f"{OUT}/tests/prove/prove", "--cases", str(args.cases), "--seed", str(args.seed), "--first",
-                    "--oracle2", "tests/prove/oracle2.py"])
+    rc, out = call([f"{OUT}/tests/prove/prove", "--cases", str(args.cases), "--seed", str(args.seed), "--first"] +
+                   (["--readers", "oracle,ir,ebpf"] if ebpf else ["--oracle2", "tests/prove/oracle2.py"]))
     seen = re.findall(r"^.*mismatch.*", out, re.M | re.I)
     yield "prove", rc != 0, seen[0] if seen else (out.strip().splitlines() or ["no word"])[-1]
     if ebpf:
@@ -117,7 +117,7 @@ def main():
         ap.error("no such mutant")
     copy_tree()
     rc, out = build()
-    good = [noticed for _, noticed, _ in judges(args, True)] if not rc else []
+    good = [noticed for ebpf in (False, True) for _, noticed, _ in judges(args, ebpf)] if not rc else []
     if rc or any(good):
         print(out[-2000:] if rc else "the tree fails without any mutant: mend that first")
         print("0 passed, 1 failed, 0 skipped")
