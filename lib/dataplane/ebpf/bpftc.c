@@ -112,16 +112,23 @@ static int on_filter(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
+/* The head of one, of len bytes, to fill; the request is buf's. */
+static void *request(char *buf, uint16_t type, size_t len)
+{
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	h->nlmsg_type = type;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	h->nlmsg_seq = (uint32_t)rs_mono_ms();
+	return mnl_nlmsg_put_extra_header(h, len);
+}
+
 static void look(struct rs_ebpf *e, uint32_t index, bool in, char place, struct standing *st)
 {
 	char buf[RS_NFT_REQUEST];
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct tcmsg *t;
+	struct tcmsg *t = request(buf, RTM_GETTFILTER, sizeof(*t));
+	struct nlmsghdr *h = (void *)buf;
 
-	h->nlmsg_type = RTM_GETTFILTER;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	h->nlmsg_seq = (uint32_t)rs_mono_ms();
-	t = mnl_nlmsg_put_extra_header(h, sizeof(*t));
 	t->tcm_ifindex = (int)index;
 	t->tcm_parent = TC_H_MAKE(TC_H_CLSACT, in ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
 	t->tcm_handle = HANDLE;
@@ -182,16 +189,11 @@ static int on_flags(const struct nlmsghdr *h, void *arg)
 static bool is_up(struct rs_ebpf *e, uint32_t index)
 {
 	char buf[RS_NFT_REQUEST];
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct ifinfomsg *i;
+	struct ifinfomsg *i = request(buf, RTM_GETLINK, sizeof(*i));
 	unsigned int flags = 0;
 
-	h->nlmsg_type = RTM_GETLINK;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	h->nlmsg_seq = (uint32_t)rs_mono_ms();
-	i = mnl_nlmsg_put_extra_header(h, sizeof(*i));
 	i->ifi_index = (int)index;
-	(void)rs_nft_dump(e->tc.nl, h, on_flags, &flags);
+	(void)rs_nft_dump(e->tc.nl, (void *)buf, on_flags, &flags);
 	return flags & IFF_UP;
 }
 
@@ -214,17 +216,12 @@ static int on_qdisc(const struct nlmsghdr *h, void *arg)
 static bool has_clsact(struct rs_ebpf *e, uint32_t index)
 {
 	char buf[RS_NFT_REQUEST];
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct tcmsg *t;
+	struct tcmsg *t = request(buf, RTM_GETQDISC, sizeof(*t));
 	bool there = false;
 
-	h->nlmsg_type = RTM_GETQDISC;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	h->nlmsg_seq = (uint32_t)rs_mono_ms();
-	t = mnl_nlmsg_put_extra_header(h, sizeof(*t));
 	t->tcm_ifindex = (int)index;
 	t->tcm_parent = TC_H_CLSACT;
-	(void)rs_nft_dump(e->tc.nl, h, on_qdisc, &there);
+	(void)rs_nft_dump(e->tc.nl, (void *)buf, on_qdisc, &there);
 	return there;
 }
 

@@ -34,14 +34,19 @@ void rs_m_plain4(struct rs_nft_rule *r)
 	rs_rule_say(r, "ip version 4 hdrlength 5");
 }
 
-void rs_m_options(struct rs_nft_rule *r)
+void rs_m_byte4(struct rs_nft_rule *r, uint32_t at, uint8_t mask, uint32_t op, uint8_t value)
 {
-	uint8_t mask = 0x0f, zero = 0, words = 5;
+	uint8_t zero = 0;
 
 	rs_m_family(r, 4);
-	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 0, 1, 0);
+	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, at, 1, 0);
 	rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
-	rs_x_cmp(r, 0, NFT_CMP_NEQ, &words, 1);
+	rs_x_cmp(r, 0, op, &value, 1);
+}
+
+void rs_m_options(struct rs_nft_rule *r)
+{
+	rs_m_byte4(r, 0, 0x0f, NFT_CMP_NEQ, 5);
 	rs_rule_say(r, "ip hdrlength != 5");
 }
 

@@ -19,6 +19,8 @@
 /* family: 4 or 6 */
 void rs_m_family(struct rs_nft_rule *r, int family);
 void rs_m_plain4(struct rs_nft_rule *r);
+/* IPv4, and of the header's byte at that offset the masked bits; says nothing. */
+void rs_m_byte4(struct rs_nft_rule *r, uint32_t at, uint8_t mask, uint32_t op, uint8_t value);
 void rs_m_options(struct rs_nft_rule *r);
 void rs_m_pod_link(struct rs_nft_rule *r, uint32_t link_group, uint32_t key, uint32_t op);
 void rs_m_from_pod(struct rs_nft_rule *r, uint32_t link_group);

@@ -67,12 +67,7 @@ static void accept_stamped(struct rs_nft_maker *m, struct rs_nft_rule *r)
 
 static void match_groups(struct rs_nft_rule *r)
 {
-	uint8_t mask = 0xf0, zero = 0, first = 0xe0;
-
-	rs_m_family(r, 4);
-	rs_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 16, 1, 0);
-	rs_x_bitwise(r, 0, 0, &mask, &zero, 1);
-	rs_x_cmp(r, 0, NFT_CMP_EQ, &first, 1);
+	rs_m_byte4(r, 16, 0xf0, NFT_CMP_EQ, 0xe0);
 	rs_rule_say(r, "ip daddr 224.0.0.0/4");
 }
 
