@@ -9,6 +9,7 @@
 
 #define RETRY_FIRST_MS 500
 #define RETRY_MAX_MS 30000
+#define ALONE_MS 30000 /* without those who are expected, after a commit with them failed */
 
 int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile **out,
 		     struct rs_err *err)
@@ -27,6 +28,7 @@ int rs_reconcile_new(const struct rs_reconcile_config *cfg, struct rs_reconcile 
 	(*out)->cfg = *cfg;
 	(*out)->ir = ir;
 	(*out)->compiler = rs_compiler_new(ir);
+	(*out)->expected = rs_expected_new(cfg->node_name);
 	(*out)->dirty = true;
 	(*out)->fenced = ir && !adopted;
 	(*out)->last_commit_ms = -1;
@@ -39,6 +41,7 @@ void rs_reconcile_free(struct rs_reconcile *rc)
 		return;
 	rs_waiters_free(rc);
 	rs_compiler_free(rc->compiler);
+	rs_expected_free(rc->expected);
 	rs_ir_free(rc->ir);
 	rs_conditions_free(&rc->compiled);
 	rs_err_clear(&rc->source_err);
@@ -186,6 +189,12 @@ void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w)
 	w->n_sorted = w->n_locals;
 }
 
+void rs_reconcile_expect(struct rs_reconcile *rc, struct rs_world *w, int64_t now_ms)
+{
+	if (now_ms >= rc->alone_ms)
+		w->expected = rs_expected_list(rc->expected, w->store, rc->cfg.reg, &w->n_expected);
+}
+
 /* ---- compile and commit ---------------------------------------------------------------------- */
 
 static void failed(struct rs_reconcile *rc, int64_t now_ms, struct rs_err *err)
@@ -316,13 +325,32 @@ static int whole(struct rs_reconcile *rc, const struct rs_world *w, struct rs_er
 	return 0;
 }
 
+/* Pods that do not hang on this node yet must not keep those that do from their rules. */
+static int without_expected(struct rs_reconcile *rc, struct rs_world *w, struct rs_err *err,
+			    int64_t now_ms)
+{
+	rs_log(RS_LOG_WARN,
+	       "commit failed; without the pods that are yet to come it is tried again", "error",
+	       rs_err_str(err), "expected", RS_LOG_U64(w->n_expected), NULL);
+	rs_err_clear(err);
+	rc->alone_ms = now_ms + ALONE_MS;
+	rc->unsure = true;
+	w->n_expected = 0;
+	return whole(rc, w, err, now_ms);
+}
+
 static int commit(struct rs_reconcile *rc, struct rs_err *err, int64_t now_ms)
 {
 	struct rs_world w;
+	int code;
 
 	rs_registry_relabel(rc->cfg.reg, rc->cfg.src->ops->store(rc->cfg.src));
 	rs_reconcile_world(rc, &w);
-	return shift(rc, &w, now_ms) ? 0 : whole(rc, &w, err, now_ms);
+	rs_reconcile_expect(rc, &w, now_ms);
+	if (shift(rc, &w, now_ms))
+		return 0;
+	code = whole(rc, &w, err, now_ms);
+	return code < 0 && w.n_expected ? without_expected(rc, &w, err, now_ms) : code;
 }
 
 /*

@@ -100,6 +100,8 @@ double rs_reconcile_last_commit_ms(const struct rs_reconcile *rc); /* below 0: n
 
 /* What is compiled, as of now; valid until registry, source or reconciler change. */
 void rs_reconcile_world(struct rs_reconcile *rc, struct rs_world *w);
+/* With the pods that are yet to come, which only a compile wants to know; valid until the same. */
+void rs_reconcile_expect(struct rs_reconcile *rc, struct rs_world *w, int64_t now_ms);
 /* The same without this node's pods, for those who only want to know the ranges. */
 void rs_reconcile_ranges(struct rs_reconcile *rc, struct rs_world *w);
 

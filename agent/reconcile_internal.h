@@ -3,6 +3,7 @@
 #ifndef RIPSTOP_AGENT_RECONCILE_INTERNAL_H
 #define RIPSTOP_AGENT_RECONCILE_INTERNAL_H
 
+#include "agent/expected.h"
 #include "agent/join.h"
 #include "agent/reconcile.h"
 #include "base/base.h"
@@ -25,6 +26,8 @@ struct waiter {
 struct rs_reconcile {
 	struct rs_reconcile_config cfg;
 	struct rs_compiler *compiler;
+	struct rs_expected *expected;
+	int64_t alone_ms; /* until then no pod is expected: a commit with them was refused */
 	struct rs_ir *ir;
 	struct rs_conditions compiled;
 	struct rs_err source_err;

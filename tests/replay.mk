@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The replay circle: registry and reconciler driven by text stories, without a kernel and without a clock.
 
-REPLAY_AGENT := registry records glance relabel join waiters reconcile noderanges fence metrics log
+REPLAY_AGENT := registry records glance relabel join waiters expected reconcile noderanges fence metrics log
 REPLAY_OBJS := $(BUILD)/obj/tests/replay/replay_runner.o $(BUILD)/obj/tests/replay/replay_stage.o \
 	$(addprefix $(BUILD)/obj/tests/,replay/replay_events.o replay/replay_fresh.o replay/replay_random.o prove/canon.o prove/pv_rng.o) \
 	$(patsubst %,$(BUILD)/obj/agent/%.o,$(REPLAY_AGENT))

@@ -50,14 +50,23 @@ static void set_before(struct rs_compiler *c, struct rs_kept **k)
 	c->before = rs_steal_ptr(k);
 }
 
+static void free_subjects(struct rs_subjects *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++) {
+		rs_vec_free(&s->v[i].policies[RS_INGRESS]);
+		rs_vec_free(&s->v[i].policies[RS_EGRESS]);
+	}
+	rs_vec_free(s);
+}
+
 static void free_lists(struct rs_cc *c)
 {
 	size_t i;
 
-	for (i = 0; i < c->subjects.n; i++) {
-		rs_vec_free(&c->subjects.v[i].policies[RS_INGRESS]);
-		rs_vec_free(&c->subjects.v[i].policies[RS_EGRESS]);
-	}
+	free_subjects(&c->subjects);
+	free_subjects(&c->expected);
 	for (i = 0; i < c->rules.n; i++) {
 		rs_vec_free(&c->rules.v[i].atoms);
 		rs_vec_free(&c->rules.v[i].named);
@@ -69,7 +78,6 @@ static void free_lists(struct rs_cc *c)
 	}
 	for (i = 0; i < c->why_at.n; i++)
 		rs_vec_free(&c->why_at.v[i]);
-	rs_vec_free(&c->subjects);
 	rs_vec_free(&c->policies);
 	rs_vec_free(&c->rules);
 	rs_vec_free(&c->ns_dim_sel);

@@ -140,12 +140,15 @@ struct rs_draft {
 
 struct rs_classifier;
 
+struct rs_subjects rs_vec(struct rs_subject);
+
 struct rs_cc {
 	const struct rs_world *w;
 	struct rs_conditions *conditions;
 	uint32_t max_cells;
 
-	struct rs_vec(struct rs_subject) subjects; /* by namespace, name, first address */
+	struct rs_subjects subjects; /* by namespace, name, first address */
+	struct rs_subjects expected; /* likewise; nothing but their groups counts */
 	struct rs_vec(struct rs_cpolicy) policies; /* by namespace, name */
 	struct rs_vec(struct rs_crule) rules;
 

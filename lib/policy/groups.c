@@ -168,16 +168,24 @@ static void list_locals(struct rs_cc *c, struct rs_intern *keys)
 	merge_locals(c, keys);
 }
 
+static void group_all(struct rs_cc *c, struct rs_intern *keys, struct rs_subjects *s,
+		      enum rs_direction dir)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		s->v[i].group[dir] = group_of(c, keys, &s->v[i], dir);
+}
+
 void rs_cc_groups(struct rs_cc *c)
 {
 	struct rs_intern keys = { 0 };
 	int dir;
-	size_t i;
 
-	for (dir = 0; dir < RS_DIRECTIONS; dir++)
-		for (i = 0; i < c->subjects.n; i++)
-			c->subjects.v[i].group[dir] =
-				group_of(c, &keys, &c->subjects.v[i], (enum rs_direction)dir);
+	for (dir = 0; dir < RS_DIRECTIONS; dir++) {
+		group_all(c, &keys, &c->subjects, (enum rs_direction)dir);
+		group_all(c, &keys, &c->expected, (enum rs_direction)dir);
+	}
 	list_locals(c, &keys);
 	rs_intern_free(&keys);
 }

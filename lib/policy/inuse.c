@@ -20,18 +20,18 @@ static int cmp_subject(const void *a, const void *b)
 	return d ? d : (int)x->ifindex - (int)y->ifindex;
 }
 
-static void collect_subjects(struct rs_cc *c)
+static void collect(const struct rs_local_pod *pods, size_t n, struct rs_subjects *out)
 {
 	size_t i;
 
-	for (i = 0; i < c->w->n_locals; i++) {
-		struct rs_subject *s = rs_vec_push(&c->subjects);
+	for (i = 0; i < n; i++) {
+		struct rs_subject *s = rs_vec_push(out);
 
-		s->pod = &c->w->locals[i];
+		s->pod = &pods[i];
 		s->closed = s->pod->closed;
 	}
-	if (c->subjects.n > 1)
-		qsort(c->subjects.v, c->subjects.n, sizeof(*c->subjects.v), cmp_subject);
+	if (out->n > 1)
+		qsort(out->v, out->n, sizeof(*out->v), cmp_subject);
 }
 
 /* Marks and remembers, per subject, the positions in the store's array of policies. */
@@ -301,20 +301,34 @@ static void add_rules(struct rs_cc *c, uint32_t policy, enum rs_direction dir)
 	c->policies.v[policy].n_rules[dir] = (uint32_t)p->n_rules[dir];
 }
 
+/* From positions in the store's array to those in rs_cc.policies. */
+static void place_policies(struct rs_subjects *s, const uint32_t *place)
+{
+	size_t i, k;
+	int dir;
+
+	for (i = 0; i < s->n; i++)
+		for (dir = 0; dir < RS_DIRECTIONS; dir++)
+			for (k = 0; k < s->v[i].policies[dir].n; k++)
+				s->v[i].policies[dir].v[k] = place[s->v[i].policies[dir].v[k]];
+}
+
 void rs_cc_in_use(struct rs_cc *c)
 {
 	const struct rs_policy *const *all;
 	rs_autofree uint32_t *place = NULL;
 	rs_autofree bool *used = NULL;
-	size_t n_all, i, k;
-	int dir;
+	size_t n_all, i;
 
 	all = rs_store_policies(c->w->store, &n_all);
 	used = rs_new0(bool, n_all);
 	place = rs_new0(uint32_t, n_all);
-	collect_subjects(c);
+	collect(c->w->locals, c->w->n_locals, &c->subjects);
+	collect(c->w->expected, c->w->n_expected, &c->expected);
 	for (i = 0; i < c->subjects.n; i++)
 		select_policies(&c->subjects.v[i], all, n_all, used);
+	for (i = 0; i < c->expected.n; i++)
+		select_policies(&c->expected.v[i], all, n_all, used);
 	for (i = 0; i < n_all; i++) {
 		if (!used[i])
 			continue;
@@ -325,9 +339,6 @@ void rs_cc_in_use(struct rs_cc *c)
 		if (rs_policy_subject_bad(all[i]))
 			report_subject(c, all[i]);
 	}
-	for (i = 0; i < c->subjects.n; i++)
-		for (dir = 0; dir < RS_DIRECTIONS; dir++)
-			for (k = 0; k < c->subjects.v[i].policies[dir].n; k++)
-				c->subjects.v[i].policies[dir].v[k] =
-					place[c->subjects.v[i].policies[dir].v[k]];
+	place_policies(&c->subjects, place);
+	place_policies(&c->expected, place);
 }

@@ -88,6 +88,27 @@ static struct rs_hash world_hash(const struct rs_world *w)
 	return rs_hash_bytes(b.s, b.len);
 }
 
+static struct rs_hash expected_hash(const struct rs_world *w)
+{
+	rs_auto_strbuf b = { 0 }, one = { 0 };
+	size_t i;
+
+	rs_key_u32(&b, (uint32_t)w->n_expected);
+	for (i = 0; i < w->n_expected; i++) {
+		struct rs_hash h = rs_kept_local_hash(&w->expected[i], &one);
+
+		rs_key_bytes(&b, &h, sizeof(h));
+	}
+	return rs_hash_bytes(b.s, b.len);
+}
+
+bool rs_kept_same_expected(const struct rs_kept *k, const struct rs_world *w)
+{
+	struct rs_hash now = expected_hash(w);
+
+	return !rs_hash_cmp(&now, &k->expected);
+}
+
 bool rs_kept_same_locals(const struct rs_kept *k, const struct rs_world *w)
 {
 	rs_auto_strbuf b = { 0 };
@@ -143,6 +164,7 @@ struct rs_kept *rs_kept_new(struct rs_cc *c, uint32_t *class_no)
 	k->serial = rs_store_serial(c->w->store);
 	k->sequence = rs_store_sequence(c->w->store);
 	k->world = world_hash(c->w);
+	k->expected = expected_hash(c->w);
 	keep_locals(k, c->w);
 	c->w = NULL;
 	c->old = NULL;

@@ -25,6 +25,7 @@ struct rs_kept {
 	uint32_t *class_no;	      /* of the draft's classes */
 	uint64_t serial, sequence;    /* of the store, moves included */
 	struct rs_hash world;	      /* of what is neither in the store nor a pod */
+	struct rs_hash expected;      /* of rs_world.expected */
 	struct rs_kept_local *locals; /* in the world's order */
 	size_t n_locals;
 	size_t moved; /* addresses, since the compile */
@@ -44,6 +45,7 @@ static inline void rs_kept_drop(struct rs_kept **k)
 /* The same store, of which all changes since then are known (*n of them), and the same ranges. */
 bool rs_kept_follows(const struct rs_kept *k, const struct rs_world *w, size_t *n);
 bool rs_kept_same_locals(const struct rs_kept *k, const struct rs_world *w);
+bool rs_kept_same_expected(const struct rs_kept *k, const struct rs_world *w);
 /* The buffer's content is lost; one for many pods saves what growing one for each would cost. */
 struct rs_hash rs_kept_local_hash(const struct rs_local_pod *p, struct rs_strbuf *b);
 

@@ -16,16 +16,22 @@
 
 /* ---- whether it still holds ------------------------------------------------------------------ */
 
-/* As inuse.c has it: a policy that selects none of this node's pods is not looked at. */
-static bool in_use(const struct rs_world *w, const struct rs_policy *p)
+static bool selects_one(const struct rs_policy *p, const struct rs_local_pod *v, size_t n)
 {
 	size_t i;
 
-	for (i = 0; p && i < w->n_locals; i++)
-		if (!w->locals[i].closed && !strcmp(w->locals[i].ns, p->meta.ns) &&
-		    rs_policy_selects(p, w->locals[i].labels))
+	for (i = 0; i < n; i++)
+		if (!v[i].closed && !strcmp(v[i].ns, p->meta.ns) &&
+		    rs_policy_selects(p, v[i].labels))
 			return true;
 	return false;
+}
+
+/* As inuse.c has it: a policy that selects none of this node's pods is not looked at. */
+static bool in_use(const struct rs_world *w, const struct rs_policy *p)
+{
+	return p && (selects_one(p, w->locals, w->n_locals) ||
+		     selects_one(p, w->expected, w->n_expected));
 }
 
 /* Nothing of a Node or Namespace is kept; of a policy in use its selectors are, where they lay. */
@@ -54,7 +60,7 @@ static bool holds(const struct rs_kept *k, const struct rs_world *w, size_t *n)
 		if (!harmless(w, &ch))
 			return false;
 	}
-	return rs_kept_same_locals(k, w);
+	return rs_kept_same_locals(k, w) && rs_kept_same_expected(k, w);
 }
 
 void rs_kept_settle(struct rs_kept *k)

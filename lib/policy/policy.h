@@ -53,6 +53,11 @@ struct rs_world {
 	const struct rs_local_pod *locals;
 	size_t n_locals;
 	size_t n_sorted; /* the first so many are sorted by (ns, name): quicker to find */
+	/* Pods that will hang on this node: their groups, with all that these may, are compiled
+	 * as if they did, so that a join finds them in the kernel. They have no address (ips and
+	 * links are not looked at), so nothing is judged by them. */
+	const struct rs_local_pod *expected;
+	size_t n_expected;
 	const struct rs_cidr *pod_ranges; /* of the cluster: "unknown pod" inside them */
 	size_t n_pod_ranges;
 	const struct rs_cidr *node_ranges; /* of this node */

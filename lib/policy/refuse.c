@@ -3,8 +3,9 @@
  * refuse.c - may a step from one IR to another refuse a flow that the first accepts? "No" is a
  * proof.
  *
- * Proven: nothing that says where an address belongs has changed, except that addresses without
- * an exact class got one; and every look-up of every group gives at least what it gave.
+ * Proven: no pod of this node and no link's source has changed, no address has left an exact class
+ * (one without may get one); and every look-up of every group of a pod here gives at least what it
+ * gave, whatever ranges are now under an address.
  * Everything else is "maybe", and a maybe costs one judgement per live flow, never a leak.
  */
 #include <string.h>
@@ -13,13 +14,14 @@
 #include "policy/irtools.h"
 #include "policy/portset.h"
 
-/* A way that a look-up can take: an exact class over a range class (RS_CLASS_WORLD: none). */
+/* A way that a look-up can take, before and after: an exact class over a range class
+ * (RS_CLASS_WORLD: none). */
 struct path {
 	bool has_exact;
 	uint32_t exact_a; /* class before; only where it had one */
 	uint32_t exact_b;
 	bool had_exact;
-	uint32_t range;
+	uint32_t range_a, range_b;
 };
 
 struct paths rs_vec(struct path);
@@ -42,33 +44,60 @@ static void unique(struct paths *p)
 	p->n = n;
 }
 
-static bool same_ranges(const struct rs_ir *a, const struct rs_ir *b)
-{
-	size_t i;
-
-	if (a->n_ranges != b->n_ranges)
-		return false;
-	for (i = 0; i < a->n_ranges; i++)
-		if (!rs_ir_same_range(&a->ranges[i], &b->ranges[i]))
-			return false;
-	return true;
-}
-
 static bool same_locals(const struct rs_ir *a, const struct rs_ir *b)
 {
 	size_t i;
 
-	if (a->n_locals != b->n_locals || a->n_groups != b->n_groups)
+	if (a->n_locals != b->n_locals)
 		return false;
 	for (i = 0; i < a->n_locals; i++)
 		if (!rs_ir_same_local(&a->locals[i], &b->locals[i]))
 			return false;
-	for (i = 0; i < a->n_groups; i++)
-		if (a->groups[i].dir != b->groups[i].dir ||
-		    a->groups[i].group != b->groups[i].group ||
-		    (b->groups[i].isolated && !a->groups[i].isolated))
-			return false;
 	return true;
+}
+
+/* A group that some address has, before and after. */
+struct pair {
+	const struct rs_ir_group *a, *b;
+};
+
+static bool pair_up(const struct rs_ir *a, const struct rs_ir *b, uint8_t dir, uint32_t group,
+		    struct pair *out)
+{
+	out->a = rs_ir_group(a, dir, group);
+	out->b = rs_ir_group(b, dir, group);
+	if (!out->a && !out->b)
+		return true;
+	return out->a && out->b && (out->a->isolated || !out->b->isolated);
+}
+
+static int cmp_pair(const void *x, const void *y)
+{
+	const struct pair *p = x, *q = y;
+
+	return p->a < q->a ? -1 : p->a > q->a;
+}
+
+/*
+ * The groups of a's local addresses, which are b's; caller frees. A group that no address has
+ * judges nothing: that of a pod which is only expected may come, go and change. NULL: one of them
+ * is not in both, or isolates where it did not.
+ */
+static struct pair *pair_groups(const struct rs_ir *a, const struct rs_ir *b, size_t *n)
+{
+	rs_autofree struct pair *v = rs_new0(struct pair, 2 * a->n_locals + 1);
+	size_t i, k;
+
+	for (i = 0, k = 0; i < a->n_locals; i++)
+		if (!pair_up(a, b, RS_DIR_IN, a->locals[i].in_group, &v[k++]) ||
+		    !pair_up(a, b, RS_DIR_OUT, a->locals[i].out_group, &v[k++]))
+			return NULL;
+	if (k > 1)
+		qsort(v, k, sizeof(*v), cmp_pair);
+	for (i = 0, *n = 0; i < k; i++)
+		if (v[i].a && (!*n || cmp_pair(&v[*n - 1], &v[i]) != 0))
+			v[(*n)++] = v[i];
+	return rs_steal_ptr(&v);
 }
 
 /* What a link may send from only grows. */
@@ -91,8 +120,50 @@ static bool guards_kept(const struct rs_ir *a, const struct rs_ir *b)
 	return true;
 }
 
-static void push_path(struct paths *p, const struct rs_ir *b, const struct rs_ir_addr *now,
-		      bool had)
+/* A step and the ways that look-ups take in it. */
+struct step {
+	const struct rs_ir *a, *b;
+	bool same_ranges;
+	struct paths old;   /* of addresses that keep their exact class */
+	struct paths added; /* of those that get one */
+	struct paths plain; /* of addresses without one */
+	struct paths moved; /* of old and plain, where another range is below now */
+};
+
+static void step_clear(struct step *s)
+{
+	rs_vec_free(&s->old);
+	rs_vec_free(&s->added);
+	rs_vec_free(&s->plain);
+	rs_vec_free(&s->moved);
+}
+
+static bool same_ranges(const struct rs_ir *a, const struct rs_ir *b)
+{
+	size_t i;
+
+	if (a->n_ranges != b->n_ranges)
+		return false;
+	for (i = 0; i < a->n_ranges; i++)
+		if (!rs_ir_same_range(&a->ranges[i], &b->ranges[i]))
+			return false;
+	return true;
+}
+
+static void fill_ranges(const struct step *s, const struct rs_addr *at, struct path *x)
+{
+	x->range_b = rs_ir_class_range(s->b, at);
+	x->range_a = s->same_ranges ? x->range_b : rs_ir_class_range(s->a, at);
+}
+
+static void push(struct step *s, struct paths *p, const struct path *x)
+{
+	*rs_vec_push(p) = *x;
+	if (x->range_a != x->range_b && p != &s->added)
+		*rs_vec_push(&s->moved) = *x;
+}
+
+static void push_exact(struct step *s, const struct rs_ir_addr *now, bool had)
 {
 	struct path x;
 
@@ -101,14 +172,14 @@ static void push_path(struct paths *p, const struct rs_ir *b, const struct rs_ir
 	x.had_exact = had;
 	x.exact_a = had ? now->cls : 0;
 	x.exact_b = now->cls;
-	x.range = rs_ir_class_range(b, &now->addr);
-	*rs_vec_push(p) = x;
+	fill_ranges(s, &now->addr, &x);
+	push(s, had ? &s->old : &s->added, &x);
 }
 
 /* The paths of all exact addresses; false when one has left or moved. */
-static bool exact_paths(const struct rs_ir *a, const struct rs_ir *b, struct paths *old,
-			struct paths *added)
+static bool exact_paths(struct step *s)
 {
+	const struct rs_ir *a = s->a, *b = s->b;
 	size_t i, k = 0;
 
 	for (i = 0; i < b->n_addrs; i++) {
@@ -117,26 +188,61 @@ static bool exact_paths(const struct rs_ir *a, const struct rs_ir *b, struct pat
 
 		if (d < 0 || (!d && a->addrs[k].cls != now->cls))
 			return false;
-		push_path(d ? added : old, b, now, !d);
+		push_exact(s, now, !d);
 		k += !d;
 	}
-	unique(old);
-	unique(added);
 	return k == a->n_addrs;
 }
 
-static void range_paths(const struct rs_ir *ir, struct paths *p)
+static void push_plain(struct step *s, const struct rs_addr *at)
 {
 	struct path x;
-	size_t i;
 
 	memset(&x, 0, sizeof(x));
-	*rs_vec_push(p) = x; /* the world */
-	for (i = 0; i < ir->n_ranges; i++) {
-		x.range = ir->ranges[i].cls;
-		*rs_vec_push(p) = x;
+	fill_ranges(s, at, &x);
+	push(s, &s->plain, &x);
+}
+
+/* Between two ends of ranges, of a's or b's, nothing changes: an address of each such piece. */
+static void push_ends(struct step *s, const struct rs_ir *of)
+{
+	size_t i;
+
+	for (i = 0; i < of->n_ranges; i++) {
+		struct rs_addr behind = of->ranges[i].hi;
+
+		push_plain(s, &of->ranges[i].lo);
+		if (rs_addr_next(&behind))
+			push_plain(s, &behind);
 	}
-	unique(p);
+}
+
+static void range_paths(struct step *s)
+{
+	static const struct rs_addr first[] = { { .family = RS_AF_IP4 }, { .family = RS_AF_IP6 } };
+	size_t i;
+
+	for (i = 0; i < RS_ARRAY_SIZE(first); i++)
+		push_plain(s, &first[i]);
+	push_ends(s, s->b);
+	if (!s->same_ranges)
+		push_ends(s, s->a);
+}
+
+/* False: an address lost or changed its exact class. */
+static bool all_paths(struct step *s)
+{
+	bool proven;
+
+	s->same_ranges = same_ranges(s->a, s->b);
+	proven = exact_paths(s);
+	if (proven)
+		range_paths(s);
+	unique(&s->old);
+	unique(&s->added);
+	unique(&s->plain);
+	unique(&s->moved);
+	return proven;
 }
 
 static uint32_t look_up(const struct rs_ir *ir, const struct rs_ir_group *g, bool has_exact,
@@ -161,18 +267,16 @@ static bool loosens(const struct rs_ir *a, uint32_t before, const struct rs_ir *
 	return rs_ports_subset(x, nx, y, ny);
 }
 
-static bool group_loosens(const struct rs_ir *a, const struct rs_ir *b, size_t group,
-			  const struct paths *p)
+static bool group_loosens(const struct step *s, const struct pair *g, const struct paths *p)
 {
-	const struct rs_ir_group *ga = &a->groups[group], *gb = &b->groups[group];
 	size_t i;
 
 	for (i = 0; i < p->n; i++) {
 		const struct path *x = &p->v[i];
-		uint32_t before = look_up(a, ga, x->had_exact, x->exact_a, x->range);
-		uint32_t after = look_up(b, gb, x->has_exact, x->exact_b, x->range);
+		uint32_t before = look_up(s->a, g->a, x->had_exact, x->exact_a, x->range_a);
+		uint32_t after = look_up(s->b, g->b, x->has_exact, x->exact_b, x->range_b);
 
-		if (!loosens(a, before, b, after))
+		if (!loosens(s->a, before, s->b, after))
 			return false;
 	}
 	return true;
@@ -200,12 +304,12 @@ static bool same_profile(const struct rs_ir *a, uint32_t pa, const struct rs_ir 
 }
 
 /* Most groups do not change in a step; those need no walk over all classes. */
-static bool group_same(const struct rs_ir *a, const struct rs_ir *b, size_t group)
+static bool group_same(const struct rs_ir *a, const struct rs_ir *b, const struct pair *both)
 {
-	const struct rs_ir_group *g = &a->groups[group];
+	const struct rs_ir_group *g = both->a;
 	size_t i = first_cell(a, g), k = first_cell(b, g);
 
-	if (!same_profile(a, g->profile, b, b->groups[group].profile))
+	if (!same_profile(a, g->profile, b, both->b->profile))
 		return false;
 	for (; i < a->n_cells && a->cells[i].dir == g->dir && a->cells[i].group == g->group;
 	     i++, k++)
@@ -215,36 +319,39 @@ static bool group_same(const struct rs_ir *a, const struct rs_ir *b, size_t grou
 	return k == b->n_cells || b->cells[k].dir != g->dir || b->cells[k].group != g->group;
 }
 
-static bool all_loosen(const struct rs_ir *a, const struct rs_ir *b)
+static bool all_loosen(struct step *s)
 {
-	struct paths old = { 0 }, added = { 0 }, plain = { 0 };
-	bool proven = exact_paths(a, b, &old, &added);
-	size_t i;
+	size_t n = 0, i;
+	rs_autofree struct pair *groups = pair_groups(s->a, s->b, &n);
+	bool proven = groups && all_paths(s);
 
-	range_paths(b, &plain);
-	for (i = 0; proven && i < a->n_groups; i++) {
-		proven = group_loosens(a, b, i, &added);
-		if (proven && !group_same(a, b, i))
-			proven = group_loosens(a, b, i, &plain) && group_loosens(a, b, i, &old);
+	for (i = 0; proven && i < n; i++) {
+		const struct pair *g = &groups[i];
+
+		proven = group_loosens(s, g, &s->added) && group_loosens(s, g, &s->moved);
+		if (proven && !group_same(s->a, s->b, g))
+			proven = group_loosens(s, g, &s->plain) && group_loosens(s, g, &s->old);
 	}
-	rs_vec_free(&old);
-	rs_vec_free(&added);
-	rs_vec_free(&plain);
 	return proven;
 }
 
 bool rs_ir_may_refuse(const struct rs_ir *a, const struct rs_ir *b)
 {
-	return !rs_ir_same_node_ranges(a, b) || !same_ranges(a, b) || !same_locals(a, b) ||
-	       !guards_kept(a, b) || !all_loosen(a, b);
+	struct step s = { .a = a, .b = b };
+	bool proven = rs_ir_same_node_ranges(a, b) && same_locals(a, b) && guards_kept(a, b) &&
+		      all_loosen(&s);
+
+	step_clear(&s);
+	return !proven;
 }
 
 /* Of moves only coming can be proven to refuse nothing. */
 bool rs_ir_moves_may_refuse(const struct rs_ir *ir, const struct rs_ir_moves *m)
 {
-	struct paths added = { 0 };
+	struct step s = { .a = ir, .b = ir, .same_ranges = true };
+	rs_autofree struct pair *groups = NULL;
 	bool proven = true;
-	size_t i;
+	size_t i, n = 0;
 
 	for (i = 0; proven && i < m->n; i++) {
 		const struct rs_ir_addr now = { .addr = m->v[i].addr, .cls = m->v[i].to };
@@ -253,11 +360,12 @@ bool rs_ir_moves_may_refuse(const struct rs_ir *ir, const struct rs_ir_moves *m)
 			continue;
 		proven = m->v[i].from == RS_CLASS_NONE;
 		if (proven)
-			push_path(&added, ir, &now, false);
+			push_exact(&s, &now, false);
 	}
-	unique(&added);
-	for (i = 0; proven && i < ir->n_groups; i++)
-		proven = group_loosens(ir, ir, i, &added);
-	rs_vec_free(&added);
-	return !proven;
+	unique(&s.added);
+	groups = proven ? pair_groups(ir, ir, &n) : NULL;
+	for (i = 0; groups && proven && i < n; i++)
+		proven = group_loosens(&s, &groups[i], &s.added);
+	step_clear(&s);
+	return !proven || !groups;
 }

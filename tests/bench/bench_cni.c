@@ -18,6 +18,7 @@
 #include "tests/bench/cnibed.h"
 
 #define ALONE_ROUNDS 25u
+#define ALONE_PODS 2u
 #define QUIET_US 1100000
 #define ALONE_SHARE 0.6 /* of the time, at most */
 #define MANY 64u
@@ -124,13 +125,14 @@ static void alone_with_twelve(struct entry *e, size_t round)
 	quietly(e, false, 0, round, "del");
 }
 
-/* The node's first pod, and one policy of the world selects it. */
-static void alone_with_one(struct entry *e, size_t round)
+/* The node's first pod of its kind. */
+static void alone_as(struct entry *e, enum cb_pods pods, size_t round, const char *add,
+		     const char *del)
 {
-	e->c.labels = CB_ONE_LABELS;
-	if (quietly(e, true, 0, round, "add-one"))
-		quietly(e, false, 0, round, "del-one");
-	e->c.labels = NULL;
+	e->c.pods = pods;
+	if (quietly(e, true, 0, round, add))
+		quietly(e, false, 0, round, del);
+	e->c.pods = CB_PAIR;
 }
 
 static void alone(struct entry *e, size_t round)
@@ -140,7 +142,10 @@ static void alone(struct entry *e, size_t round)
 		return;
 	}
 	alone_with_twelve(e, round);
-	alone_with_one(e, round);
+	alone_as(e, CB_ONE, round, "add-one", "del-one");
+	cb_expect(&e->c, 0);
+	alone_as(e, CB_STRANGER, round, "add-cold", "del-cold");
+	cb_expect(&e->c, ALONE_PODS);
 }
 
 static void at_once(struct entry *e, size_t round)
@@ -182,6 +187,13 @@ static size_t rounds(unsigned int part, size_t most, double end, double reserve,
 	return n;
 }
 
+static void expect(size_t n)
+{
+	for (size_t i = 0; i < ENTRIES; i++)
+		if (entries[i].c.kind == CB_RIPSTOP && entries[i].c.ready)
+			cb_expect(&entries[i].c, n);
+}
+
 static void tell_rounds(const char *what, size_t n, size_t wanted)
 {
 	if (n < wanted)
@@ -195,8 +207,10 @@ static void run(double end)
 
 	n = rounds(ALONE, ALONE_ROUNDS, now + (end - now) * ALONE_SHARE, 0, alone);
 	tell_rounds("alone", n, ENOUGH);
+	expect(MANY);
 	n = rounds(AT_ONCE, AT_ONCE_ROUNDS, end, DRAIN_COSTS, at_once);
 	tell_rounds("64 at once", n, ENOUGH);
+	expect(CB_PODS);
 	n = rounds(DRAIN, DRAIN_ROUNDS, end, 0, drain);
 	bench_note("cni drain of 200: %zu rounds; it has no bar", n);
 }

@@ -22,7 +22,9 @@
 
 #define MANIFESTS "/run/manifests"
 #define LOG "/run/agent.log"
+#define NODE "bench"
 #define READY_S 30.0
+#define TAKEN_US 500000 /* a folder lets 50 ms pass before it is read */
 
 _Static_assert(CNIAGENT_REST == 2, "the configuration in the header");
 
@@ -36,14 +38,22 @@ void cniagent_init(const char *build)
 
 /* ---- the folder ------------------------------------------------------------------------------ */
 
+static struct json_object *new_list(struct json_object **items)
+{
+	struct json_object *list = json_object_new_object();
+
+	*items = json_object_new_array();
+	json_object_object_add(list, "apiVersion", json_object_new_string("v1"));
+	json_object_object_add(list, "kind", json_object_new_string("List"));
+	json_object_object_add(list, "items", *items);
+	return list;
+}
+
 static struct json_object *list_of(const struct worldw *w)
 {
 	static const enum rs_kind kinds[] = { RS_KIND_NAMESPACE, RS_KIND_POD, RS_KIND_POLICY };
-	struct json_object *list = json_object_new_object(), *items = json_object_new_array();
+	struct json_object *items, *list = new_list(&items);
 
-	json_object_object_add(list, "apiVersion", json_object_new_string("v1"));
-	json_object_object_add(list, "kind", json_object_new_string("List"));
-	json_object_object_add(list, "items", items);
 	for (size_t k = 0; k < RS_ARRAY_SIZE(kinds); k++) {
 		size_t n;
 		const struct rs_meta *const *v = rs_store_metas(w->store, kinds[k], &n);
@@ -67,6 +77,51 @@ static void write_world(size_t policies, size_t pods)
 	worldw_free(w);
 }
 
+static void put_labels(struct rs_labels *to, const char *labels)
+{
+	rs_autofree char *text = rs_strdup(labels);
+	char *save = NULL;
+
+	for (char *one = strtok_r(text, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
+		char *value = strchr(one, ':');
+
+		*value++ = '\0';
+		rs_labels_set(to, one, value);
+	}
+}
+
+static struct json_object *bound_pod(const char *name, size_t i, const char *labels)
+{
+	struct rs_pod *p = rs_new(struct rs_pod);
+	struct json_object *o;
+
+	p->meta.ns = rs_strdup(PAIRW_NS);
+	p->meta.name = rs_asprintf("%s-%zu", name, i);
+	p->node = rs_strdup(NODE);
+	p->phase = RS_PHASE_PENDING;
+	put_labels(&p->meta.labels, labels);
+	o = rs_encode(RS_KIND_POD, &p->meta);
+	rs_pod_free(p);
+	return o;
+}
+
+char *cniagent_bind(const char *name, const char *labels, size_t n)
+{
+	rs_autofree char *path = rs_asprintf(MANIFESTS "/%s.json", name);
+	rs_autofree char *draft = rs_asprintf(MANIFESTS "/.%s", name);
+	struct json_object *items, *list = new_list(&items);
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(items, bound_pod(name, i, labels));
+	rc = json_object_to_file(draft, list);
+	json_object_put(list);
+	if (rc < 0 || rename(draft, path) < 0)
+		return rs_asprintf("%s: %s", path, strerror(errno));
+	usleep(TAKEN_US);
+	return NULL;
+}
+
 /* ---- the agent ------------------------------------------------------------------------------- */
 
 static void become_agent(pid_t parent)
@@ -75,7 +130,7 @@ static void become_agent(pid_t parent)
 			       (char *)"--manifests",
 			       (char *)MANIFESTS,
 			       (char *)"--node-name",
-			       (char *)"bench",
+			       (char *)NODE,
 			       (char *)"--node-ranges",
 			       (char *)CNIAGENT_RANGE,
 			       (char *)"--cluster-cidr",

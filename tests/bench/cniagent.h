@@ -23,6 +23,11 @@ void cniagent_init(const char *build);
 /* NULL, or why it does not run; caller frees. */
 char *cniagent_start(size_t policies, size_t pods);
 
+/* Bind n pods to its node, as a scheduler does some time before their ADDs: NAME-0 and so on in the pair's namespace
+ * with these labels ("key:value,..."), instead of those of that name before. Returns when the agent has had time for it.
+ * NULL: all is well, or why not; caller frees. */
+char *cniagent_bind(const char *name, const char *labels, size_t n);
+
 /* Before n addresses are asked for: wait until enough have rested since then. */
 void cniagent_let_rest(size_t n, double emptied);
 

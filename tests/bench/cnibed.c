@@ -25,6 +25,7 @@
 
 #define POD_IF "eth0"
 #define PATH_ENV "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+#define ARGS "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=" PAIRW_NS ";K8S_POD_NAME="
 
 static struct {
 	char path[32];
@@ -127,6 +128,20 @@ static void fill_floor(const struct cb_contestant *c, bool add, size_t pod, stru
 	cc_env(call, PATH_ENV);
 }
 
+static const char *pod_name(enum cb_pods kind)
+{
+	return kind == CB_ONE ? "one" : "pair";
+}
+
+static void fill_pod(const struct cb_contestant *c, size_t pod, unsigned int id,
+		     struct cc_call *call)
+{
+	if (c->kind == CB_RIPSTOP && c->pods == CB_STRANGER)
+		cc_env(call, ARGS "new-%zu-%u;RIPSTOP_LABELS=" PAIRW_LABELS, pod, id);
+	else
+		cc_env(call, ARGS "%s-%zu", pod_name(c->pods), pod);
+}
+
 static void fill_plugin(const struct cb_contestant *c, bool add, size_t pod, struct cc_call *call)
 {
 	unsigned int id = c->id[pod];
@@ -138,13 +153,7 @@ static void fill_plugin(const struct cb_contestant *c, bool add, size_t pod, str
 	cc_env(call, "CNI_NETNS=%s", pods[pod].path);
 	cc_env(call, "CNI_IFNAME=" POD_IF);
 	cc_env(call, "CNI_PATH=%s", c->dir);
-	cc_env(call,
-	       "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=" PAIRW_NS
-	       ";K8S_POD_NAME=pod-%zu-%u%s%s",
-	       pod, id, c->kind == CB_RIPSTOP ? ";RIPSTOP_LABELS=" : "",
-	       c->kind != CB_RIPSTOP ? ""
-	       : c->labels	     ? c->labels
-				     : PAIRW_LABELS);
+	fill_pod(c, pod, id, call);
 }
 
 static const char *config_of(const struct cb_contestant *c)
@@ -277,7 +286,7 @@ static char *try_it(struct cb_contestant *c)
 
 	if (cb_run(c, true, 0, 2, &why) < 0)
 		return why;
-	if (c->kind == CB_RIPSTOP && c->labels) {
+	if (c->kind == CB_RIPSTOP && c->pods == CB_ONE) {
 		if (cb_talk(c, PAIRW_PORT))
 			why = rs_strdup("traffic that one policy forbids gets through");
 	} else if (c->kind == CB_RIPSTOP) {
@@ -295,6 +304,33 @@ static char *try_it(struct cb_contestant *c)
 	return why;
 }
 
+void cb_expect(const struct cb_contestant *c, size_t n)
+{
+	rs_autofree char *why = NULL;
+
+	bk_ns_enter(c->node_ns);
+	why = cniagent_bind(pod_name(CB_PAIR), PAIRW_LABELS, n);
+	if (why)
+		bench_die("%s", why);
+}
+
+/* Its agent, and pods of each kind tried. */
+static char *make_ripstop(struct cb_contestant *c)
+{
+	static const enum cb_pods kinds[] = { CB_ONE, CB_STRANGER, CB_PAIR };
+	char *why = cniagent_start(CB_WORLD_POLICIES, CB_WORLD_PODS);
+
+	if (!why)
+		why = cniagent_bind(pod_name(CB_ONE), CB_ONE_LABELS, 2);
+	if (!why)
+		cb_expect(c, 2);
+	for (size_t i = 0; !why && i < RS_ARRAY_SIZE(kinds); i++) {
+		c->pods = kinds[i];
+		why = try_it(c);
+	}
+	return why;
+}
+
 char *cb_contestant_make(struct cb_contestant *c)
 {
 	rs_autofree char *path = rs_asprintf("%s/%s", c->dir, c->program);
@@ -307,14 +343,7 @@ char *cb_contestant_make(struct cb_contestant *c)
 	bk_sysctl("net/ipv4/ip_forward", "1");
 	if (rs_nl_open(&c->nl, &err) < 0)
 		bench_die("%s", rs_err_str(&err));
-	why = c->kind == CB_RIPSTOP ? cniagent_start(CB_WORLD_POLICIES, CB_WORLD_PODS) : NULL;
-	if (!why)
-		why = try_it(c);
-	if (!why && c->kind == CB_RIPSTOP) {
-		c->labels = CB_ONE_LABELS;
-		why = try_it(c);
-		c->labels = NULL;
-	}
+	why = c->kind == CB_RIPSTOP ? make_ripstop(c) : try_it(c);
 	c->ready = !why;
 	return why;
 }

@@ -26,6 +26,13 @@ enum cb_kind {
 	CB_BRIDGE,
 };
 
+/* Pods of the ripstop plugin. */
+enum cb_pods {
+	CB_PAIR,     /* the pair's policies select them; bound to the node by cb_expect() before */
+	CB_ONE,	     /* one policy does, likewise */
+	CB_STRANGER, /* the pair's policies, and nobody had heard of them: CNI_ARGS tell their labels */
+};
+
 struct rs_nl;
 
 struct cb_contestant {
@@ -36,7 +43,7 @@ struct cb_contestant {
 	bool ready;
 	int node_ns;
 	struct rs_nl *nl;	  /* of the node */
-	const char *labels;	  /* of pods of the ripstop plugin; NULL: the pair's */
+	enum cb_pods pods;
 	size_t links;		  /* of the node, without pods */
 	double emptied;		  /* when its last DEL ended */
 	unsigned int id[CB_PODS]; /* of the attachment that a pod has or had last */
@@ -48,6 +55,9 @@ void cb_open(const char *build);
 /* Make its node, for the ripstop plugin also its agent with world W and the pair's policies, and see that it works.
  * NULL, or why it cannot take part; caller frees. */
 char *cb_contestant_make(struct cb_contestant *c);
+
+/* The node's agent hears of n pods of the pair's kind, some time before their ADDs as on any node. */
+void cb_expect(const struct cb_contestant *c, size_t n);
 
 /* ADD or DEL of n pods from `first` on, all at once; the pods before `first` are there. Milliseconds from the first
  * start to the last end; negative when one failed, *why then says how (caller frees) and these pods are empty. A DEL whose

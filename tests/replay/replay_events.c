@@ -144,6 +144,7 @@ int play_as_from_scratch(struct player *p)
 	int rc;
 
 	rs_reconcile_world(p->s.rec, &w);
+	rs_reconcile_expect(p->s.rec, &w, p->s.now_ms);
 	rc = rs_compile(c, &w, &ir, NULL, &err);
 	rs_compiler_free(c);
 	if (rc < 0 || !now)

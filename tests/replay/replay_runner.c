@@ -274,6 +274,12 @@ static int do_kernel_refuses(struct player *p)
 	return 0;
 }
 
+static int do_refuses_groups(struct player *p)
+{
+	p->s.groups_refused = !strcmp(p->words[1], "yes");
+	return 0;
+}
+
 static int do_node_has(struct player *p)
 {
 	free(p->s.own_addr);
@@ -380,6 +386,27 @@ static int want_guard(struct player *p)
 	return is == !strcmp(p->words[2], "yes") ? 0 : play_fail(p, "it is%s", is ? "" : " not");
 }
 
+/* groups N: so many isolate, in both directions together. */
+static int want_groups(struct player *p)
+{
+	const struct rs_ir *ir = rs_reconcile_ir(p->s.rec);
+	size_t n = strtoul(p->words[1], NULL, 10), is = 0;
+
+	for (size_t i = 0; ir && i < ir->n_groups; i++)
+		is += ir->groups[i].isolated;
+	return is == n ? 0 : play_fail(p, "%zu groups", is);
+}
+
+/* bumps N: so many commits let every flow be judged again. */
+static int want_bumps(struct player *p)
+{
+	uint64_t n = strtoull(p->words[1], NULL, 10);
+
+	return p->s.metrics.bumps == n
+		       ? 0
+		       : play_fail(p, "%llu bumps", (unsigned long long)p->s.metrics.bumps);
+}
+
 /* labels CID TEXT: in the record on disk. */
 static int want_labels(struct player *p)
 {
@@ -471,6 +498,7 @@ static const struct command {
 	{ "detach", 2, do_detach },
 	{ "commits-fail", 2, do_commits_fail },
 	{ "kernel-refuses", 2, do_kernel_refuses },
+	{ "refuses-groups", 2, do_refuses_groups },
 	{ "node-has", 2, do_node_has },
 	{ "answer", 3, want_answer },
 	{ "no-answer", 2, want_no_answer },
@@ -481,6 +509,8 @@ static const struct command {
 	{ "deny", 4, want_verdict },
 	{ "local", 3, want_local },
 	{ "guard", 3, want_guard },
+	{ "groups", 2, want_groups },
+	{ "bumps", 2, want_bumps },
 	{ "labels", 3, want_labels },
 	{ "on-disk", 3, want_on_disk },
 	{ "released", 3, want_released },

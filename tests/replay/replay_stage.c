@@ -191,6 +191,9 @@ static int counted_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_
 		return rs_err_set(err, EPERM, "the story says no");
 	if (on_stage->refused.family && rs_ir_local(next, &on_stage->refused))
 		return rs_err_set(err, EINVAL, "the story refuses that pod");
+	for (size_t i = 0; on_stage->groups_refused && i < next->n_groups; i++)
+		if (next->groups[i].isolated)
+			return rs_err_set(err, ENOSPC, "the story refuses such groups");
 	return rs_dp_null.commit(dp, next, done, err);
 }
 

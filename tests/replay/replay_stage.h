@@ -41,6 +41,7 @@ struct stage {
 	unsigned int commits; /* calls, of which some change nothing */
 	bool commit_fails;
 	struct rs_addr refused; /* no commit with a pod of that address; family 0: none */
+	bool groups_refused;	/* nor one with a group that isolates */
 	bool unsynced;		/* a kind is not known (random events) */
 	bool labels_from_api;	/* from the next start on */
 	bool fresh_reads;	/* the same */

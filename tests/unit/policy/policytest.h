@@ -110,6 +110,24 @@ static inline struct rs_local_pod *tw_local(struct tw *t, const char *ns, const 
 	return l;
 }
 
+/* A pod of the store is expected: as tw_local(), but the store owns all of it. */
+static inline void tw_expect(struct tw *t, struct rs_local_pod *room, const char *ns,
+			     const char *name)
+{
+	const struct rs_pod *p = rs_store_pod(t->store, ns, name);
+
+	if (!p)
+		fail_msg("no pod %s/%s", ns, name);
+	room[t->w.n_expected++] = (struct rs_local_pod){
+		.ns = p->meta.ns,
+		.name = p->meta.name,
+		.labels = &p->meta.labels,
+		.ports = p->ports,
+		.n_ports = p->n_ports,
+	};
+	t->w.expected = room;
+}
+
 static inline void tw_range(struct tw *t, const char *cidr)
 {
 	t->pod_ranges[t->w.n_pod_ranges++] = C(cidr);

@@ -88,6 +88,23 @@ static void pods_that_come_go_and_change(void **state)
 	tw_free(t);
 }
 
+static void a_pod_that_is_expected_is_compiled(void **state)
+{
+	struct tw *t = base();
+	struct rs_local_pod room[2];
+
+	(void)state;
+	put(t, POD("other", "new", "app: new", "10.0.0.20"));
+	moved(t, 0, false);
+	tw_expect(t, room, "other", "new");
+	only_a_compile(t, "it is expected");
+	put(t, POLICY("other", "deny", "podSelector: {}, ingress: []"));
+	only_a_compile(t, "a policy selects it");
+	t->w.n_expected = 0;
+	only_a_compile(t, "it is not expected any more");
+	tw_free(t);
+}
+
 static void what_only_a_compile_can_do(void **state)
 {
 	struct tw *t = base();
@@ -266,6 +283,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pods_that_come_go_and_change),
+		cmocka_unit_test(a_pod_that_is_expected_is_compiled),
 		cmocka_unit_test(what_only_a_compile_can_do),
 		cmocka_unit_test(policies_that_select_nobody_here),
 		cmocka_unit_test(a_stamp_stands_for_what_is_pointed_to),
