@@ -270,8 +270,8 @@ static int read_again(struct rs_reconcile *rc, struct rs_err *err)
 	return code;
 }
 
-/* The quick way, where pods of other nodes are all that changed. Whatever keeps it from being
- * gone is found again, or told, by the long one. */
+/* The quick way, where nothing changed but pods of other nodes, or pods came that were expected.
+ * Whatever keeps it from being gone is found again, or told, by the long one. */
 static bool shift(struct rs_reconcile *rc, const struct rs_world *w, int64_t now_ms)
 {
 	const struct rs_dp_ops *ops = rc->cfg.dp->ops;
@@ -281,13 +281,14 @@ static bool shift(struct rs_reconcile *rc, const struct rs_world *w, int64_t now
 	bool ok;
 
 	if (!ops->shift || rc->unsure || !rc->committed ||
-	    !rs_compile_moves(rc->compiler, w, &moves))
+	    !rs_compile_moves(rc->compiler, w, ops->joins, &moves))
 		return false;
 	ok = ops->shift(rc->cfg.dp, rc->ir, &moves, &done, &err) == 0;
 	if (ok) {
 		rs_ir_apply(rc->ir, &moves);
 		rs_compiler_moved(rc->compiler, &moves);
-		log_commit(rc->ir, &done, "pods of other nodes");
+		log_commit(rc->ir, &done,
+			   moves.n_locals ? "pods that were expected" : "pods of other nodes");
 		count_commit(rc, &done);
 		succeeded(rc, rc->ir, now_ms);
 	}

@@ -193,6 +193,7 @@ struct rs_dp_ops {
 	 */
 	int (*shift)(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_moves *moves,
 		     struct rs_dp_commit *done, struct rs_err *err);
+	bool joins; /* shift() takes moves with pods of this node that come */
 
 	/* The text of what commit() would install for ir from nothing: the golden file. Pure;
 	 * dp may be NULL (then cfg of rs_dp_config_default is used). Caller frees. */

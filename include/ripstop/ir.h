@@ -42,9 +42,9 @@
 
 #define RS_CLASS_WORLD 0u
 #define RS_CLASS_NONE UINT32_MAX /* in a move: the address has no exact class */
-#define RS_PROFILE_ALLOW 1u /* everything, every protocol */
-#define RS_PROFILE_DENY 2u  /* nothing */
-#define RS_PROFILE_FIRST 3u /* first number of a computed profile */
+#define RS_PROFILE_ALLOW 1u	 /* everything, every protocol */
+#define RS_PROFILE_DENY 2u	 /* nothing */
+#define RS_PROFILE_FIRST 3u	 /* first number of a computed profile */
 
 enum rs_ir_dir {
 	RS_DIR_IN = 1,	/* ingress half; the values are words of kernel keys: never change them */
@@ -77,9 +77,9 @@ struct rs_ir_local {
 struct rs_ir_group {
 	uint8_t dir; /* enum rs_ir_dir */
 	uint32_t group;
-	uint32_t profile;  /* the default: what a peer of no stored cell gets */
+	uint32_t profile; /* the default: what a peer of no stored cell gets */
 	bool isolated;
-	bool over_budget;  /* too many cells: everything is denied, and a condition says so */
+	bool over_budget;      /* too many cells: everything is denied, and a condition says so */
 	uint32_t first_policy; /* isolating: ir->policies[group_policies[first .. first+n)] */
 	uint32_t n_policies;
 	uint32_t first_why; /* of the default profile: ir->whys[first_why .. +n_why) */
@@ -124,9 +124,9 @@ struct rs_ir_profile {
 struct rs_ir_guard {
 	uint32_t ifindex;
 	struct rs_addr addr;
-	uint8_t mac[6];	     /* of the pod's end; for listings and the neighbour entry */
-	struct rs_addr ll;   /* the IPv6 link-local address we gave the pod; family 0 when none */
-	const char *ifname;  /* host side, for listings */
+	uint8_t mac[6];	    /* of the pod's end; for listings and the neighbour entry */
+	struct rs_addr ll;  /* the IPv6 link-local address we gave the pod; family 0 when none */
+	const char *ifname; /* host side, for listings */
 };
 
 /* For people: "namespace/name ingress[2]". file is NULL for API objects. */
@@ -155,6 +155,7 @@ struct rs_ir {
 	size_t n_ranges;
 	struct rs_ir_local *locals;
 	size_t n_locals;
+	size_t cap_locals; /* likewise */
 	struct rs_ir_group *groups;
 	size_t n_groups;
 	struct rs_ir_cell *cells;
@@ -165,6 +166,7 @@ struct rs_ir {
 	size_t n_ports;
 	struct rs_ir_guard *guards;
 	size_t n_guards;
+	size_t cap_guards; /* likewise */
 
 	/* This node's pod ranges, and its pods' addresses that lie outside them: a source inside
 	 * them on another link is forged. */
@@ -185,9 +187,10 @@ struct rs_ir {
 };
 
 /*
- * The step from one IR to the next where only exact addresses came, went or changed class: all
- * that happens when pods of other nodes do. Sorted by address, no address twice. from and to may
- * be equal: then only the comment differs. Free with rs_ir_moves_clear().
+ * The step from one IR to the next where only exact addresses came, went or changed class, which is
+ * all that happens when pods of other nodes do; and pods of this node came whose groups are there.
+ * Sorted by address, no address twice. from and to may be equal: then only the comment differs.
+ * Free with rs_ir_moves_clear().
  */
 struct rs_ir_move {
 	struct rs_addr addr;
@@ -198,9 +201,14 @@ struct rs_ir_move {
 
 struct rs_ir_moves {
 	uint64_t generation; /* after them */
-	uint64_t sequence;   /* of the store; 0: none. The same moves are applied once */
+	uint64_t sequence;   /* never given out twice; 0: none. The same moves are applied once */
 	struct rs_ir_move *v;
 	size_t n;
+	/* Pods of this node that come: relations 2 and 5, sorted so; their strings are owned. */
+	struct rs_ir_local *locals;
+	size_t n_locals;
+	struct rs_ir_guard *guards;
+	size_t n_guards;
 };
 
 void rs_ir_moves_clear(struct rs_ir_moves *m);
@@ -213,7 +221,7 @@ bool rs_ir_moves_may_refuse(const struct rs_ir *ir, const struct rs_ir_moves *m)
 
 /* An empty IR; arrays are allocated with rs_ir_alloc() from its arena. */
 struct rs_ir *rs_ir_new(void);
-void rs_ir_free(struct rs_ir *ir); /* NULL is legal */
+void rs_ir_free(struct rs_ir *ir);			    /* NULL is legal */
 void *rs_ir_alloc(struct rs_ir *ir, size_t n, size_t size); /* zeroed, freed with the IR */
 const char *rs_ir_strdup(struct rs_ir *ir, const char *s);  /* NULL gives NULL */
 
@@ -222,9 +230,9 @@ struct rs_ir_half {
 	bool applies; /* that end is local */
 	bool allow;
 	uint32_t group;
-	uint32_t cls;	  /* class whose cell decided; RS_CLASS_WORLD for the group's default */
+	uint32_t cls; /* class whose cell decided; RS_CLASS_WORLD for the group's default */
 	uint32_t profile;
-	uint32_t rule;	  /* index into ir->rules, UINT32_MAX when none */
+	uint32_t rule; /* index into ir->rules, UINT32_MAX when none */
 };
 
 struct rs_ir_verdict {

@@ -200,6 +200,7 @@ const struct rs_dp_ops rs_dp_null = {
 	.read = null_read,
 	.commit = null_commit,
 	.shift = null_shift,
+	.joins = true,
 	.print = null_print,
 	.audit = null_audit,
 	.holding = null_holding,

@@ -364,6 +364,40 @@ void rs_classifier_done(struct rs_classifier *x)
 	rs_vec_free(&x->seen_facet);
 }
 
+static void expect_one(struct rs_classifier *x, const struct rs_local_pod *p)
+{
+	struct rs_view v = {
+		.ns = p->ns,
+		.name = p->name,
+		.labels = p->labels,
+		.ns_labels = rs_world_ns_labels(x->c->w, p->ns),
+		.ports = p->ports,
+		.n_ports = p->n_ports,
+	};
+	struct rs_u32s facets = { 0 };
+	uint32_t facet;
+	size_t i;
+
+	x->ns = NULL;
+	rs_classifier_enter(x, &v);
+	facet = p->closed ? 0 : rs_classifier_facet_of(x, &v);
+	if (!facet)
+		return;
+	*rs_vec_push(&facets) = facet;
+	for (i = 0; i < x->c->w->n_node_ranges; i++)
+		rs_classifier_put_class(
+			x->c, rs_draft_range_of(&x->c->d, &x->c->w->node_ranges[i].addr), &facets);
+	rs_vec_free(&facets);
+}
+
+void rs_classifier_expect(struct rs_classifier *x)
+{
+	size_t i;
+
+	for (i = 0; i < x->c->expected.n; i++)
+		expect_one(x, x->c->expected.v[i].pod);
+}
+
 void rs_cc_classes(struct rs_cc *c)
 {
 	struct rs_classifier *x = c->classifier = rs_classifier_begin(c);
@@ -373,6 +407,7 @@ void rs_cc_classes(struct rs_cc *c)
 	collect_claims(x);
 	drop_repeats(x);
 	classify_all(x);
+	rs_classifier_expect(x);
 	keep_counts(x);
 	rs_classifier_done(x);
 }

@@ -101,6 +101,10 @@ void rs_classifier_done(struct rs_classifier *x);
 /* The exact class of these facets, sorted, over a range class; one more where there is none. */
 uint32_t rs_classifier_put_class(struct rs_cc *c, uint32_t range, const struct rs_u32s *facets);
 
+/* Classes for the pods that are expected, over the ranges of this node, where they will be: an
+ * address may move there without a compile. Nobody has them until then. */
+void rs_classifier_expect(struct rs_classifier *x);
+
 /* The exact class of one facet over a range class; RS_NONE when the draft has none. */
 uint32_t rs_classifier_class(const struct rs_cc *c, uint32_t range, uint32_t facet);
 

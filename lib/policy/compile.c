@@ -184,7 +184,7 @@ static int compile(struct rs_compiler *comp, struct rs_cc *c, struct rs_ir **out
 	 * is given to nobody else, whether it is committed or not. */
 	rs_numbering_floor(comp->last, next);
 	*out = rs_cc_emit(c, &no);
-	comp->pending_kept = rs_kept_new(c, rs_steal_ptr(&no.classes));
+	comp->pending_kept = rs_kept_new(c, rs_steal_ptr(&no.classes), no.groups);
 	rs_numbers_free(&no);
 	set_generation(*out, comp->last->last);
 	rs_numbering_free(comp->pending);
@@ -214,10 +214,11 @@ int rs_compile(struct rs_compiler *comp, const struct rs_world *w, struct rs_ir 
 	return rc < 0 ? rs_err_wrap(err, "compile policies") : 0;
 }
 
-bool rs_compile_moves(struct rs_compiler *comp, const struct rs_world *w, struct rs_ir_moves *out)
+bool rs_compile_moves(struct rs_compiler *comp, const struct rs_world *w, bool joins,
+		      struct rs_ir_moves *out)
 {
 	*out = (struct rs_ir_moves){ 0 };
-	if (!comp->kept || !comp->last->last || !rs_kept_moves(comp->kept, w, out)) {
+	if (!comp->kept || !comp->last->last || !rs_kept_moves(comp->kept, w, joins, out)) {
 		set_before(comp, &comp->kept);
 		return false;
 	}

@@ -147,8 +147,8 @@ struct rs_cc {
 	struct rs_conditions *conditions;
 	uint32_t max_cells;
 
-	struct rs_subjects subjects; /* by namespace, name, first address */
-	struct rs_subjects expected; /* likewise; nothing but their groups counts */
+	struct rs_subjects subjects;		   /* by namespace, name, first address */
+	struct rs_subjects expected;		   /* likewise; nothing but their groups counts */
 	struct rs_vec(struct rs_cpolicy) policies; /* by namespace, name */
 	struct rs_vec(struct rs_crule) rules;
 

@@ -149,7 +149,7 @@ static void emit_profiles(const struct rs_cc *c, const struct rs_numbers *no, st
 	}
 }
 
-static int cmp_guard(const void *a, const void *b)
+int rs_ir_guard_cmp(const void *a, const void *b)
 {
 	const struct rs_ir_guard *x = a, *y = b;
 
@@ -182,9 +182,9 @@ static void emit_guards(const struct rs_cc *c, struct rs_ir *ir)
 		}
 	}
 	if (n > 1)
-		qsort(ir->guards, n, sizeof(*ir->guards), cmp_guard);
+		qsort(ir->guards, n, sizeof(*ir->guards), rs_ir_guard_cmp);
 	for (i = 0; i < n; i++)
-		if (!m || cmp_guard(&ir->guards[m - 1], &ir->guards[i]) != 0)
+		if (!m || rs_ir_guard_cmp(&ir->guards[m - 1], &ir->guards[i]) != 0)
 			ir->guards[m++] = ir->guards[i];
 	ir->n_guards = m;
 }

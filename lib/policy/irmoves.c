@@ -12,7 +12,13 @@ void rs_ir_moves_clear(struct rs_ir_moves *m)
 
 	for (i = 0; i < m->n; i++)
 		free(m->v[i].comment);
+	for (i = 0; i < m->n_locals; i++)
+		free((char *)(uintptr_t)m->locals[i].comment);
+	for (i = 0; i < m->n_guards; i++)
+		free((char *)(uintptr_t)m->guards[i].ifname);
 	free(m->v);
+	free(m->locals);
+	free(m->guards);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -59,19 +65,19 @@ static void change_and_remove(struct rs_ir *ir, const struct rs_ir_moves *m, siz
 	ir->n_addrs -= n;
 }
 
-static void make_room(struct rs_ir *ir, size_t n)
+/* v with room for n more than the used ones; *cap is told. */
+static void *make_room(struct rs_ir *ir, void *v, size_t used, size_t n, size_t *cap, size_t size)
 {
-	size_t cap = ir->cap_addrs ? ir->cap_addrs : ir->n_addrs;
-	struct rs_ir_addr *v;
+	size_t has = *cap ? *cap : used;
+	void *more;
 
-	if (ir->n_addrs + n <= cap)
-		return;
-	cap = ir->n_addrs + n + ir->n_addrs / 16 + 64;
-	v = rs_ir_alloc(ir, cap, sizeof(*v));
-	if (ir->n_addrs)
-		memcpy(v, ir->addrs, ir->n_addrs * sizeof(*v));
-	ir->addrs = v;
-	ir->cap_addrs = cap;
+	if (used + n <= has)
+		return v;
+	*cap = used + n + used / 16 + 64;
+	more = rs_ir_alloc(ir, *cap, size);
+	if (used)
+		memcpy(more, v, used * size);
+	return more;
 }
 
 static void add_new(struct rs_ir *ir, const struct rs_ir_moves *m, size_t *index)
@@ -87,7 +93,7 @@ static void add_new(struct rs_ir *ir, const struct rs_ir_moves *m, size_t *index
 		which[n] = i;
 		index[n++] = k;
 	}
-	make_room(ir, n);
+	ir->addrs = make_room(ir, ir->addrs, ir->n_addrs, n, &ir->cap_addrs, sizeof(*ir->addrs));
 	rs_array_open(ir->addrs, ir->n_addrs, sizeof(*ir->addrs), index, n);
 	for (i = 0; i < n; i++) {
 		const struct rs_ir_move *v = &m->v[which[i]];
@@ -101,6 +107,44 @@ static void add_new(struct rs_ir *ir, const struct rs_ir_moves *m, size_t *index
 	ir->n_addrs += n;
 }
 
+/* ---- pods of this node ----------------------------------------------------------------------- */
+
+static void add_locals(struct rs_ir *ir, const struct rs_ir_moves *m)
+{
+	size_t i, k;
+
+	ir->locals = make_room(ir, ir->locals, ir->n_locals, m->n_locals, &ir->cap_locals,
+			       sizeof(*ir->locals));
+	for (i = 0; i < m->n_locals; i++) {
+		const struct rs_ir_local *l = &m->locals[i];
+
+		for (k = 0; k < ir->n_locals && rs_addr_cmp(&ir->locals[k].addr, &l->addr) < 0; k++)
+			;
+		memmove(&ir->locals[k + 1], &ir->locals[k],
+			(ir->n_locals++ - k) * sizeof(*ir->locals));
+		ir->locals[k] = *l;
+		ir->locals[k].comment = rs_ir_strdup(ir, l->comment);
+	}
+}
+
+static void add_guards(struct rs_ir *ir, const struct rs_ir_moves *m)
+{
+	size_t i, k;
+
+	ir->guards = make_room(ir, ir->guards, ir->n_guards, m->n_guards, &ir->cap_guards,
+			       sizeof(*ir->guards));
+	for (i = 0; i < m->n_guards; i++) {
+		const struct rs_ir_guard *g = &m->guards[i];
+
+		for (k = 0; k < ir->n_guards && rs_ir_guard_cmp(&ir->guards[k], g) < 0; k++)
+			;
+		memmove(&ir->guards[k + 1], &ir->guards[k],
+			(ir->n_guards++ - k) * sizeof(*ir->guards));
+		ir->guards[k] = *g;
+		ir->guards[k].ifname = rs_ir_strdup(ir, g->ifname);
+	}
+}
+
 void rs_ir_apply(struct rs_ir *ir, const struct rs_ir_moves *m)
 {
 	rs_autofree size_t *index = NULL;
@@ -112,5 +156,9 @@ void rs_ir_apply(struct rs_ir *ir, const struct rs_ir_moves *m)
 		change_and_remove(ir, m, index);
 		add_new(ir, m, index);
 	}
+	if (m->n_locals)
+		add_locals(ir, m);
+	if (m->n_guards)
+		add_guards(ir, m);
 	ir->generation = m->generation;
 }

@@ -21,10 +21,12 @@ static inline bool rs_ir_same_local(const struct rs_ir_local *a, const struct rs
 	       a->out_group == b->out_group;
 }
 
+/* The order of guards, for qsort(3) too. */
+int rs_ir_guard_cmp(const void *a, const void *b);
 bool rs_ir_same_node_ranges(const struct rs_ir *a, const struct rs_ir *b);
 /* One more holder: rs_ir_free() of each. What rs_ir_apply() does to it all of them see. */
 struct rs_ir *rs_ir_share(const struct rs_ir *ir);
-/* Whether moves up to that sequence are still to be made; from now on they are. */
+/* Whether moves of that sequence are still to be made; from now on they are. */
 bool rs_ir_applies(struct rs_ir *ir, uint64_t sequence);
 /* The relations and numbers without the people's parts. */
 struct rs_ir *rs_ir_copy_relations(const struct rs_ir *from);

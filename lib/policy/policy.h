@@ -142,11 +142,13 @@ uint64_t rs_compiler_quick(const struct rs_compiler *c);
 /*
  * The quick way, whose cost does not grow with the world: since the last IR that was compiled
  * and committed only pods of other nodes came, went or changed, in which no rule sees what it had
- * not seen before, and policies that select none of this node's pods. True: *out leads from that IR
+ * not seen before, and policies that select none of this node's pods; and, with joins, pods that
+ * were expected came to hang on this node. True: *out leads from that IR
  * to the one that rs_compile() would make (which may be the same: no moves). Commit it, apply it
  * and tell rs_compiler_moved(); or, as after false, compile.
  */
-bool rs_compile_moves(struct rs_compiler *c, const struct rs_world *w, struct rs_ir_moves *out);
+bool rs_compile_moves(struct rs_compiler *c, const struct rs_world *w, bool joins,
+		      struct rs_ir_moves *out);
 void rs_compiler_moved(struct rs_compiler *c, const struct rs_ir_moves *m);
 
 /* ---- explaining ------------------------------------------------------------------------------ */

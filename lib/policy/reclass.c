@@ -399,6 +399,7 @@ static void build(struct again *a)
 	a->turned = rs_new0(struct turned, a->k->c->d.classes.n);
 	a->c->classifier = rs_classifier_begin(a->c);
 	put_all(a);
+	rs_classifier_expect(a->c->classifier);
 	carry_on(a);
 }
 

@@ -345,12 +345,12 @@ bool rs_ir_may_refuse(const struct rs_ir *a, const struct rs_ir *b)
 	return !proven;
 }
 
-/* Of moves only coming can be proven to refuse nothing. */
+/* Of moves only coming can be proven to refuse nothing, and not of a pod of this node. */
 bool rs_ir_moves_may_refuse(const struct rs_ir *ir, const struct rs_ir_moves *m)
 {
 	struct step s = { .a = ir, .b = ir, .same_ranges = true };
 	rs_autofree struct pair *groups = NULL;
-	bool proven = true;
+	bool proven = !m->n_locals;
 	size_t i, n = 0;
 
 	for (i = 0; proven && i < m->n; i++) {

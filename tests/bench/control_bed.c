@@ -106,7 +106,7 @@ static bool shift(struct bed *b, struct rs_dp_commit *done)
 	struct rs_ir_moves m;
 	rs_auto_err err = { 0 };
 
-	if (!b->ir || !rs_compile_moves(b->compiler, &b->w->w, &m))
+	if (!b->ir || !rs_compile_moves(b->compiler, &b->w->w, true, &m))
 		return false;
 	if (b->dp->ops->shift(b->dp, b->ir, &m, done, &err) < 0)
 		fail("shift", &err);

@@ -258,7 +258,7 @@ static int try_moves(struct hist *h, const struct rs_world *w, enum hist_fate fa
 	struct rs_ir_moves m;
 	int rc;
 
-	if (h->unsure || !h->ir || !rs_compile_moves(h->compiler, w, &m))
+	if (h->unsure || !h->ir || !rs_compile_moves(h->compiler, w, true, &m))
 		return 0;
 	rc = fate == HIST_THROWN_AWAY ? -ESTALE : hist_enter(h->ns_now, &err);
 	if (rc == 0)

@@ -96,7 +96,8 @@ int rs_ebpf_shift(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_
 
 	(void)now; /* the model is the same, as far as it is known */
 	memset(done, 0, sizeof(*done));
-	if (!e->known || !e->model || !plans_of(e->model, m, from, to))
+	/* A link that comes wants its programs too, which commit() brings. */
+	if (m->n_locals || !e->known || !e->model || !plans_of(e->model, m, from, to))
 		return rs_err_set(err, ESTALE, "the maps are not known to hold what moves");
 	rc = carry_out(e, from, to, m->generation, done, err);
 	done->ms = (double)(rs_mono_ms() - since);

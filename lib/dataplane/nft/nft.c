@@ -320,6 +320,7 @@ const struct rs_dp_ops rs_dp_nft = {
 	.read = nft_read,
 	.commit = rs_nft_commit,
 	.shift = rs_nft_shift,
+	.joins = true,
 	.print = nft_print,
 	.audit = rs_nft_audit,
 	.untouched = rs_nft_untouched,

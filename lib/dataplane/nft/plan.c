@@ -248,51 +248,42 @@ static bool isolated(const struct rs_ir *ir, enum rs_ir_dir dir, uint32_t group)
 	return !g || g->isolated; /* a group that is not there is no reason to trust */
 }
 
-static void put_locals(struct rs_nft_plan *p, const struct rs_ir *ir)
+void rs_nft_plan_local(struct rs_nft_plan *p, const struct rs_ir *ir, const struct rs_ir_local *l)
 {
-	for (size_t i = 0; i < ir->n_locals; i++) {
-		const struct rs_ir_local *l = &ir->locals[i];
-		size_t n = rs_addr_bytes(l->addr.family);
-		bool v4 = is4(&l->addr);
-		uint8_t pair[32];
+	size_t n = rs_addr_bytes(l->addr.family);
+	bool v4 = is4(&l->addr);
+	uint8_t pair[32];
 
-		if (l->in_group)
-			rs_nft_plan_add(p, v4 ? SET_IN4 : SET_IN6, l->addr.b, l->in_group,
-					l->comment);
-		if (l->out_group)
-			rs_nft_plan_add(p, v4 ? SET_OUT4 : SET_OUT6, l->addr.b, l->out_group,
-					l->comment);
-		memcpy(pair, l->addr.b, n);
-		memcpy(pair + n, l->addr.b, n);
-		rs_nft_plan_add(p, v4 ? SET_SELF4 : SET_SELF6, pair, 0, NULL);
-		if (!isolated(ir, RS_DIR_IN, l->in_group) &&
-		    !isolated(ir, RS_DIR_OUT, l->out_group))
-			rs_nft_plan_add(p, v4 ? SET_FREE4 : SET_FREE6, l->addr.b, 0, NULL);
-	}
+	if (l->in_group)
+		rs_nft_plan_add(p, v4 ? SET_IN4 : SET_IN6, l->addr.b, l->in_group, l->comment);
+	if (l->out_group)
+		rs_nft_plan_add(p, v4 ? SET_OUT4 : SET_OUT6, l->addr.b, l->out_group, l->comment);
+	memcpy(pair, l->addr.b, n);
+	memcpy(pair + n, l->addr.b, n);
+	rs_nft_plan_add(p, v4 ? SET_SELF4 : SET_SELF6, pair, 0, NULL);
+	if (!isolated(ir, RS_DIR_IN, l->in_group) && !isolated(ir, RS_DIR_OUT, l->out_group))
+		rs_nft_plan_add(p, v4 ? SET_FREE4 : SET_FREE6, l->addr.b, 0, NULL);
 }
 
 /* Comment of a guard element: "rs3a91c0 02:00:00:00:00:02 fe80::1"; lift.c reads it back. */
-static void put_guards(struct rs_nft_plan *p, const struct rs_ir *ir)
+void rs_nft_plan_guard(struct rs_nft_plan *p, const struct rs_ir_guard *g)
 {
-	for (size_t i = 0; i < ir->n_guards; i++) {
-		const struct rs_ir_guard *g = &ir->guards[i];
-		char text[RS_NFT_COMMENT_MAX + 1], ll[RS_ADDR_STRLEN] = "-";
-		uint8_t key[20];
+	char text[RS_NFT_COMMENT_MAX + 1], ll[RS_ADDR_STRLEN] = "-";
+	uint8_t key[20];
 
-		if (g->ll.family == RS_AF_IP6)
-			rs_addr_str(&g->ll, ll);
-		snprintf(text, sizeof(text), "%s %02x:%02x:%02x:%02x:%02x:%02x %s",
-			 g->ifname && *g->ifname ? g->ifname : "-", g->mac[0], g->mac[1], g->mac[2],
-			 g->mac[3], g->mac[4], g->mac[5], ll);
-		memcpy(key, &g->ifindex, 4);
-		memcpy(key + 4, g->addr.b, rs_addr_bytes(g->addr.family));
-		rs_nft_plan_add(p, is4(&g->addr) ? SET_GUARD4 : SET_GUARD6, key, 0, text);
-		rs_nft_plan_add(p, SET_PLINKS, &g->ifindex, 0, NULL);
-		if (g->ll.family != RS_AF_IP6)
-			continue;
-		memcpy(key + 4, g->ll.b, 16);
-		rs_nft_plan_add(p, SET_GUARD_LL, key, 0, NULL);
-	}
+	if (g->ll.family == RS_AF_IP6)
+		rs_addr_str(&g->ll, ll);
+	snprintf(text, sizeof(text), "%s %02x:%02x:%02x:%02x:%02x:%02x %s",
+		 g->ifname && *g->ifname ? g->ifname : "-", g->mac[0], g->mac[1], g->mac[2],
+		 g->mac[3], g->mac[4], g->mac[5], ll);
+	memcpy(key, &g->ifindex, 4);
+	memcpy(key + 4, g->addr.b, rs_addr_bytes(g->addr.family));
+	rs_nft_plan_add(p, is4(&g->addr) ? SET_GUARD4 : SET_GUARD6, key, 0, text);
+	rs_nft_plan_add(p, SET_PLINKS, &g->ifindex, 0, NULL);
+	if (g->ll.family != RS_AF_IP6)
+		return;
+	memcpy(key + 4, g->ll.b, 16);
+	rs_nft_plan_add(p, SET_GUARD_LL, key, 0, NULL);
 }
 
 static void put_profile(struct rs_nft_plan *p, const struct rs_ir *ir,
@@ -402,9 +393,11 @@ struct rs_nft_plan *rs_nft_plan_from_ir(const struct rs_ir *ir)
 	p->generation = ir->generation;
 	put_addrs(p, ir);
 	put_ranges(p, ir);
-	put_locals(p, ir);
+	for (size_t i = 0; i < ir->n_locals; i++)
+		rs_nft_plan_local(p, ir, &ir->locals[i]);
 	put_cells(p, ir);
-	put_guards(p, ir);
+	for (size_t i = 0; i < ir->n_guards; i++)
+		rs_nft_plan_guard(p, &ir->guards[i]);
 	put_profiles(p, ir);
 	rs_nft_plan_sort(p);
 	return p;

@@ -61,6 +61,9 @@ void rs_nft_plan_slim(struct rs_nft_plan *p);
 /* Append an entry; the comment is made harmless for a listing and cut. Then rs_nft_plan_sort(). */
 void rs_nft_plan_add(struct rs_nft_plan *p, enum rs_nft_set_id id, const void *key, uint32_t data,
 		     const char *comment);
+/* The same for a pod's address (ir has its groups) and for what its link may send from. */
+void rs_nft_plan_local(struct rs_nft_plan *p, const struct rs_ir *ir, const struct rs_ir_local *l);
+void rs_nft_plan_guard(struct rs_nft_plan *p, const struct rs_ir_guard *g);
 void rs_nft_plan_sort(struct rs_nft_plan *p);
 
 bool rs_nft_plan_find(const struct rs_nft_plan *p, enum rs_nft_set_id id, const uint8_t *key,

@@ -69,7 +69,20 @@ static void open_all(struct rs_nft_elems *e, size_t stride, const size_t *index,
 	e->n += n;
 }
 
-/* Comments of big sets are not kept (rs_nft_plan_slim()): their hashes are. */
+/* Comments of big sets are not kept (rs_nft_plan_slim()): their hashes are. Others are read again
+ * (lift.c). */
+static uint32_t keep_comment(struct rs_nft_plan *p, enum rs_nft_set_id id,
+			     const struct rs_nft_plan *to, size_t i)
+{
+	const char *text = rs_nft_sets[id].big ? NULL : rs_nft_comment(to, id, i);
+	size_t at = p->pool.len;
+
+	if (!text)
+		return 0;
+	rs_strbuf_add(&p->pool, text, strlen(text) + 1);
+	return (uint32_t)at;
+}
+
 static void put(struct rs_nft_plan *p, enum rs_nft_set_id id, size_t at,
 		const struct rs_nft_plan *to, size_t i)
 {
@@ -79,7 +92,7 @@ static void put(struct rs_nft_plan *p, enum rs_nft_set_id id, size_t at,
 	memcpy(e->keys + at * stride, rs_nft_key(to, id, i), stride);
 	e->data[at] = to->set[id].data[i];
 	e->hash[at] = to->set[id].hash[i];
-	e->text[at] = 0;
+	e->text[at] = keep_comment(p, id, to, i);
 }
 
 static void put_new(struct rs_nft_plan *p, enum rs_nft_set_id id, const struct rs_nft_plan *to,

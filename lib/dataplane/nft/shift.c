@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * shift.c - moves of addresses between classes, committed as what they are: the plan of the whole
- * world is neither made nor compared.
+ * shift.c - moves of addresses between classes, and pods that come, committed as what they are: the
+ * plan of the whole world is neither made nor compared.
  */
 #include "dataplane/nft/nft.h"
 
@@ -39,13 +39,35 @@ static bool plan_from(const struct rs_nft_plan *model, const struct rs_ir_moves 
 	return true;
 }
 
-static void plan_to(const struct rs_ir_moves *m, struct rs_nft_plan *to)
+static void plan_to(const struct rs_ir *now, const struct rs_ir_moves *m, struct rs_nft_plan *to)
 {
 	for (size_t i = 0; i < m->n; i++)
 		if (m->v[i].to != RS_CLASS_NONE)
 			rs_nft_plan_add(to, set_of(&m->v[i].addr), m->v[i].addr.b, m->v[i].to,
 					m->v[i].comment);
+	for (size_t i = 0; i < m->n_locals; i++)
+		rs_nft_plan_local(to, now, &m->locals[i]);
+	for (size_t i = 0; i < m->n_guards; i++)
+		rs_nft_plan_guard(to, &m->guards[i]);
 	to->generation = m->generation;
+}
+
+/* Nothing of a pod that comes is there: an address or link of another one is. */
+static bool is_new(const struct rs_nft_plan *model, const struct rs_nft_plan *to)
+{
+	size_t at;
+
+	for (int id = 0; id < SETS_OF_STATE; id++)
+		for (size_t i = 0; id != SET_CLS4 && id != SET_CLS6 && i < to->set[id].n; i++)
+			if (rs_nft_plan_find(model, (enum rs_nft_set_id)id,
+					     rs_nft_key(to, (enum rs_nft_set_id)id, i), &at))
+				return false;
+	return true;
+}
+
+static int not_what_it_starts_from(struct rs_err *err)
+{
+	return rs_err_set(err, ESTALE, "the kernel is not known to hold what moves");
 }
 
 static int send_moves(struct rs_nft *n, const struct rs_nft_plan *from,
@@ -73,13 +95,15 @@ int rs_nft_shift(struct rs_dp *dp, const struct rs_ir *now, const struct rs_ir_m
 	rs_nft_hear_news(n);
 	if (!n->known || !n->model || n->model != n->want || n->drifted ||
 	    !plan_from(n->model, m, from))
-		return rs_err_set(err, ESTALE, "the kernel is not known to hold what moves");
+		return not_what_it_starts_from(err);
 	rc = rs_nft_check_others(n, err);
 	if (rc)
 		return rc;
-	plan_to(m, to);
+	plan_to(now, m, to);
 	rs_nft_plan_sort(from);
 	rs_nft_plan_sort(to);
+	if (!is_new(n->model, to))
+		return not_what_it_starts_from(err);
 	rc = send_moves(n, from, to, rs_ir_moves_may_refuse(now, m), done, err);
 	if (rc) {
 		n->known = false;

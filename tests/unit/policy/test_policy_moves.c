@@ -33,7 +33,7 @@ static void moved(struct tw *t, size_t n, bool differs)
 	struct rs_ir_moves m;
 	struct rs_ir *whole;
 
-	assert_true(rs_compile_moves(t->comp, &t->w, &m));
+	assert_true(rs_compile_moves(t->comp, &t->w, true, &m));
 	assert_int_equal(m.n, n);
 	assert_int_equal(m.generation, t->ir->generation + differs);
 	rs_ir_apply(t->ir, &m);
@@ -50,10 +50,10 @@ static void only_a_compile(struct tw *t, const char *why)
 {
 	struct rs_ir_moves m;
 
-	if (rs_compile_moves(t->comp, &t->w, &m))
+	if (rs_compile_moves(t->comp, &t->w, true, &m))
 		fail_msg("moved: %s", why);
 	/* And it stays so until there was one. */
-	assert_false(rs_compile_moves(t->comp, &t->w, &m));
+	assert_false(rs_compile_moves(t->comp, &t->w, true, &m));
 	rs_ir_free(t->ir);
 	t->ir = NULL;
 	tw_compile(t);
@@ -88,6 +88,98 @@ static void pods_that_come_go_and_change(void **state)
 	tw_free(t);
 }
 
+#define PENDING(name, labels)                                    \
+	"---\nkind: Pod\napiVersion: v1\nmetadata: {name: " name \
+	", namespace: shop, labels: {" labels "}}\nstatus: {phase: Pending}\n"
+#define FINISHED(name, labels, ip)                                                               \
+	"---\nkind: Pod\napiVersion: v1\nmetadata: {name: " name                                 \
+	", namespace: shop, labels: {" labels "}}\nstatus: {phase: Succeeded, podIPs: [{ip: " ip \
+	"}]}\n"
+
+/* Expected alone, compiled; then it hangs here with that address. */
+static void come(struct tw *t, struct rs_local_pod *room, const char *name, const char *ip)
+{
+	struct rs_local_pod *l;
+	struct rs_addr a = A(ip);
+
+	t->w.n_expected = 0;
+	tw_expect(t, room, "shop", name);
+	only_a_compile(t, "it is expected");
+	t->w.n_expected = 0;
+	l = tw_local(t, "shop", name);
+	free((void *)(uintptr_t)l->ips);
+	l->ips = rs_memdup(&a, sizeof(a));
+	l->n_ips = 1;
+	t->w.n_sorted = t->w.n_locals;
+}
+
+/* Names that sort in the order in which they come, behind "db". */
+static void pods_that_were_expected_come_by_moves(void **state)
+{
+	struct rs_cidr node = C("10.0.0.0/24");
+	struct rs_local_pod room[1];
+	struct tw *t = base();
+	struct rs_ir_moves m;
+
+	(void)state;
+	t->w.node_ranges = &node;
+	t->w.n_node_ranges = 1;
+	put(t, POLICY("shop", "b", "podSelector: {matchLabels: {app: e}}, ingress: []"));
+	put(t, PENDING("e1", "app: e") PENDING("e2", "app: e") PENDING("e3", "app: e")
+		       PENDING("e4", "app: e"));
+	come(t, room, "e1", "10.0.0.21");
+	assert_true(tw_allows(t, "10.0.0.2", "10.0.0.21", RS_PROTO_TCP, 80));
+	moved(t, 0, true); /* no rule names it as a peer: it has no class */
+	assert_false(tw_allows(t, "10.0.0.2", "10.0.0.21", RS_PROTO_TCP, 80));
+	put(t, POD("shop", "e1", "app: e", "10.0.0.21"));
+	moved(t, 0, false); /* the kubelet tells of its address */
+	put(t, FINISHED("e1", "app: e", "10.0.0.21"));
+	only_a_compile(t, "it has finished");
+
+	put(t, POLICY("shop", "b",
+		      "podSelector: {matchLabels: {app: e}}, ingress: [{from: [{podSelector: "
+		      "{matchLabels: {app: e}}}]}]"));
+	come(t, room, "e2", "10.0.0.22");
+	moved(t, 1, true); /* the first of a class that was made for it */
+	assert_false(tw_allows(t, "10.0.0.2", "10.0.0.22", RS_PROTO_TCP, 80));
+	come(t, room, "e3", "10.0.0.23");
+	assert_false(rs_compile_moves(t->comp, &t->w, false, &m));
+	rs_ir_free(t->ir);
+	t->ir = NULL;
+	tw_compile(t);
+	rs_compiler_committed(t->comp, t->ir);
+	come(t, room, "e4", "192.0.2.1");
+	only_a_compile(t, "an address that is not the node's");
+	tw_free(t);
+}
+
+static void pods_that_were_expected_otherwise_do_not(void **state)
+{
+	struct rs_cidr node = C("10.0.0.0/24");
+	struct rs_local_pod room[1];
+	struct tw *t = base();
+
+	(void)state;
+	t->w.node_ranges = &node;
+	t->w.n_node_ranges = 1;
+	put(t, PENDING("e1", "app: e") PENDING("e3", "app: e"));
+	come(t, room, "e1", "10.0.0.21");
+	t->locals[1].closed = true;
+	only_a_compile(t, "it is closed");
+	t->locals[1].closed = false;
+	only_a_compile(t, "it is open");
+	put(t, POD("shop", "e2", "app: e", "10.0.0.66"));
+	come(t, room, "e2", "10.0.0.22");
+	only_a_compile(t, "its object has an address, of another sandbox");
+	come(t, room, "e3", "10.0.0.23");
+	put(t, PENDING("e3", "app: db"));
+	only_a_compile(t, "its object has changed");
+	put(t, PENDING("e4", "app: e"));
+	come(t, room, "e4", "10.0.0.1");
+	only_a_compile(t, "another pod's address");
+	tw_free(t);
+}
+
 static void a_pod_that_is_expected_is_compiled(void **state)
 {
 	struct tw *t = base();
@@ -113,8 +205,10 @@ static void what_only_a_compile_can_do(void **state)
 	/* Another policy; a pod of this node; a namespace; an address that two claim. */
 	put(t, POLICY("shop", "b", "podSelector: {}, ingress: []"));
 	only_a_compile(t, "a policy");
-	put(t, POD("shop", "db", "app: db, more: z", "10.0.0.1"));
+	t->locals[0].closed = true;
 	only_a_compile(t, "a pod of this node");
+	t->locals[0].closed = false;
+	only_a_compile(t, "the same");
 	put(t, NS("shop", "team: other"));
 	only_a_compile(t, "a namespace");
 	put(t, POD("shop", "thief", "app: api", "10.0.0.2"));
@@ -133,7 +227,7 @@ static void what_only_a_compile_can_do(void **state)
 	{
 		struct rs_ir_moves m;
 
-		assert_true(rs_compile_moves(t->comp, &t->w, &m));
+		assert_true(rs_compile_moves(t->comp, &t->w, true, &m));
 		rs_ir_moves_clear(&m);
 	}
 	only_a_compile(t, "not committed");
@@ -284,6 +378,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pods_that_come_go_and_change),
 		cmocka_unit_test(a_pod_that_is_expected_is_compiled),
+		cmocka_unit_test(pods_that_were_expected_come_by_moves),
+		cmocka_unit_test(pods_that_were_expected_otherwise_do_not),
 		cmocka_unit_test(what_only_a_compile_can_do),
 		cmocka_unit_test(policies_that_select_nobody_here),
 		cmocka_unit_test(a_stamp_stands_for_what_is_pointed_to),
