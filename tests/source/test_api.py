@@ -346,9 +346,10 @@ def test_strange_text_XB12(w):
     d = agree(s, liar)
     need(d["Pod"]["objects"]["shop/odd"]["ips"] == ["10.1.0.7"], "one NUL in an annotation hides no pod")
     # Two fields of one name: the last counts, as in Go.
-    liar.fault("Pod", "list", raw=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
-               b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5000"},"items":'
-               b'[{"metadata":{"name":"a","name":"twice","namespace":"shop","resourceVersion":"1"}}]}')
+    body = (b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5000"},"items":'
+            b'[{"metadata":{"name":"a","name":"twice","namespace":"shop","resourceVersion":"1"}}]}')
+    liar.fault("Pod", "list", raw=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+               % (len(body), body))
     liar.stream = False
     liar.compact()
     liar.drop_connections()
