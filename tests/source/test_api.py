@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import api_held  # noqa: E402
 import api_post  # noqa: E402
+import api_unasked  # noqa: E402
 from apitest import need, pod, policy, run_all, seed  # noqa: E402
 from liar import status  # noqa: E402
 
@@ -716,5 +717,5 @@ if __name__ == "__main__":
     ap.add_argument("--build", default="build/rel")
     ap.add_argument("--only", default="")
     args = ap.parse_args()
-    tests = sorted({**globals(), **api_held.TESTS, **api_post.TESTS}.items())
+    tests = sorted({**globals(), **api_held.TESTS, **api_post.TESTS, **api_unasked.TESTS}.items())
     sys.exit(run_all([f for n, f in tests if n.startswith("test_")], os.path.abspath(args.build), args.only))
