@@ -35,11 +35,36 @@ CPPFLAGS += -D_GNU_SOURCE -DRIPSTOP_VERSION='"$(VERSION)"' -Iinclude -Ilib -I. $
 CFLAGS += -std=gnu17 -fPIE $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SANFLAGS)
 
+# ---- libcurl: from its archive, without the libraries of what it is never asked for ---------------
+# (docs/decisions/0012). Only with OpenSSL, and in versions whose calls of these libraries were read;
+# any other is linked as it comes. `make CURL=shared BUILD=build/shared` asks for that.
+CURL_READ := 7.88.1 8.14.1
+CURL_OPENSSL := -l:libssl.so.3 -l:libcrypto.so.3
+found = $(wildcard $(shell $(CC) -print-file-name=$(1) 2>/dev/null))
+CURL_ARCHIVE := $(call found,libcurl.a)
+CURL ?= $(if $(and $(CURL_ARCHIVE),$(call found,libssl.so.3),$(call found,libcrypto.so.3),$(filter $(CURL_READ),$(shell \
+	$(PKG_CONFIG) --modversion libcurl 2>/dev/null)),$(filter -lssl,$(shell \
+	$(PKG_CONFIG) --static --libs-only-l libcurl 2>/dev/null))),archive,shared)
+CURL := $(CURL)
+CURL_CALLS := $(BUILD)/lib/curlcalls.inc
+CURL_ROOM := $(if $(filter archive,$(CURL)),curl)
+
+$(BUILD)/lib/libcurl.a: $(CURL_ARCHIVE) tools/curl-absent
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  CURL  $@")
+	$(Q)OBJCOPY=$(shell $(CC) -print-prog-name=objcopy) NM=$(shell $(CC) -print-prog-name=nm) \
+		tools/curl-absent $< $@ $(CURL_CALLS)
+
+ifneq ($(CURL_ROOM),)
+$(BUILD)/obj/lib/source/curlabsent.o: $(BUILD)/lib/libcurl.a
+$(BUILD)/obj/lib/source/curlabsent.o: CPPFLAGS += -DRS_CURL_CALLS='"$(CURL_CALLS)"'
+endif
+
 # ---- libraries: one archive a room of lib/, and what each may use --------------------------------
 ROOMS := base object source policy answer dataplane ruleset netlink ipam endpoint inventory ctl
 DEPS_base := base
 DEPS_object := object base
-DEPS_source := source object base
+DEPS_source := source $(CURL_ROOM) object base
 DEPS_policy := policy object base
 DEPS_answer := answer policy object base
 DEPS_dataplane := dataplane policy object base
@@ -50,11 +75,11 @@ DEPS_endpoint := endpoint base
 DEPS_inventory := inventory ipam endpoint base
 DEPS_ctl := ctl base
 DEPS_plugin := ctl netlink ipam endpoint base
-DEPS_agent := answer source dataplane policy object ctl netlink inventory ipam endpoint base
+DEPS_agent := answer source $(CURL_ROOM) dataplane policy object ctl netlink inventory ipam endpoint base
 DEPS_cli := answer ruleset dataplane inventory ipam endpoint source policy object ctl netlink base
 EXT_base :=
 EXT_object := -lyaml -ljson-c
-EXT_source := -lcurl $(EXT_object)
+EXT_source := $(if $(CURL_ROOM),$(CURL_OPENSSL) -lz,-lcurl) $(EXT_object)
 EXT_policy := $(EXT_object)
 EXT_answer := $(EXT_object)
 EXT_dataplane := -lnftnl -lmnl -lbpf $(EXT_object)
@@ -99,8 +124,6 @@ $(BUILD)/ripstop-cni: $(call objs,plugin) $(call libs,$(DEPS_plugin))
 	$(Q)$(CC) $(if $(SANITIZE),$(LDFLAGS),$(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--no-warnings) -o $@ $(call objs,plugin) \
 		-Wl,--start-group $(call libs,$(DEPS_plugin)) -Wl,--end-group $(EXT_plugin)
 
-# A library asks for it (agent/nognutls.c), which the linker cannot know of one that only libcurl is linked with.
-$(BUILD)/ripstop-agent: LDFLAGS += -Wl,--export-dynamic-symbol=_gnutls_global_init_skip
 $(BUILD)/ripstop-agent: $(call objs,agent) $(call libs,$(DEPS_agent))
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,agent) \

@@ -113,5 +113,5 @@ clean: ## remove build/ (build/cache stays)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile tools/house.mk tests/*.mk | sort | \
 		sed 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/' | expand -t 18
-	@echo; echo "  V=1 shows commands; SANITIZE=address,undefined builds into build/san; DESTDIR, PREFIX, CNIBINDIR, CNICONFDIR for install."
+	@echo; echo "  V=1 shows commands; SANITIZE=address,undefined builds into build/san; DESTDIR, PREFIX, CNIBINDIR, CNICONFDIR for install; CURL=shared for libcurl.so."
 endif

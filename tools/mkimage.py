@@ -71,6 +71,17 @@ def licences(paths):
     return {package: path for package, path in found.items() if os.path.exists(path)}
 
 
+def linked_in(build):
+    """Libraries that the agent has in itself, for their licences: libcurl, where the build took its archive."""
+    if not os.path.exists(os.path.join(build, "lib", "libcurl.a")):
+        return set()
+    try:
+        p = run(["dpkg-query", "-S", "*/libcurl.a"], text=True)
+    except FileNotFoundError:
+        return set()
+    return {line.split(": ", 1)[1] for line in p.stdout.split("\n") if ": /" in line}
+
+
 def contents(build, root):
     """name in the image -> (mode, bytes); and the libraries' packages."""
     files, libs = {}, set()
@@ -80,7 +91,7 @@ def contents(build, root):
             sys.exit("mkimage: %s is not built" % path)
         files["usr/bin/" + name] = (0o755, stripped(path))
         libs.update(libraries(path))
-    packages = licences(libs) if libs else {}
+    packages = licences(libs | linked_in(build)) if libs else {}
     for path, mode in [(lib, 0o755) for lib in libs] + [(text, 0o644) for text in packages.values()]:
         with open(path, "rb") as f:
             files[path.lstrip("/")] = (mode, f.read())

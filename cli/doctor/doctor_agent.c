@@ -173,7 +173,7 @@ static void libraries(struct doctor *d)
 	static const char *const names[] = { "libnftnl.so.11", "libmnl.so.0",
 					     "libnl-3.so.200", "libnl-route-3.so.200",
 					     "libjson-c.so.5", "libyaml-0.so.2",
-					     "libcurl.so.4",   "libbpf.so.1",
+					     "libssl.so.3",    "libbpf.so.1",
 					     "libelf.so.1",    "libz.so.1" };
 	rs_auto_strbuf missing = { 0 };
 

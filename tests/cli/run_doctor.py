@@ -35,7 +35,7 @@ RA = ("%s 00 %s 00 fe800000000000000000000000000001 00000400 00000001 00000000 0
 ROUTE = ("Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
          "eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
 DPKG = "Package: zlib1g\nStatus: install ok installed\nVersion: 1.2\n\nPackage: containerd\nStatus: install ok installed\nVersion: %s\n\n"
-LIBS = ["libnftnl.so.11", "libmnl.so.0", "libnl-3.so.200", "libnl-route-3.so.200", "libjson-c.so.5", "libyaml-0.so.2", "libcurl.so.4",
+LIBS = ["libnftnl.so.11", "libmnl.so.0", "libnl-3.so.200", "libnl-route-3.so.200", "libjson-c.so.5", "libyaml-0.so.2", "libssl.so.3",
         "libbpf.so.1", "libelf.so.1", "libz.so.1"]
 
 
@@ -148,7 +148,7 @@ CASES = {
     "open state folder": ({}, chmod("run/ripstop", 0o755), "fail", "state", "mode 0755", 1),
     "state folder of another": ({}, chown("run/ripstop", 1000), "fail", "state", "uid 1000", 1),
     "open socket": ({}, chmod("run/ripstop/agent.sock", 0o666), "fail", "socket", "mode 0666", 1),
-    "library missing": ({"usr/lib/x86_64-linux-gnu/libcurl.so.4": None}, None, "fail", "libraries", "not found: libcurl.so.4", 1),
+    "library missing": ({"usr/lib/x86_64-linux-gnu/libssl.so.3": None}, None, "fail", "libraries", "not found: libssl.so.3", 1),
     "no agent on the host": ({"usr/bin/ripstop-agent": None}, None, "ok", "libraries", "no agent is installed", 0),
 }
 

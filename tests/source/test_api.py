@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import api_held  # noqa: E402
 import api_post  # noqa: E402
+import api_unasked  # noqa: E402
 from apitest import need, pod, policy, run_all, seed  # noqa: E402
 from liar import status  # noqa: E402
 
@@ -346,9 +347,10 @@ def test_strange_text_XB12(w):
     d = agree(s, liar)
     need(d["Pod"]["objects"]["shop/odd"]["ips"] == ["10.1.0.7"], "one NUL in an annotation hides no pod")
     # Two fields of one name: the last counts, as in Go.
-    liar.fault("Pod", "list", raw=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
-               b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5000"},"items":'
-               b'[{"metadata":{"name":"a","name":"twice","namespace":"shop","resourceVersion":"1"}}]}')
+    body = (b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5000"},"items":'
+            b'[{"metadata":{"name":"a","name":"twice","namespace":"shop","resourceVersion":"1"}}]}')
+    liar.fault("Pod", "list", raw=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+               % (len(body), body))
     liar.stream = False
     liar.compact()
     liar.drop_connections()
@@ -715,5 +717,5 @@ if __name__ == "__main__":
     ap.add_argument("--build", default="build/rel")
     ap.add_argument("--only", default="")
     args = ap.parse_args()
-    tests = sorted({**globals(), **api_held.TESTS, **api_post.TESTS}.items())
+    tests = sorted({**globals(), **api_held.TESTS, **api_post.TESTS, **api_unasked.TESTS}.items())
     sys.exit(run_all([f for n, f in tests if n.startswith("test_")], os.path.abspath(args.build), args.only))
