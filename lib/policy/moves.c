@@ -97,7 +97,9 @@ static bool plainly_joins(const struct rs_kept *k, const struct rs_world *w, siz
 	for (i = 0; i < changes; i++) {
 		const struct rs_store_change ch = rs_store_change(w->store, k->sequence, i);
 
-		if (ch.kind == RS_KIND_POD && !strcmp(ch.ns, p->ns) && !strcmp(ch.name, p->name))
+		/* The same again is what an ADD reads of it. */
+		if (ch.kind == RS_KIND_POD && !ch.same && !strcmp(ch.ns, p->ns) &&
+		    !strcmp(ch.name, p->name))
 			return false;
 	}
 	return true;

@@ -128,6 +128,7 @@ static void pods_that_were_expected_come_by_moves(void **state)
 	put(t, PENDING("e1", "app: e") PENDING("e2", "app: e") PENDING("e3", "app: e")
 		       PENDING("e4", "app: e"));
 	come(t, room, "e1", "10.0.0.21");
+	put(t, PENDING("e1", "app: e"));
 	assert_true(tw_allows(t, "10.0.0.2", "10.0.0.21", RS_PROTO_TCP, 80));
 	moved(t, 0, true); /* no rule names it as a peer: it has no class */
 	assert_false(tw_allows(t, "10.0.0.2", "10.0.0.21", RS_PROTO_TCP, 80));
