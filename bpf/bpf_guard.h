@@ -5,6 +5,7 @@
 #define RIPSTOP_BPF_GUARD_H
 
 #include "bpf/bpf_judge.h"
+#include "bpf/bpf_source.h"
 
 #define RS_LOOPBACK_INDEX 1
 
@@ -76,7 +77,18 @@ static __always_inline __u32 rs_guard_pod(const struct rs_now *n, const struct r
 	}
 	if (!l)
 		return rs_unprog_from();
-	return rs_link_has(l, &v->src) ? RS_BPF_ACCEPT : rs_spoofed();
+	if (!rs_link_has(l, &v->src))
+		return rs_spoofed();
+	rs_source_put(v, l, n->epoch);
+	return RS_BPF_ACCEPT;
+}
+
+/* Of it the guard asks no more than whether its link has its source, and that was found. */
+static __always_inline bool rs_is_known(const struct rs_now *n, const struct rs_bpf_view *v)
+{
+	return rs_from_pod(n, v) && !v->broken && !v->options && !rs_to_loopback(v) &&
+	       (v->src.family != RS_BPF_AF_IP6 || v->l4 != RS_ICMP6) &&
+	       rs_source_again(n->epoch, v->iif, &v->src);
 }
 
 static __always_inline __u32 rs_guard(const struct rs_now *n, const struct rs_bpf_view *v)

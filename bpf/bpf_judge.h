@@ -280,6 +280,16 @@ static __always_inline __u32 rs_forwarded(const struct rs_now *n, const struct r
 	return v->iif ? rs_judge_flow(n, v) : rs_own_packet(n, v);
 }
 
+/* A forwarded packet of a flow that conntrack knows, and of which the memos say that it may: of the
+ * packet itself no rule asks anything then. v is described but for its header. */
+static __always_inline bool rs_goes_on(const struct rs_now *n, const struct rs_bpf_view *v)
+{
+	struct rs_allowed a;
+
+	return v->state == RS_BPF_CT_ESTABLISHED && v->iif && rs_memo_get(v, n->epoch, &a) &&
+	       rs_pass(n, v, &a) == RS_BPF_ACCEPT;
+}
+
 /* Answers to what the node began pass; not what a helper expected, and not an error by a pod about
  * another's flow. */
 static __always_inline __u32 rs_to_node(const struct rs_now *n, const struct rs_bpf_view *v)
@@ -293,6 +303,12 @@ static __always_inline __u32 rs_to_node(const struct rs_now *n, const struct rs_
 	if (v->state != RS_BPF_CT_NONE && v->reply && !helper)
 		return RS_BPF_ACCEPT;
 	return rs_judge_flow(n, v);
+}
+
+static __always_inline bool rs_goes_on_to_node(const struct rs_now *n, const struct rs_bpf_view *v)
+{
+	return !rs_from_pod(n, v) || (v->state == RS_BPF_CT_ESTABLISHED && v->reply) ||
+	       rs_goes_on(n, v);
 }
 
 #endif

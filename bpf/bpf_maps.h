@@ -48,6 +48,8 @@ RS_MAP(rs_rates, BPF_MAP_TYPE_LRU_HASH, struct rs_bpf_addr, struct rs_bpf_rate, 
 
 RS_MAP(rs_memos, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rs_bpf_memo, RS_BPF_MEMOS, 0);
 
+RS_MAP(rs_sources, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rs_bpf_source, RS_BPF_SOURCES, 0);
+
 RS_MAP(rs_notes, BPF_MAP_TYPE_LRU_HASH, struct rs_bpf_note, __u64, 4096, 0);
 
 struct {

@@ -80,6 +80,18 @@ static __always_inline __u32 rs_guard_ip(struct __sk_buff *skb, const struct rs_
 	return verdict;
 }
 
+/* A frame of which the address, and the hardware address before it, were found to be its link's. */
+static __always_inline bool rs_tc_is_known(struct __sk_buff *skb)
+{
+	struct rs_bytes b = {};
+	struct rs_now n;
+
+	if (!RS_IS_NEAR || !rs_tc_is_ip(skb) || !rs_now_get(&n))
+		return false;
+	rs_tc_begin_at(skb, &b);
+	return rs_glance(&b, rs_tc_is(skb, RS_ETH_IP6), n.epoch, skb->ifindex, b.near);
+}
+
 /* Everything that a pod sends; v is zeroed. Of a packet that passes the transport header may not
  * have been read. */
 static __always_inline __u32 rs_guard_frame(struct __sk_buff *skb, const struct rs_now *n,

@@ -18,8 +18,17 @@ static __always_inline __u32 rs_at_hook(const struct rs_now *n, __u32 hook,
 					const struct rs_bpf_view *v)
 {
 	if (hook == RS_BPF_HOOK_GUARD)
-		return rs_guard(n, v);
+		return rs_is_known(n, v) ? RS_BPF_ACCEPT : rs_guard(n, v);
 	return hook == RS_BPF_HOOK_FORWARDED ? rs_forwarded(n, v) : rs_to_node(n, v);
+}
+
+/* What can be said without a look at the packet's header, of the hooks that know its flow. */
+static __always_inline bool rs_by_flow(const struct rs_now *n, __u32 hook,
+				       const struct rs_bpf_view *v)
+{
+	if (hook == RS_BPF_HOOK_TO_NODE)
+		return rs_goes_on_to_node(n, v);
+	return hook == RS_BPF_HOOK_FORWARDED && rs_goes_on(n, v);
 }
 
 /* ---- netfilter ------------------------------------------------------------------------------- */
@@ -40,50 +49,93 @@ static __always_inline bool rs_looks_at_l4(const struct rs_bpf_view *v)
 	return v->state == RS_BPF_CT_NEW || v->state == RS_BPF_CT_RELATED || v->l4 == RS_ICMP6;
 }
 
-static __always_inline int rs_netfilter(struct bpf_nf_ctx *ctx, __u32 hook)
+/* v is zeroed but for its flow and links. */
+static __always_inline int rs_nf_judge(struct bpf_nf_ctx *ctx, __u32 hook, const struct rs_now *n,
+				       struct rs_bpf_view *v)
 {
-	struct rs_bpf_view v = {};
 	struct rs_bytes b = { .from = ctx->skb, .dynptr = true };
-	struct rs_now n;
 	__u32 verdict;
 	bool looks;
 
-	if (!bpf_dynptr_from_skb || !rs_now_get(&n))
-		return RS_NF_DROP;
 	rs_bytes_near(&b, ctx->skb);
-	rs_links_of(ctx->state, &v);
-	v.len = ctx->skb->len;
-	rs_describe_ip(&b, ctx->state->pf == RS_PF_IP6, &v);
-	if (hook != RS_BPF_HOOK_GUARD)
-		rs_flow(ctx->skb->_nfct, &v);
-	looks = rs_looks_at_l4(&v);
+	rs_describe_ip(&b, ctx->state->pf == RS_PF_IP6, v);
+	looks = rs_looks_at_l4(v);
 	if (looks)
-		rs_describe_l4(&b, &v);
-	verdict = rs_at_hook(&n, hook, &v);
+		rs_describe_l4(&b, v);
+	verdict = rs_at_hook(n, hook, v);
 	if (verdict == RS_BPF_ACCEPT)
 		return RS_NF_ACCEPT;
 	if (!looks)
-		rs_describe_l4(&b, &v);
-	rs_dropped(&n, &v, verdict);
+		rs_describe_l4(&b, v);
+	rs_dropped(n, v, verdict);
 	return RS_NF_DROP;
+}
+
+static __always_inline int rs_nf_flow(struct bpf_nf_ctx *ctx, __u32 hook)
+{
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+
+	if (!bpf_dynptr_from_skb || !rs_now_get(&n))
+		return RS_NF_DROP;
+	rs_links_of(ctx->state, &v);
+	if (hook == RS_BPF_HOOK_TO_NODE && !rs_from_pod(&n, &v))
+		return RS_NF_ACCEPT;
+	v.len = ctx->skb->len;
+	rs_flow(ctx->skb->_nfct, &v);
+	if (rs_by_flow(&n, hook, &v))
+		return RS_NF_ACCEPT;
+	return rs_nf_judge(ctx, hook, &n, &v);
+}
+
+/* A packet by a pod link from an address of which that link was found to have it. */
+static __always_inline bool rs_nf_is_known(struct bpf_nf_ctx *ctx)
+{
+	const struct net_device *in = ctx->state->in;
+	struct rs_bytes b = {};
+	struct rs_now n;
+	__u32 iif;
+
+	if (!RS_IS_NEAR || !rs_now_get(&n))
+		return false;
+	iif = in->ifindex;
+	if (!rs_pod_link(&n, iif, in->group))
+		return false;
+	rs_bytes_near(&b, ctx->skb);
+	return rs_glance(&b, ctx->state->pf == RS_PF_IP6, n.epoch, iif, 0);
+}
+
+/* Not inlined: what is known needs none of its memory. */
+static __noinline int rs_nf_guard_any(struct bpf_nf_ctx *ctx)
+{
+	struct rs_bpf_view v = {};
+	struct rs_now n;
+
+	if (!bpf_dynptr_from_skb || !rs_now_get(&n))
+		return RS_NF_DROP;
+	rs_links_of(ctx->state, &v);
+	v.len = ctx->skb->len;
+	return rs_nf_judge(ctx, RS_BPF_HOOK_GUARD, &n, &v);
 }
 
 SEC("?netfilter")
 int rs_nf_guard(struct bpf_nf_ctx *ctx)
 {
-	return rs_netfilter(ctx, RS_BPF_HOOK_GUARD);
+	if (rs_nf_is_known(ctx))
+		return RS_NF_ACCEPT;
+	return rs_nf_guard_any(ctx);
 }
 
 SEC("?netfilter")
 int rs_nf_forwarded(struct bpf_nf_ctx *ctx)
 {
-	return rs_netfilter(ctx, RS_BPF_HOOK_FORWARDED);
+	return rs_nf_flow(ctx, RS_BPF_HOOK_FORWARDED);
 }
 
 SEC("?netfilter")
 int rs_nf_to_node(struct bpf_nf_ctx *ctx)
 {
-	return rs_netfilter(ctx, RS_BPF_HOOK_TO_NODE);
+	return rs_nf_flow(ctx, RS_BPF_HOOK_TO_NODE);
 }
 
 /* Accepts everything: attached for a moment, to see whether programs can be. */
@@ -96,8 +148,7 @@ int rs_nf_trial(struct bpf_nf_ctx *ctx)
 /* ---- tc -------------------------------------------------------------------------------------- */
 
 /* Beside the netfilter guard, at each pod's link. */
-SEC("tc")
-int rs_tc_guard(struct __sk_buff *skb)
+static __noinline int rs_tc_guard_any(struct __sk_buff *skb)
 {
 	struct rs_bytes b = { .from = skb };
 	struct rs_bpf_view v = {};
@@ -106,6 +157,14 @@ int rs_tc_guard(struct __sk_buff *skb)
 	if (!rs_now_get(&n))
 		return RS_TC_DROP;
 	return rs_tc_end(&n, &v, rs_guard_frame(skb, &n, &b, &v));
+}
+
+SEC("tc")
+int rs_tc_guard(struct __sk_buff *skb)
+{
+	if (rs_tc_is_known(skb))
+		return RS_TC_NEXT;
+	return rs_tc_guard_any(skb);
 }
 
 /* The programs of ebpf-tc from here on. */
@@ -228,7 +287,7 @@ int rs_judge(struct __sk_buff *skb)
 	    bpf_skb_load_bytes(skb, __builtin_offsetof(struct rs_bpf_case, hook), &hook, 4) ||
 	    bpf_skb_load_bytes(skb, __builtin_offsetof(struct rs_bpf_case, view), &v, sizeof(v)))
 		return RS_BPF_DROP(RS_BPF_MALFORMED, 0);
-	return rs_at_hook(&n, hook, &v);
+	return rs_by_flow(&n, hook, &v) ? RS_BPF_ACCEPT : rs_at_hook(&n, hook, &v);
 }
 
 #define RS_NO_EDIT 2

@@ -39,7 +39,7 @@ $(BUILD)/tests/netns/nft_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,nft_k
 EXTRA_TEST_BINS += $(BUILD)/tests/netns/nft_kernel
 
 # The eBPF dataplane against the real kernel, likewise.
-$(BUILD)/tests/netns/ebpf_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,ebpf_kernel ebpf_state ebpf_counts ebpf_tc ebpf_stand ebpf_bed nft_bed nft_check nft_packets nft_hard nft_records) \
+$(BUILD)/tests/netns/ebpf_kernel: $(patsubst %,$(BUILD)/obj/tests/netns/%.o,ebpf_kernel ebpf_state ebpf_counts ebpf_sources ebpf_tc ebpf_stand ebpf_bed nft_bed nft_check nft_packets nft_hard nft_records) \
 		$(call libs,$(DEPS_dataplane))
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")

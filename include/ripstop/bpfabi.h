@@ -18,7 +18,7 @@
 #include <linux/types.h>
 
 #ifndef RS_BPF_LAYOUT /* a test of upgrades builds the same tree with another number */
-#define RS_BPF_LAYOUT 3
+#define RS_BPF_LAYOUT 4
 #endif
 
 /* Families as in <ripstop/addr.h>; RS_BPF_AF_LINK: a[0] is an interface index (rate limits). */
@@ -254,6 +254,19 @@ struct rs_bpf_memo {
 	__u32 by_out; /* the rule that allowed, as the programs have it between them; 0: no group */
 	__u32 by_in;
 	__u32 pad[2];
+};
+
+/* rs_sources: a source address that a pod link was found to have at an epoch; where, a hash of both
+ * says. Programs alone write here. */
+#define RS_BPF_SOURCES 512 /* a processor; a power of two up to 65536 */
+
+struct rs_bpf_source {
+	__u32 turn; /* odd: being written */
+	__u32 iif;
+	__u64 epoch;
+	__u64 a[2];  /* of an address, */
+	__u64 frame; /* its family and the link's MAC, as bpf_source.h has them */
+	__u64 pad[3];
 };
 
 /*

@@ -61,7 +61,7 @@ def build():
 def kernel():
     said = ""
     for argv in ([f"{OUT}/tests/unit/dataplane/test_bpf_plan"],
-                 [f"{OUT}/tests/netns/ebpf_kernel", "packets", "hard", "unseen", "lists"],
+                 [f"{OUT}/tests/netns/ebpf_kernel", "packets", "hard", "sources", "unseen", "lists"],
                  [f"{OUT}/tests/netns/ebpf_maps"]):
         rc, out = call(argv)
         seen = re.findall(r"^FAIL .*|^.*FAILED .*", out, re.M)

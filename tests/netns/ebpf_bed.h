@@ -26,6 +26,9 @@ void test_other_node(void);
 /* ebpf_counts.c: packets and bytes of rules. */
 void test_counts(void);
 
+/* ebpf_sources.c: what the guards remember. */
+void test_sources(void);
+
 /*
  * ebpf_stand.c: programs at a device of the node, as others see, put and take them away; by links
  * (tcx), or by clsact filters where cfg.bpf_clsact or the kernel wants it so.

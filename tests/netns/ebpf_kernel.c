@@ -214,17 +214,17 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{ "probe", test_probe },	   { "privilege", test_privilege },
-	{ "restart", test_restart },	   { "differences", test_differences },
-	{ "ranges", test_ranges },	   { "packets", test_plain_packets },
-	{ "hard", test_hard_packets },	   { "records", test_records_of_drops },
-	{ "counts", test_counts },	   { "unseen", test_unseen },
-	{ "unfinished", test_unfinished }, { "full", test_full },
-	{ "lists", test_lists },	   { "moves", test_moves },
-	{ "damage", test_damage },	   { "pins", test_pins },
-	{ "replaced", test_replaced },	   { "devices", test_devices },
-	{ "wayout", test_way_out },	   { "other", test_other_node },
-	{ "removed", test_removed },
+	{ "probe", test_probe },       { "privilege", test_privilege },
+	{ "restart", test_restart },   { "differences", test_differences },
+	{ "ranges", test_ranges },     { "packets", test_plain_packets },
+	{ "hard", test_hard_packets }, { "records", test_records_of_drops },
+	{ "counts", test_counts },     { "sources", test_sources },
+	{ "unseen", test_unseen },     { "unfinished", test_unfinished },
+	{ "full", test_full },	       { "lists", test_lists },
+	{ "moves", test_moves },       { "damage", test_damage },
+	{ "pins", test_pins },	       { "replaced", test_replaced },
+	{ "devices", test_devices },   { "wayout", test_way_out },
+	{ "other", test_other_node },  { "removed", test_removed },
 };
 
 /* [clsact] [tc] [TEST...]: all of them, or those that are named. */

@@ -221,9 +221,12 @@ static int take_parts(struct rs_bpf_set *s, struct rs_err *err)
 /* What programs remember no system call changes, by whichever pin: no audit looks there. */
 static int seal(const struct rs_bpf_set *s, struct rs_err *err)
 {
-	if (!bpf_map_freeze(map_fd(s, "rs_memos")))
-		return 0;
-	return rs_err_sys(err, errno, "freeze rs_memos");
+	static const char *const memos[] = { "rs_memos", "rs_sources" };
+
+	for (size_t i = 0; i < RS_ARRAY_SIZE(memos); i++)
+		if (bpf_map_freeze(map_fd(s, memos[i])))
+			return rs_err_sys(err, errno, "freeze %s", memos[i]);
+	return 0;
 }
 
 static int load_object(struct rs_bpf_set *s, struct rs_err *err)
