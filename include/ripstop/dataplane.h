@@ -163,7 +163,8 @@ struct rs_dp_ops {
 	const char *name; /* "nft", "null" */
 
 	/* Can this kernel, with our privileges, carry it? 0, or an error (CNI code 104) that
-	 * says which feature or capability is missing. Leaves nothing behind. */
+	 * says which feature or capability is missing. Changes nothing; what it loaded may wait for
+	 * the open() that follows. */
 	int (*probe)(const struct rs_dp_config *cfg, struct rs_err *err);
 
 	/* Open the netlink sockets. Changes nothing in the kernel. */

@@ -368,14 +368,33 @@ def unpack(archive, folder):
     return config, names, entry, len(packed)
 
 
+def make_image(lab, path):
+    """The last line that is said of it."""
+    p = harness.run([os.path.join(ROOT, "tools", "mkimage.py"), "--build", lab.build, "--out", path])
+    return p.stdout.strip().split("\n")[-1]
+
+
+class Image:
+    """The archive that every test of it takes: made when the first one asks."""
+    folder = said = None
+
+    @classmethod
+    def of(cls, lab):
+        if cls.folder is None:
+            folder = tempfile.TemporaryDirectory(prefix="rsh-image-")  # pylint: disable=consider-using-with
+            cls.said = make_image(lab, os.path.join(folder.name, "a.tar"))
+            cls.folder = folder
+        return os.path.join(cls.folder.name, "a.tar")
+
+
 def the_image_runs_alone(lab):
     """Programs and libraries in a root folder that holds nothing else."""
     with tempfile.TemporaryDirectory(prefix="rsh-image-") as folder:
-        archive, again, root = (os.path.join(folder, n) for n in ("a.tar", "b.tar", "root"))
-        p = harness.run([os.path.join(ROOT, "tools", "mkimage.py"), "--build", lab.build, "--out", archive])
-        harness.run([os.path.join(ROOT, "tools", "mkimage.py"), "--build", lab.build, "--out", again])
+        again, root = (os.path.join(folder, n) for n in ("b.tar", "root"))
+        archive = Image.of(lab)
+        make_image(lab, again)
         expect(content(archive) == content(again), "two runs give two archives")
-        print("         " + p.stdout.strip().split("\n")[-1])
+        print("         " + Image.said)
         config, names, entry, size = unpack(archive, root)
         expect(size < 15e6, "%d bytes compressed" % size)
         version = content(os.path.join(ROOT, "VERSION")).decode().strip()
@@ -416,9 +435,8 @@ def image_serves(lab, caps, dataplane, *more, bpffs=False):
     """Its agent is ready, and this enforces."""
     bed = Bed(lab)
     with tempfile.TemporaryDirectory(prefix="rsh-image-") as folder:
-        archive, root = os.path.join(folder, "a.tar"), os.path.join(folder, "root")
-        harness.run([os.path.join(ROOT, "tools", "mkimage.py"), "--build", lab.build, "--out", archive])
-        unpack(archive, root)
+        root = os.path.join(folder, "root")
+        unpack(Image.of(lab), root)
         for inner in ("proc", "manifests", "state", "conf"):
             os.makedirs(os.path.join(root, inner), exist_ok=True)
         with open(os.path.join(root, "manifests", "ns.yaml"), "w", encoding="utf-8") as f:

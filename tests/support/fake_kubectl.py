@@ -285,6 +285,25 @@ def main():
         fail('error: unknown command "%s" for "kubectl"' % " ".join(argv[:1]))
 
 
+# Half of a start would be json's import of re, of which it needs one expression: the white space before a document.
+START = """import sys
+class White:
+    VERBOSE = MULTILINE = DOTALL = 0
+    def match(self, text, at=0):
+        self.at = len(text) - len(text[at:].lstrip())
+        return self
+    def end(self):
+        return self.at
+    @classmethod
+    def compile(cls, *_):
+        return cls()
+sys.modules["re"] = White
+sys.path.insert(0, %r)
+import fake_kubectl
+fake_kubectl.main()
+"""
+
+
 class FakeKubectl:
     """In a folder of its own, which goes into PATH."""
 
@@ -295,8 +314,7 @@ class FakeKubectl:
         import py_compile
         py_compile.compile(os.path.abspath(__file__), cfile=os.path.join(folder, "fake_kubectl.pyc"), doraise=True)
         with open(os.path.join(folder, "kubectl"), "w", encoding="utf-8") as f:
-            f.write("#!%s -ISB\nimport sys\nsys.path.insert(0, %r)\nimport fake_kubectl\nfake_kubectl.main()\n" %
-                    (sys.executable, folder))
+            f.write("#!%s -ISB\n%s" % (os.path.realpath(sys.executable), START % folder))
         os.chmod(os.path.join(folder, "kubectl"), 0o755)
 
     def write(self, /, **more):

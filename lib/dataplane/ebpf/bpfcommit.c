@@ -202,6 +202,16 @@ static int replace_set(struct rs_ebpf *e, struct rs_bpf_set *s, const struct rs_
 	return rc ? rc : rs_bpf_pins_remove(&e->cfg, place, err);
 }
 
+/* A set without pins. */
+static int fresh_set(struct rs_ebpf *e, struct rs_bpf_set *s, struct rs_err *err)
+{
+	if (!e->spare.obj)
+		return rs_bpf_set_load(&e->cfg, 0, s, err);
+	*s = e->spare;
+	rs_bpf_set_empty(&e->spare);
+	return 0;
+}
+
 static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, const struct rs_bpf_book *book,
 		   struct rs_dp_commit *done, struct rs_err *err)
 {
@@ -209,7 +219,7 @@ static int rebuild(struct rs_ebpf *e, const struct rs_bpf_plan *to, const struct
 	int rc = rs_ebpf_anchor_keep(e->nl, err);
 
 	if (!rc)
-		rc = rs_bpf_set_load(&e->cfg, 0, &s, err);
+		rc = fresh_set(e, &s, err);
 	if (rc)
 		return rc;
 	rc = fill(e, &s, to, book, &done->messages, err);

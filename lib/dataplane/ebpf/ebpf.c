@@ -41,8 +41,10 @@ static void forget(struct rs_ebpf *e)
 static int adopt_at(struct rs_ebpf *e, char place, struct rs_err *err)
 {
 	struct rs_bpf_set s;
-	int rc = rs_bpf_set_load(&e->cfg, place, &s, err);
+	int rc;
 
+	rs_bpf_set_unload(&e->spare); /* not three sets of maps at a time */
+	rc = rs_bpf_set_load(&e->cfg, place, &s, err);
 	if (!rc)
 		rc = rs_bpf_set_adopt(&e->cfg, &s, err);
 	if (!rc && !e->cfg.bpf_tc)
@@ -197,6 +199,7 @@ static void ebpf_close(struct rs_dp *dp)
 	if (!dp)
 		return;
 	rs_ebpf_log_close(e);
+	rs_bpf_set_unload(&e->spare);
 	forget(e);
 	rs_nft_grace_end(&e->grace);
 	rs_ebpf_tc_close(e);
@@ -206,6 +209,45 @@ static void ebpf_close(struct rs_dp *dp)
 	free(e->why_not);
 	free(e->dir);
 	free(e);
+}
+
+/* ---- probe ----------------------------------------------------------------------------------- */
+
+/* What the last probe loaded, for the open() that follows it: most of a start is the kernel's
+ * verifier, which would say the same of the same programs once more. */
+static struct {
+	struct rs_bpf_set set;
+	bool tc;
+	uint32_t entries;
+} probed;
+
+static void keep_probed(const struct rs_dp_config *cfg, const struct rs_bpf_set *s)
+{
+	if (probed.set.obj)
+		rs_bpf_set_unload(&probed.set);
+	probed.set = *s;
+	probed.tc = cfg->bpf_tc;
+	probed.entries = cfg->bpf_entries;
+}
+
+static void end_probe(const struct rs_dp_config *cfg, struct rs_bpf_set *s, int rc)
+{
+	if (rc)
+		rs_bpf_set_unload(s);
+	else
+		keep_probed(cfg, s);
+}
+
+static void take_probed(struct rs_ebpf *e)
+{
+	rs_bpf_set_empty(&e->spare);
+	if (!probed.set.obj)
+		return;
+	if (probed.tc == e->cfg.bpf_tc && probed.entries == e->cfg.bpf_entries)
+		e->spare = probed.set;
+	else
+		rs_bpf_set_unload(&probed.set);
+	rs_bpf_set_empty(&probed.set);
 }
 
 static int open_as(const struct rs_dp_ops *ops, const struct rs_dp_config *cfg, bool tc,
@@ -227,6 +269,7 @@ static int open_as(const struct rs_dp_ops *ops, const struct rs_dp_config *cfg, 
 	e->log.fd = -1;
 	e->watch = (struct rs_ebpf_watch){ .fd = -1, .pins = -1, .folder = -1, .timer = -1 };
 	rs_bpf_set_empty(&e->set);
+	take_probed(e);
 	rc = rs_nft_socket(0, &e->nl, err);
 	if (!rc)
 		rc = rs_ebpf_watch_open(e, err);
@@ -264,7 +307,7 @@ int rs_ebpf_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 			close(fd);
 		if (!rc)
 			rc = rs_bpf_place_check(cfg, &s, err);
-		rs_bpf_set_unload(&s);
+		end_probe(cfg, &s, rc);
 	}
 	if (!rc)
 		return 0;
@@ -304,7 +347,7 @@ static int tc_probe(const struct rs_dp_config *cfg, struct rs_err *err)
 			close(fd);
 		if (!rc)
 			rc = rs_bpf_place_check(&tc, &s, err);
-		rs_bpf_set_unload(&s);
+		end_probe(&tc, &s, rc);
 	}
 	if (!rc)
 		return 0;

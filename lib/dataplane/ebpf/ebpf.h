@@ -58,9 +58,10 @@ struct rs_ebpf {
 	char *dir; /* behind cfg.bpf_dir */
 	struct mnl_socket *nl;
 	struct rs_ebpf_watch watch;
-	struct rs_bpf_set set; /* set.obj NULL: none is loaded */
-	bool known;	       /* model says what the kernel holds (NULL: nothing usable) */
-	bool open_node;	       /* no program of ours judges at all */
+	struct rs_bpf_set set;	 /* set.obj NULL: none is loaded */
+	struct rs_bpf_set spare; /* one that nobody has used: what the probe loaded */
+	bool known;		 /* model says what the kernel holds (NULL: nothing usable) */
+	bool open_node;		 /* no program of ours judges at all */
 	struct rs_bpf_plan *model;
 	struct rs_bpf_book *book; /* of the rules that the model's cells name; NULL: of none */
 	struct rs_bpf_table leavings[RS_BPF_MAPS];
