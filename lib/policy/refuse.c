@@ -105,9 +105,8 @@ static void push_path(struct paths *p, const struct rs_ir *b, const struct rs_ir
 	*rs_vec_push(p) = x;
 }
 
-/* The paths of all exact addresses; false when one has left or moved. */
-static bool exact_paths(const struct rs_ir *a, const struct rs_ir *b, struct paths *old,
-			struct paths *added)
+/* The paths of exact addresses that are new; false when one has left or moved. */
+static bool added_paths(const struct rs_ir *a, const struct rs_ir *b, struct paths *added)
 {
 	size_t i, k = 0;
 
@@ -117,12 +116,22 @@ static bool exact_paths(const struct rs_ir *a, const struct rs_ir *b, struct pat
 
 		if (d < 0 || (!d && a->addrs[k].cls != now->cls))
 			return false;
-		push_path(d ? added : old, b, now, !d);
+		if (d)
+			push_path(added, b, now, false);
 		k += !d;
 	}
-	unique(old);
 	unique(added);
 	return k == a->n_addrs;
+}
+
+/* Those of addresses that have the class which they had. */
+static void old_paths(const struct rs_ir *a, const struct rs_ir *b, struct paths *old)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_addrs; i++)
+		push_path(old, b, &a->addrs[i], true);
+	unique(old);
 }
 
 static void range_paths(const struct rs_ir *ir, struct paths *p)
@@ -215,18 +224,45 @@ static bool group_same(const struct rs_ir *a, const struct rs_ir *b, size_t grou
 	return k == b->n_cells || b->cells[k].dir != g->dir || b->cells[k].group != g->group;
 }
 
+/* A cell that stays and allows less than it did, or a default: most steps that refuse something have
+ * one, and need no walk over the addresses to be told. */
+static bool tightens(const struct rs_ir *a, const struct rs_ir *b)
+{
+	size_t i, k = 0;
+
+	for (i = 0; i < a->n_groups; i++)
+		if (!loosens(a, a->groups[i].profile, b, b->groups[i].profile))
+			return true;
+	for (i = 0; i < a->n_cells; i++) {
+		while (k < b->n_cells && rs_ir_cell_cmp(&b->cells[k], &a->cells[i]) < 0)
+			k++;
+		if (k < b->n_cells && !rs_ir_cell_cmp(&b->cells[k], &a->cells[i]) &&
+		    !loosens(a, a->cells[i].profile, b, b->cells[k].profile))
+			return true;
+	}
+	return false;
+}
+
+static bool changed_group_loosens(const struct rs_ir *a, const struct rs_ir *b, size_t group,
+				  struct paths *plain, struct paths *old)
+{
+	if (!plain->n) { /* the first that changed */
+		range_paths(b, plain);
+		old_paths(a, b, old);
+	}
+	return group_loosens(a, b, group, plain) && group_loosens(a, b, group, old);
+}
+
 static bool all_loosen(const struct rs_ir *a, const struct rs_ir *b)
 {
 	struct paths old = { 0 }, added = { 0 }, plain = { 0 };
-	bool proven = exact_paths(a, b, &old, &added);
+	bool proven = added_paths(a, b, &added);
 	size_t i;
 
-	range_paths(b, &plain);
-	for (i = 0; proven && i < a->n_groups; i++) {
-		proven = group_loosens(a, b, i, &added);
-		if (proven && !group_same(a, b, i))
-			proven = group_loosens(a, b, i, &plain) && group_loosens(a, b, i, &old);
-	}
+	for (i = 0; proven && i < a->n_groups; i++)
+		proven = group_loosens(a, b, i, &added) &&
+			 (group_same(a, b, i) ||
+			  changed_group_loosens(a, b, i, &plain, &old));
 	rs_vec_free(&old);
 	rs_vec_free(&added);
 	rs_vec_free(&plain);
@@ -236,7 +272,7 @@ static bool all_loosen(const struct rs_ir *a, const struct rs_ir *b)
 bool rs_ir_may_refuse(const struct rs_ir *a, const struct rs_ir *b)
 {
 	return !rs_ir_same_node_ranges(a, b) || !same_ranges(a, b) || !same_locals(a, b) ||
-	       !guards_kept(a, b) || !all_loosen(a, b);
+	       !guards_kept(a, b) || tightens(a, b) || !all_loosen(a, b);
 }
 
 /* Of moves only coming can be proven to refuse nothing. */
