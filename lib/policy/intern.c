@@ -169,7 +169,9 @@ void rs_u32s_sort_unique(struct rs_u32s *v)
 {
 	size_t i, n = 0;
 
-	if (v->n < 2)
+	for (i = 1; i < v->n && v->v[i - 1] < v->v[i];)
+		i++;
+	if (i >= v->n) /* most are */
 		return;
 	qsort(v->v, v->n, sizeof(*v->v), cmp_u32);
 	for (i = 0; i < v->n; i++)
@@ -197,7 +199,9 @@ void rs_u64s_sort_unique(struct rs_u64s *v)
 {
 	size_t i, n = 0;
 
-	if (v->n < 2)
+	for (i = 1; i < v->n && v->v[i - 1] < v->v[i];)
+		i++;
+	if (i >= v->n)
 		return;
 	qsort(v->v, v->n, sizeof(*v->v), cmp_u64);
 	for (i = 0; i < v->n; i++)
