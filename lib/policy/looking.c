@@ -102,10 +102,10 @@ static void look_at_locals(struct rs_looking *a)
 	size_t i;
 
 	for (i = 0; i < a->k->n_locals; i++)
-		rs_intern_put(&same, &a->k->locals[i].hash, sizeof(struct rs_hash), NULL);
+		rs_intern_put_digest(&same, &a->k->locals[i].hash, NULL);
 	for (i = 0; i < w->n_locals; i++) {
 		struct rs_hash hash = rs_kept_local_hash(&w->locals[i], &b);
-		uint32_t id = rs_intern_find(&same, &hash, sizeof(hash));
+		uint32_t id = rs_intern_find_digest(&same, &hash);
 
 		if (id == RS_NONE)
 			look_at_unchanged(a, w->locals[i].ns, w->locals[i].name);

@@ -104,7 +104,7 @@ static void side_init(struct side *s, size_t n, const struct rs_u32s *bound)
 	s->left = rs_new0(bool, n);
 	s->changed = rs_new0(bool, n);
 	for (i = 0; i < bound->n; i++)
-		rs_intern_put(&s->bound, &bound->v[i], sizeof(bound->v[i]), NULL);
+		rs_intern_put_number(&s->bound, bound->v[i], NULL);
 }
 
 static void side_free(struct side *s)
@@ -123,7 +123,7 @@ static void claim(struct side *s, uint32_t member, uint32_t no)
 
 	if (s->no[member] || !no)
 		return;
-	rs_intern_put(&s->claimed, &no, sizeof(no), &fresh);
+	rs_intern_put_number(&s->claimed, no, &fresh);
 	if (!fresh)
 		return;
 	*rs_vec_push(&s->by) = member;
@@ -133,21 +133,21 @@ static void claim(struct side *s, uint32_t member, uint32_t no)
 /* Which member of the draft holds a number, RS_NONE when none does. */
 static uint32_t holder(const struct side *s, uint32_t no)
 {
-	uint32_t id = rs_intern_find(&s->claimed, &no, sizeof(no));
+	uint32_t id = rs_intern_find_number(&s->claimed, no);
 
 	return id == RS_NONE ? RS_NONE : s->by.v[id];
 }
 
 static void claim_unbound(struct side *s, uint32_t member, uint32_t no)
 {
-	if (rs_intern_find(&s->bound, &no, sizeof(no)) == RS_NONE)
+	if (rs_intern_find_number(&s->bound, no) == RS_NONE)
 		claim(s, member, no);
 }
 
 static void claim_by_key(struct side *s, uint32_t member, const struct rs_hash *key,
 			 const struct rs_intern *keys, const struct rs_u32s *numbers)
 {
-	uint32_t id = rs_intern_find(keys, key, sizeof(*key));
+	uint32_t id = rs_intern_find_digest(keys, key);
 
 	if (id != RS_NONE)
 		claim(s, member, numbers->v[id]);
@@ -398,15 +398,13 @@ static struct rs_numbering *bind(const struct job *j)
 
 	n->bound = true;
 	for (i = 1; i < j->d->classes.n; i++) {
-		rs_intern_put(&n->class_keys, &j->d->classes.v[i].key, sizeof(struct rs_hash),
-			      &fresh);
+		rs_intern_put_digest(&n->class_keys, &j->d->classes.v[i].key, &fresh);
 		if (fresh)
 			*rs_vec_push(&n->class_no) = j->cls.no[i];
 		n->bound &= fresh;
 	}
 	for (i = 0; i < j->d->groups.n; i++) {
-		rs_intern_put(&n->group_keys, &j->d->groups.v[i].key, sizeof(struct rs_hash),
-			      &fresh);
+		rs_intern_put_digest(&n->group_keys, &j->d->groups.v[i].key, &fresh);
 		if (fresh)
 			*rs_vec_push(&n->group_no) = j->grp.no[i];
 	}

@@ -224,8 +224,8 @@ static bool group_same(const struct rs_ir *a, const struct rs_ir *b, size_t grou
 	return k == b->n_cells || b->cells[k].dir != g->dir || b->cells[k].group != g->group;
 }
 
-/* A cell that stays and allows less than it did, or a default: most steps that refuse something have
- * one, and need no walk over the addresses to be told. */
+/* A cell that stays and allows less than it did, or a default: most steps that refuse something
+ * have one, and need no walk over the addresses to be told. */
 static bool tightens(const struct rs_ir *a, const struct rs_ir *b)
 {
 	size_t i, k = 0;

@@ -80,7 +80,7 @@ static void grow(struct rs_nft_elems *e, size_t stride)
 		make_room(e, stride, e->cap ? e->cap * 2 : 16);
 }
 
-/* ---- comments: one for every pod of the cluster, so by words of eight bytes ------------------- */
+/* ---- comments: one for every pod of the cluster, so by words of eight bytes ------------------ */
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (uint8_t)(byte))
 
@@ -105,8 +105,8 @@ static void make_plain(char *text, size_t n)
 			text[i] = '?';
 }
 
-/* Of n bytes, and of the spaces behind them in the last word. False: they are not plain. The hash is
- * written down nowhere, so any will do; 0 stands for none. */
+/* Of n bytes, and of the spaces behind them in the last word. False: they are not plain. The hash
+ * is written down nowhere, so any will do; 0 stands for none. */
 static bool hash_plain(const char *text, size_t n, uint32_t *hash)
 {
 	uint64_t h = n, word;
