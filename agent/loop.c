@@ -112,6 +112,7 @@ static void on_after(evutil_socket_t fd, short what, void *arg)
 	if (l->board_due)
 		rs_board_update(l->agent);
 	l->board_due = false;
+	rs_registry_save_labels(l->agent->reg);
 	rs_otherplane_leave(l->agent, false);
 	rs_nodefile_update(l->agent, rs_mono_ms());
 }

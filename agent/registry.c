@@ -127,8 +127,9 @@ static int by_name(const void *pa, const void *pb)
 
 struct rs_attached *const *rs_registry_list(struct rs_registry *r, size_t *n)
 {
-	if (r->entries.n)
+	if (r->entries.n && !r->sorted)
 		qsort(r->entries.v, r->entries.n, sizeof(*r->entries.v), by_name);
+	r->sorted = true;
 	*n = r->entries.n;
 	return r->entries.v;
 }
@@ -254,6 +255,8 @@ struct rs_attached *rs_registry_insert(struct rs_registry *r, struct rs_endpoint
 	a->stamp = rs_local_stamp();
 	a->closed = r->cfg.labels_from_api && rec->label_origin != RS_LABELS_API;
 	*rs_vec_push(&r->entries) = a;
+	r->sorted = false;
+	r->news = true;
 	return a;
 }
 
@@ -262,6 +265,7 @@ void rs_registry_drop(struct rs_registry *r, struct rs_attached *a)
 	for (size_t i = 0; i < r->entries.n; i++)
 		if (r->entries.v[i] == a) {
 			r->entries.v[i] = r->entries.v[--r->entries.n];
+			r->sorted = false;
 			attached_free(a);
 			return;
 		}

@@ -77,11 +77,12 @@ struct rs_attached *rs_registry_by_pod(const struct rs_registry *r, const char *
 				       const char *name);
 struct rs_attached *rs_registry_by_addr(const struct rs_registry *r, const struct rs_addr *a);
 
-/* Take labels and named ports from the objects; a record is rewritten when they differ.
- * Returns whether anything changed. */
+/* Take labels and named ports from the objects: of pods that changed since the last time, where
+ * the store knows which. Records are not written yet. Returns whether anything changed. */
 bool rs_registry_relabel(struct rs_registry *r, const struct rs_store *store);
 
-/* Write the labels that are not in the records yet; stops at the first that cannot be written. */
+/* Write the labels that are not in the records yet; stops at the first that cannot be written. It
+ * takes milliseconds, and nobody waits for it: once the rules are in force. */
 void rs_registry_save_labels(struct rs_registry *r);
 
 /* Entries whose link is missing: note since when; those gone for limit_ms are condemned: they

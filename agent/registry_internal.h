@@ -21,6 +21,11 @@ struct rs_registry {
 	struct rs_vec(char *) damaged; /* "file: why" */
 	struct rs_vec(struct rs_stray) strays;
 	struct rs_local_pod *locals;
+	bool sorted; /* entries, by namespace and name */
+	/* Entries have the labels of this moment of a store (object/store.h); news: all but those
+	 * that have come since. */
+	uint64_t labels_serial, labels_sequence;
+	bool news;
 	struct rs_glance glance;
 };
 

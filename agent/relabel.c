@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/store.h"
+
 const char *rs_label_origin_name(enum rs_label_origin o)
 {
 	switch (o) {
@@ -157,12 +159,60 @@ static bool relabel_one(const struct rs_registry *r, struct rs_attached *a,
 	return changed;
 }
 
-bool rs_registry_relabel(struct rs_registry *r, const struct rs_store *store)
+/* Entries of that pod: several, where its successor is here already. */
+static bool relabel_named(struct rs_registry *r, const char *ns, const char *name,
+			  const struct rs_store *store)
+{
+	bool changed = false;
+	size_t i, n;
+	struct rs_attached *const *v = rs_registry_list(r, &n);
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int d = strcmp(v[mid]->rec->pod_ns, ns);
+
+		if ((d ? d : strcmp(v[mid]->rec->pod_name, name)) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (i = lo; i < n; i++) {
+		if (strcmp(v[i]->rec->pod_ns, ns) != 0 || strcmp(v[i]->rec->pod_name, name) != 0)
+			break;
+		changed |= relabel_one(r, v[i], store);
+	}
+	return changed;
+}
+
+/* An entry hangs on nothing but its own pod's object. */
+static bool relabel_changed(struct rs_registry *r, const struct rs_store *store, size_t n)
 {
 	bool changed = false;
 
-	for (size_t i = 0; i < r->entries.n; i++)
-		changed |= relabel_one(r, r->entries.v[i], store);
-	rs_registry_save_labels(r);
+	for (size_t i = 0; i < n; i++) {
+		struct rs_store_change ch = rs_store_change(store, r->labels_sequence, i);
+
+		if (ch.kind == RS_KIND_POD)
+			changed |= relabel_named(r, ch.ns, ch.name, store);
+	}
+	return changed;
+}
+
+bool rs_registry_relabel(struct rs_registry *r, const struct rs_store *store)
+{
+	bool changed = false;
+	size_t n;
+
+	if (!r->news && r->labels_serial == rs_store_serial(store) &&
+	    rs_store_changes(store, r->labels_sequence, &n)) {
+		changed = relabel_changed(r, store, n);
+	} else {
+		for (size_t i = 0; i < r->entries.n; i++)
+			changed |= relabel_one(r, r->entries.v[i], store);
+	}
+	r->labels_serial = rs_store_serial(store);
+	r->labels_sequence = rs_store_sequence(store);
+	r->news = false;
 	return changed;
 }

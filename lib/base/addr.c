@@ -112,11 +112,6 @@ const char *rs_cidr_str(const struct rs_cidr *c, char buf[RS_CIDR_STRLEN])
 	return buf;
 }
 
-int rs_addr_cmp(const struct rs_addr *a, const struct rs_addr *b)
-{
-	return memcmp(a, b, sizeof(*a));
-}
-
 int rs_cidr_cmp(const struct rs_cidr *a, const struct rs_cidr *b)
 {
 	int d = rs_addr_cmp(&a->addr, &b->addr);

@@ -183,6 +183,16 @@ void rs_cc_classes(struct rs_cc *c);
 void rs_cc_groups(struct rs_cc *c);
 void rs_cc_cells(struct rs_cc *c);
 
+static inline uint8_t rs_draft_ir_dir(enum rs_direction dir)
+{
+	return dir == RS_INGRESS ? RS_DIR_IN : RS_DIR_OUT;
+}
+
+/* The draft's cells under these numbers (by index of the draft), sorted as in an IR; first_why is
+ * the index of the draft's. Groups without a number yet (0) come first, in any order. */
+void rs_draft_ir_cells(const struct rs_draft *d, const uint32_t *groups, const uint32_t *classes,
+		       const uint32_t *profiles, struct rs_ir_cell *out);
+
 /* The draft's range class of an address; 0 outside all ranges. */
 uint32_t rs_draft_range_of(const struct rs_draft *d, const struct rs_addr *a);
 

@@ -7,9 +7,16 @@
 #include "policy/irtools.h"
 #include "policy/number.h"
 
-static uint8_t ir_dir(enum rs_direction dir)
+/* "ns/name". */
+static const char *pod_comment(struct rs_ir *ir, const char *ns, const char *name)
 {
-	return dir == RS_INGRESS ? RS_DIR_IN : RS_DIR_OUT;
+	size_t a = strlen(ns), b = strlen(name);
+	char *s = rs_ir_alloc(ir, a + b + 2, 1);
+
+	memcpy(s, ns, a);
+	s[a] = '/';
+	memcpy(s + a + 1, name, b + 1);
+	return s;
 }
 
 static void emit_addresses(const struct rs_cc *c, const struct rs_numbers *no, struct rs_ir *ir)
@@ -35,12 +42,11 @@ static void emit_addresses(const struct rs_cc *c, const struct rs_numbers *no, s
 	for (i = 0; i < ir->n_locals; i++) {
 		const struct rs_draft_local *l = &c->d.locals.v[i];
 		const struct rs_local_pod *p = c->subjects.v[l->subject].pod;
-		rs_autofree char *comment = rs_asprintf("%s/%s", p->ns, p->name);
 
 		ir->locals[i].addr = l->addr;
 		ir->locals[i].in_group = no->groups[l->group[RS_INGRESS]];
 		ir->locals[i].out_group = no->groups[l->group[RS_EGRESS]];
-		ir->locals[i].comment = rs_ir_strdup(ir, comment);
+		ir->locals[i].comment = pod_comment(ir, p->ns, p->name);
 	}
 }
 
@@ -67,7 +73,7 @@ static void emit_groups(const struct rs_cc *c, const struct rs_numbers *no, stru
 		const struct rs_draft_group *d = &c->d.groups.v[i];
 		struct rs_ir_group *g = &ir->groups[i];
 
-		g->dir = ir_dir(d->dir);
+		g->dir = rs_draft_ir_dir(d->dir);
 		g->group = no->groups[i];
 		g->profile = no->profiles[d->content];
 		g->isolated = d->kind != RS_GROUP_OPEN;
@@ -89,20 +95,13 @@ static void emit_cells(const struct rs_cc *c, const struct rs_numbers *no, struc
 
 	ir->n_cells = c->d.cells.n;
 	ir->cells = rs_ir_alloc(ir, ir->n_cells, sizeof(*ir->cells));
+	rs_draft_ir_cells(&c->d, no->groups, no->classes, no->profiles, ir->cells);
 	for (i = 0; i < ir->n_cells; i++) {
-		const struct rs_draft_cell *d = &c->d.cells.v[i];
+		const struct rs_draft_cell *d = &c->d.cells.v[ir->cells[i].first_why];
 
-		ir->cells[i] = (struct rs_ir_cell){
-			.dir = ir_dir(c->d.groups.v[d->group].dir),
-			.group = no->groups[d->group],
-			.cls = no->classes[d->cls],
-			.profile = no->profiles[d->content],
-			.first_why = d->why,
-			.n_why = d->n_why,
-		};
+		ir->cells[i].first_why = d->why;
+		ir->cells[i].n_why = d->n_why;
 	}
-	if (ir->n_cells > 1)
-		qsort(ir->cells, ir->n_cells, sizeof(*ir->cells), rs_ir_cell_cmp);
 	ir->n_whys = c->d.whys.n;
 	ir->whys = rs_ir_alloc(ir, ir->n_whys, sizeof(*ir->whys));
 	if (ir->n_whys)
@@ -275,7 +274,7 @@ static void emit_people(const struct rs_cc *c, struct rs_ir *ir)
 
 		ir->rules[i].ns = ir->policies[r->policy].ns;
 		ir->rules[i].name = ir->policies[r->policy].name;
-		ir->rules[i].dir = ir_dir(r->dir);
+		ir->rules[i].dir = rs_draft_ir_dir(r->dir);
 		ir->rules[i].index = r->index;
 		ir->rules[i].file = rs_ir_strdup(ir, r->rule->pos.file);
 		ir->rules[i].line = r->rule->pos.line;

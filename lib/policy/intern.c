@@ -64,19 +64,15 @@ static void grow(struct rs_intern *t)
 	}
 }
 
-uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len)
+static uint32_t find(const struct rs_intern *t, const void *key, size_t len, uint32_t hash)
 {
-	uint32_t number;
+	uint32_t number = t->index[place(t, hash, key, len)];
 
-	if (!t->places)
-		return RS_NONE;
-	number = t->index[place(t, rs_keyed_hash(key, len), key, len)];
 	return number ? number - 1 : RS_NONE;
 }
 
-uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *fresh)
+static uint32_t put(struct rs_intern *t, const void *key, size_t len, uint32_t hash, bool *fresh)
 {
-	uint32_t hash = rs_keyed_hash(key, len);
 	struct rs_intern_entry *e;
 	char *copy;
 	size_t at;
@@ -99,6 +95,37 @@ uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *f
 	*e = (struct rs_intern_entry){ .key = copy, .len = (uint32_t)len, .hash = hash };
 	t->index[at] = (uint32_t)t->by_id.n;
 	return t->index[at] - 1;
+}
+
+uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len)
+{
+	return t->places ? find(t, key, len, rs_keyed_hash(key, len)) : RS_NONE;
+}
+
+uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *fresh)
+{
+	return put(t, key, len, rs_keyed_hash(key, len), fresh);
+}
+
+uint32_t rs_intern_find_digest(const struct rs_intern *t, const struct rs_hash *key)
+{
+	return t->places ? find(t, key, sizeof(*key), (uint32_t)key->a) : RS_NONE;
+}
+
+uint32_t rs_intern_put_digest(struct rs_intern *t, const struct rs_hash *key, bool *fresh)
+{
+	return put(t, key, sizeof(*key), (uint32_t)key->a, fresh);
+}
+
+/* Numbers of one table follow each other. */
+uint32_t rs_intern_find_number(const struct rs_intern *t, uint32_t key)
+{
+	return t->places ? find(t, &key, sizeof(key), key) : RS_NONE;
+}
+
+uint32_t rs_intern_put_number(struct rs_intern *t, uint32_t key, bool *fresh)
+{
+	return put(t, &key, sizeof(key), key, fresh);
 }
 
 const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len)
@@ -169,7 +196,9 @@ void rs_u32s_sort_unique(struct rs_u32s *v)
 {
 	size_t i, n = 0;
 
-	if (v->n < 2)
+	for (i = 1; i < v->n && v->v[i - 1] < v->v[i];)
+		i++;
+	if (i >= v->n) /* most are */
 		return;
 	qsort(v->v, v->n, sizeof(*v->v), cmp_u32);
 	for (i = 0; i < v->n; i++)
@@ -197,7 +226,9 @@ void rs_u64s_sort_unique(struct rs_u64s *v)
 {
 	size_t i, n = 0;
 
-	if (v->n < 2)
+	for (i = 1; i < v->n && v->v[i - 1] < v->v[i];)
+		i++;
+	if (i >= v->n)
 		return;
 	qsort(v->v, v->n, sizeof(*v->v), cmp_u64);
 	for (i = 0; i < v->n; i++)

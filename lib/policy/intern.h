@@ -45,6 +45,14 @@ struct rs_hash {
 uint32_t rs_intern_put(struct rs_intern *t, const void *key, size_t len, bool *fresh);
 /* RS_NONE when it was never put. */
 uint32_t rs_intern_find(const struct rs_intern *t, const void *key, size_t len);
+/*
+ * The same for keys that are digests, or numbers that we give out ourselves: nobody outside can
+ * choose them, so they need not be hashed with a key. A table has keys of one kind alone.
+ */
+uint32_t rs_intern_put_digest(struct rs_intern *t, const struct rs_hash *key, bool *fresh);
+uint32_t rs_intern_find_digest(const struct rs_intern *t, const struct rs_hash *key);
+uint32_t rs_intern_put_number(struct rs_intern *t, uint32_t key, bool *fresh);
+uint32_t rs_intern_find_number(const struct rs_intern *t, uint32_t key);
 /* Behind its bytes lies a NUL, which *len (may be NULL) does not count. */
 const void *rs_intern_key(const struct rs_intern *t, uint32_t id, size_t *len);
 void rs_intern_free(struct rs_intern *t);

@@ -34,16 +34,16 @@ static void collect(const struct rs_local_pod *pods, size_t n, struct rs_subject
 		qsort(out->v, out->n, sizeof(*out->v), cmp_subject);
 }
 
-/* Marks and remembers, per subject, the positions in the store's array of policies. */
-static void select_policies(struct rs_subject *s, const struct rs_policy *const *all, size_t n_all,
-			    bool *used)
+/* Marks and remembers, per subject, which of its namespace's policies select it, by their positions
+ * in the store's array. */
+static void select_policies(struct rs_subject *s, const struct rs_policy *const *all, size_t first,
+			    size_t n, bool *used)
 {
-	size_t first, n, i;
+	size_t i;
 	int dir;
 
 	if (s->closed)
 		return;
-	n = rs_policies_in(all, n_all, s->pod->ns, &first);
 	for (i = first; i < first + n; i++) {
 		if (!rs_policy_selects(all[i], s->pod->labels))
 			continue;
@@ -53,6 +53,21 @@ static void select_policies(struct rs_subject *s, const struct rs_policy *const 
 			*rs_vec_push(&s->policies[dir]) = (uint32_t)i;
 			used[i] = true;
 		}
+	}
+}
+
+/* Subjects are sorted, so those of a namespace follow each other. */
+static void select_all(struct rs_subjects *s, const struct rs_policy *const *all, size_t n_all,
+		       bool *used)
+{
+	size_t first = 0, n = 0, i;
+
+	for (i = 0; i < s->n; i++) {
+		const char *ns = s->v[i].pod->ns;
+
+		if (!i || strcmp(s->v[i - 1].pod->ns, ns) != 0)
+			n = rs_policies_in(all, n_all, ns, &first);
+		select_policies(&s->v[i], all, first, n, used);
 	}
 }
 
@@ -95,11 +110,32 @@ static int cmp_part(const void *a, const void *b)
 	return d ? d : (x->len > y->len) - (x->len < y->len);
 }
 
+/* Most have one requirement with one value: the key that it would have below. */
+static void single_key(struct rs_strbuf *b, const struct rs_requirement *r)
+{
+	size_t at = b->len;
+	uint32_t len;
+
+	rs_key_u32(b, 0);
+	rs_key_str(b, r->key);
+	rs_key_u32(b, (uint32_t)r->op);
+	if (r->n_values)
+		rs_key_str(b, r->values[0]);
+	len = (uint32_t)(b->len - at - sizeof(len));
+	memcpy(b->s + at, &len, sizeof(len));
+}
+
 /* An absent selector and an empty one are the same here: callers have told them apart already. */
 static void selector_key(struct rs_strbuf *b, const struct rs_selector *s)
 {
 	size_t n = s->present ? s->n_reqs : 0, i;
-	rs_autofree struct part *parts = rs_new0(struct part, n);
+	rs_autofree struct part *parts = NULL;
+
+	if (n == 1 && s->reqs[0].n_values < 2) {
+		single_key(b, &s->reqs[0]);
+		return;
+	}
+	parts = rs_new0(struct part, n);
 
 	for (i = 0; i < n; i++)
 		parts[i].s = requirement_key(&s->reqs[i], &parts[i].len);
@@ -325,10 +361,8 @@ void rs_cc_in_use(struct rs_cc *c)
 	place = rs_new0(uint32_t, n_all);
 	collect(c->w->locals, c->w->n_locals, &c->subjects);
 	collect(c->w->expected, c->w->n_expected, &c->expected);
-	for (i = 0; i < c->subjects.n; i++)
-		select_policies(&c->subjects.v[i], all, n_all, used);
-	for (i = 0; i < c->expected.n; i++)
-		select_policies(&c->expected.v[i], all, n_all, used);
+	select_all(&c->subjects, all, n_all, used);
+	select_all(&c->expected, all, n_all, used);
 	for (i = 0; i < n_all; i++) {
 		if (!used[i])
 			continue;

@@ -9,6 +9,8 @@
 
 /* More pods than this, and all are looked at: it gathers better. */
 #define MAX_LOOKED 4096u
+/* The same, when more new selectors than this are tried on each pod. */
+#define MAX_TRIED 4u
 
 static void name_key(struct rs_strbuf *b, const char *ns, const char *name)
 {
@@ -100,10 +102,10 @@ static void look_at_locals(struct rs_looking *a)
 	size_t i;
 
 	for (i = 0; i < a->k->n_locals; i++)
-		rs_intern_put(&same, &a->k->locals[i].hash, sizeof(struct rs_hash), NULL);
+		rs_intern_put_digest(&same, &a->k->locals[i].hash, NULL);
 	for (i = 0; i < w->n_locals; i++) {
 		struct rs_hash hash = rs_kept_local_hash(&w->locals[i], &b);
-		uint32_t id = rs_intern_find(&same, &hash, sizeof(hash));
+		uint32_t id = rs_intern_find_digest(&same, &hash);
 
 		if (id == RS_NONE)
 			look_at_unchanged(a, w->locals[i].ns, w->locals[i].name);
@@ -116,47 +118,32 @@ static void look_at_locals(struct rs_looking *a)
 	rs_intern_free(&same);
 }
 
-/* ---- which namespaces ------------------------------------------------------------------------ */
+/* ---- whom a new selector may reach ----------------------------------------------------------- */
 
-static void matching_namespaces(struct rs_looking *a, uint32_t dim, struct rs_intern *spaces)
+/* New atoms about the same namespaces. */
+struct reach {
+	const uint32_t *atoms;
+	size_t n;
+};
+
+static bool matches_any(const struct rs_looking *a, const struct reach *r,
+			const struct rs_labels *labels)
 {
-	const struct rs_namespace *const *v;
-	size_t n, i;
+	size_t i;
 
-	v = rs_store_namespaces(a->c->w->store, &n);
-	for (i = 0; i < n; i++)
-		if (rs_selector_matches(a->c->ns_dim_sel.v[dim], &v[i]->meta.labels))
-			rs_intern_put(spaces, v[i]->meta.name, strlen(v[i]->meta.name), NULL);
-}
+	for (i = 0; i < r->n; i++) {
+		const struct rs_selector *pods = a->c->atoms.v[r->atoms[i]].pods;
 
-/* Those that a new atom may reach. One that no object speaks of is reached by its name alone. */
-static void reached_namespaces(struct rs_looking *a, struct rs_intern *spaces)
-{
-	rs_autofree bool *done = rs_new0(bool, a->c->ns_dim_sel.n);
-	size_t i, len;
-
-	for (i = 0; i < a->names->fresh.n; i++) {
-		const struct rs_atom *atom = &a->c->atoms.v[a->names->fresh.v[i]];
-		const void *name;
-
-		if (atom->ns_dim == RS_NONE) {
-			name = rs_intern_key(&a->c->ns_names, atom->ns, &len);
-			rs_intern_put(spaces, name, len, NULL);
-		} else if (!done[atom->ns_dim]) {
-			done[atom->ns_dim] = true;
-			matching_namespaces(a, atom->ns_dim, spaces);
-		}
+		if (!pods || rs_selector_matches(pods, labels))
+			return true;
 	}
+	return false;
 }
 
-static void look_at_namespace(struct rs_looking *a, const char *ns)
+static size_t first_stored(const struct rs_pod *const *pods, size_t n, const char *ns)
 {
-	const struct rs_world *w = a->c->w;
-	const struct rs_pod *const *pods;
-	size_t n, lo = 0, hi, i;
+	size_t lo = 0, hi = n;
 
-	pods = rs_store_pods(a->c->w->store, &n);
-	hi = n;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -165,22 +152,97 @@ static void look_at_namespace(struct rs_looking *a, const char *ns)
 		else
 			hi = mid;
 	}
-	for (; lo < n && !strcmp(pods[lo]->meta.ns, ns) && a->v.n <= MAX_LOOKED; lo++)
-		look_at(a, pods[lo]->meta.ns, pods[lo]->meta.name, pods[lo], pods[lo]);
-	for (i = 0; i < w->n_locals; i++)
-		if (!strcmp(w->locals[i].ns, ns))
-			look_at_unchanged(a, w->locals[i].ns, w->locals[i].name);
+	return lo;
+}
+
+static size_t first_subject(const struct rs_cc *c, const char *ns)
+{
+	size_t lo = 0, hi = c->subjects.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (strcmp(c->subjects.v[mid].pod->ns, ns) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void look_at_namespace(struct rs_looking *a, const struct reach *r, const char *ns)
+{
+	const struct rs_pod *const *pods;
+	size_t n, i;
+
+	pods = rs_store_pods(a->c->w->store, &n);
+	for (i = first_stored(pods, n, ns); i < n && !strcmp(pods[i]->meta.ns, ns); i++) {
+		a->tried += r->n;
+		if (matches_any(a, r, &pods[i]->meta.labels))
+			look_at(a, pods[i]->meta.ns, pods[i]->meta.name, pods[i], pods[i]);
+	}
+	for (i = first_subject(a->c, ns); i < a->c->subjects.n; i++) {
+		const struct rs_local_pod *p = a->c->subjects.v[i].pod;
+
+		if (strcmp(p->ns, ns) != 0)
+			break;
+		if (!p->closed && matches_any(a, r, p->labels))
+			look_at_unchanged(a, p->ns, p->name);
+	}
+}
+
+static bool too_many(const struct rs_looking *a)
+{
+	size_t n;
+
+	rs_store_pods(a->c->w->store, &n);
+	return a->v.n > MAX_LOOKED || a->tried > MAX_TRIED * n + MAX_LOOKED;
+}
+
+/* One that no object speaks of is reached by its name alone. */
+static void look_at_reach(struct rs_looking *a, const struct reach *r)
+{
+	const struct rs_atom *atom = &a->c->atoms.v[r->atoms[0]];
+	const struct rs_namespace *const *v;
+	size_t n, i;
+
+	if (atom->ns_dim == RS_NONE) {
+		look_at_namespace(a, r, rs_intern_key(&a->c->ns_names, atom->ns, NULL));
+		return;
+	}
+	v = rs_store_namespaces(a->c->w->store, &n);
+	for (i = 0; i < n && !too_many(a); i++)
+		if (rs_selector_matches(a->c->ns_dim_sel.v[atom->ns_dim], &v[i]->meta.labels))
+			look_at_namespace(a, r, v[i]->meta.name);
+}
+
+static int by_namespaces(const void *x, const void *y, void *arg)
+{
+	const struct rs_cc *c = arg;
+	const struct rs_atom *a = &c->atoms.v[*(const uint32_t *)x];
+	const struct rs_atom *b = &c->atoms.v[*(const uint32_t *)y];
+
+	if (a->ns_dim != b->ns_dim)
+		return a->ns_dim < b->ns_dim ? -1 : 1;
+	return (a->ns > b->ns) - (a->ns < b->ns);
 }
 
 static void look_at_reached(struct rs_looking *a)
 {
-	struct rs_intern spaces = { 0 };
-	uint32_t i;
+	const struct rs_u32s *fresh = &a->names->fresh;
+	rs_autofree uint32_t *atoms = rs_new0(uint32_t, fresh->n);
+	size_t from, to;
 
-	reached_namespaces(a, &spaces);
-	for (i = 0; i < spaces.by_id.n && a->v.n <= MAX_LOOKED; i++)
-		look_at_namespace(a, rs_intern_key(&spaces, i, NULL));
-	rs_intern_free(&spaces);
+	if (!fresh->n)
+		return;
+	memcpy(atoms, fresh->v, fresh->n * sizeof(*atoms));
+	qsort_r(atoms, fresh->n, sizeof(*atoms), by_namespaces, a->c);
+	for (from = 0; from < fresh->n && !too_many(a); from = to) {
+		for (to = from + 1; to < fresh->n; to++)
+			if (by_namespaces(&atoms[from], &atoms[to], a->c) != 0)
+				break;
+		look_at_reach(a, &(struct reach){ atoms + from, to - from });
+	}
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -194,7 +256,7 @@ bool rs_looking_choose(struct rs_looking *a)
 		return false;
 	look_at_locals(a);
 	look_at_reached(a);
-	return a->v.n <= MAX_LOOKED;
+	return !too_many(a);
 }
 
 void rs_looking_clear(struct rs_looking *a)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * looking.h - which pods may be others than they were at a compile, to the rules of this one: those
- * that changed, that came to this node or left it, and all of a namespace that a selector may reach
- * which was not in use before.
+ * that changed, that came to this node or left it, and those that a selector holds which was not in
+ * use before.
  */
 #ifndef RIPSTOP_POLICY_LOOKING_H
 #define RIPSTOP_POLICY_LOOKING_H
@@ -26,6 +26,7 @@ struct rs_looking {
 	struct rs_intern was_here, is_here; /* names of this node's pods: index */
 	struct rs_intern looked_at;	    /* names of v */
 	struct rs_vec(struct rs_looked) v;
+	size_t tried; /* new selectors on pods */
 };
 
 /* c, k and names are set. False: all have to be looked at. To be cleared in any case. */

@@ -104,7 +104,7 @@ static void side_init(struct side *s, size_t n, const struct rs_u32s *bound)
 	s->left = rs_new0(bool, n);
 	s->changed = rs_new0(bool, n);
 	for (i = 0; i < bound->n; i++)
-		rs_intern_put(&s->bound, &bound->v[i], sizeof(bound->v[i]), NULL);
+		rs_intern_put_number(&s->bound, bound->v[i], NULL);
 }
 
 static void side_free(struct side *s)
@@ -123,7 +123,7 @@ static void claim(struct side *s, uint32_t member, uint32_t no)
 
 	if (s->no[member] || !no)
 		return;
-	rs_intern_put(&s->claimed, &no, sizeof(no), &fresh);
+	rs_intern_put_number(&s->claimed, no, &fresh);
 	if (!fresh)
 		return;
 	*rs_vec_push(&s->by) = member;
@@ -133,21 +133,21 @@ static void claim(struct side *s, uint32_t member, uint32_t no)
 /* Which member of the draft holds a number, RS_NONE when none does. */
 static uint32_t holder(const struct side *s, uint32_t no)
 {
-	uint32_t id = rs_intern_find(&s->claimed, &no, sizeof(no));
+	uint32_t id = rs_intern_find_number(&s->claimed, no);
 
 	return id == RS_NONE ? RS_NONE : s->by.v[id];
 }
 
 static void claim_unbound(struct side *s, uint32_t member, uint32_t no)
 {
-	if (rs_intern_find(&s->bound, &no, sizeof(no)) == RS_NONE)
+	if (rs_intern_find_number(&s->bound, no) == RS_NONE)
 		claim(s, member, no);
 }
 
 static void claim_by_key(struct side *s, uint32_t member, const struct rs_hash *key,
 			 const struct rs_intern *keys, const struct rs_u32s *numbers)
 {
-	uint32_t id = rs_intern_find(keys, key, sizeof(*key));
+	uint32_t id = rs_intern_find_digest(keys, key);
 
 	if (id != RS_NONE)
 		claim(s, member, numbers->v[id]);
@@ -316,55 +316,41 @@ static void mark_left(struct job *j)
 	}
 }
 
-static uint8_t ir_dir(enum rs_direction dir)
+static void mark_cell(struct job *j, const struct rs_ir_cell *now)
 {
-	return dir == RS_INGRESS ? RS_DIR_IN : RS_DIR_OUT;
+	const struct rs_draft_cell *d = &j->d->cells.v[now->first_why];
+
+	j->grp.changed[d->group] = j->cls.changed[d->cls] = true;
 }
 
-/* Cells of the draft as they would be with the proposed numbers, sorted; 0 for a fresh end. */
-static struct rs_ir_cell *proposed_cells(struct job *j)
+/* One that is gone. */
+static void mark_old_cell(struct job *j, const struct rs_ir_cell *was)
 {
-	struct rs_ir_cell *v = rs_new0(struct rs_ir_cell, j->d->cells.n);
-	size_t i;
+	uint32_t g = holder(&j->grp, was->group), n = holder(&j->cls, was->cls);
 
-	for (i = 0; i < j->d->cells.n; i++) {
-		const struct rs_draft_cell *c = &j->d->cells.v[i];
-
-		v[i].dir = ir_dir(j->d->groups.v[c->group].dir);
-		v[i].group = j->grp.no[c->group];
-		v[i].cls = j->cls.no[c->cls];
-		v[i].profile = j->content[c->content];
-		v[i].first_why = (uint32_t)i;
-	}
-	if (j->d->cells.n > 1)
-		qsort(v, j->d->cells.n, sizeof(*v), rs_ir_cell_cmp);
-	return v;
+	if (g != RS_NONE && n != RS_NONE)
+		j->grp.changed[g] = j->cls.changed[n] = true;
 }
 
+/* Both sorted. A cell with a fresh end (0) stands before all others, and finds none. */
 static void mark_cells(struct job *j)
 {
+	size_t n = j->d->cells.n, i = 0, k = 0;
 	const struct rs_ir *ir = j->last->last;
-	rs_autofree struct rs_ir_cell *now = proposed_cells(j);
-	size_t i;
+	rs_autofree struct rs_ir_cell *now = rs_new0(struct rs_ir_cell, n);
 
-	for (i = 0; i < j->d->cells.n; i++) {
-		const struct rs_draft_cell *d = &j->d->cells.v[now[i].first_why];
-		const struct rs_ir_cell *was = rs_ir_cell(ir, now[i].dir, now[i].group, now[i].cls);
+	rs_draft_ir_cells(j->d, j->grp.no, j->cls.no, j->content, now);
+	while (i < n || k < ir->n_cells) {
+		int d = i == n		   ? 1
+			: k == ir->n_cells ? -1
+					   : rs_ir_cell_cmp(&now[i], &ir->cells[k]);
 
-		if (was && was->profile == now[i].profile)
-			continue;
-		j->grp.changed[d->group] = true;
-		j->cls.changed[d->cls] = true;
-	}
-	for (i = 0; i < ir->n_cells; i++) {
-		const struct rs_ir_cell *c = &ir->cells[i];
-		uint32_t g = holder(&j->grp, c->group), n = holder(&j->cls, c->cls);
-
-		if (g == RS_NONE || n == RS_NONE)
-			continue;
-		if (bsearch(c, now, j->d->cells.n, sizeof(*now), rs_ir_cell_cmp))
-			continue;
-		j->grp.changed[g] = j->cls.changed[n] = true;
+		if (d < 0 || (!d && now[i].profile != ir->cells[k].profile))
+			mark_cell(j, &now[i]);
+		if (d > 0)
+			mark_old_cell(j, &ir->cells[k]);
+		i += d <= 0;
+		k += d >= 0;
 	}
 }
 
@@ -375,7 +361,7 @@ static void mark_defaults(struct job *j)
 	for (i = 0; i < j->d->groups.n; i++) {
 		const struct rs_draft_group *g = &j->d->groups.v[i];
 		const struct rs_ir_group *was =
-			rs_ir_group(j->last->last, ir_dir(g->dir), j->grp.no[i]);
+			rs_ir_group(j->last->last, rs_draft_ir_dir(g->dir), j->grp.no[i]);
 
 		if (!was || was->profile != j->content[g->content] ||
 		    was->isolated != (g->kind != RS_GROUP_OPEN))
@@ -412,15 +398,13 @@ static struct rs_numbering *bind(const struct job *j)
 
 	n->bound = true;
 	for (i = 1; i < j->d->classes.n; i++) {
-		rs_intern_put(&n->class_keys, &j->d->classes.v[i].key, sizeof(struct rs_hash),
-			      &fresh);
+		rs_intern_put_digest(&n->class_keys, &j->d->classes.v[i].key, &fresh);
 		if (fresh)
 			*rs_vec_push(&n->class_no) = j->cls.no[i];
 		n->bound &= fresh;
 	}
 	for (i = 0; i < j->d->groups.n; i++) {
-		rs_intern_put(&n->group_keys, &j->d->groups.v[i].key, sizeof(struct rs_hash),
-			      &fresh);
+		rs_intern_put_digest(&n->group_keys, &j->d->groups.v[i].key, &fresh);
 		if (fresh)
 			*rs_vec_push(&n->group_no) = j->grp.no[i];
 	}

@@ -297,11 +297,20 @@ static int cmp_touch(const void *x, const void *y)
 	return rs_addr_cmp(&((const struct touch *)x)->addr, &((const struct touch *)y)->addr);
 }
 
+static void make_room(struct again *a)
+{
+	size_t most = a->last->n_addrs + a->touches.n;
+
+	a->c->d.addrs.v = rs_reallocarray(NULL, most, sizeof(*a->c->d.addrs.v));
+	a->c->d.addrs.cap = most;
+}
+
 /* In the order of addresses, as classes are numbered by the first of theirs. */
 static void put_all(struct again *a)
 {
 	size_t i = 0, k = 0;
 
+	make_room(a);
 	if (a->touches.n > 1)
 		qsort(a->touches.v, a->touches.n, sizeof(*a->touches.v), cmp_touch);
 	while (i < a->last->n_addrs || k < a->touches.n) {

@@ -124,6 +124,7 @@ static bool guards_kept(const struct rs_ir *a, const struct rs_ir *b)
 struct step {
 	const struct rs_ir *a, *b;
 	bool same_ranges;
+	bool others;	    /* old, plain and moved are there */
 	struct paths old;   /* of addresses that keep their exact class */
 	struct paths added; /* of those that get one */
 	struct paths plain; /* of addresses without one */
@@ -176,8 +177,8 @@ static void push_exact(struct step *s, const struct rs_ir_addr *now, bool had)
 	push(s, had ? &s->old : &s->added, &x);
 }
 
-/* The paths of all exact addresses; false when one has left or moved. */
-static bool exact_paths(struct step *s)
+/* The paths of exact addresses that are new; false when one has left or moved. */
+static bool added_paths(struct step *s)
 {
 	const struct rs_ir *a = s->a, *b = s->b;
 	size_t i, k = 0;
@@ -188,10 +189,21 @@ static bool exact_paths(struct step *s)
 
 		if (d < 0 || (!d && a->addrs[k].cls != now->cls))
 			return false;
-		push_exact(s, now, !d);
+		if (d)
+			push_exact(s, now, false);
 		k += !d;
 	}
+	unique(&s->added);
 	return k == a->n_addrs;
+}
+
+/* Those of addresses that have the class which they had. */
+static void old_paths(struct step *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->a->n_addrs; i++)
+		push_exact(s, &s->a->addrs[i], true);
 }
 
 static void push_plain(struct step *s, const struct rs_addr *at)
@@ -229,20 +241,17 @@ static void range_paths(struct step *s)
 		push_ends(s, s->a);
 }
 
-/* False: an address lost or changed its exact class. */
-static bool all_paths(struct step *s)
+/* All but those that are new: most steps are told without them. */
+static void other_paths(struct step *s)
 {
-	bool proven;
-
-	s->same_ranges = same_ranges(s->a, s->b);
-	proven = exact_paths(s);
-	if (proven)
-		range_paths(s);
+	if (s->others)
+		return;
+	s->others = true;
+	old_paths(s);
+	range_paths(s);
 	unique(&s->old);
-	unique(&s->added);
 	unique(&s->plain);
 	unique(&s->moved);
-	return proven;
 }
 
 static uint32_t look_up(const struct rs_ir *ir, const struct rs_ir_group *g, bool has_exact,
@@ -319,25 +328,58 @@ static bool group_same(const struct rs_ir *a, const struct rs_ir *b, const struc
 	return k == b->n_cells || b->cells[k].dir != g->dir || b->cells[k].group != g->group;
 }
 
+/* A cell that stays and allows less than it did, or a default: most steps that refuse something
+ * have one, and need no walk over the addresses to be told. */
+static bool group_tightens(const struct rs_ir *a, const struct rs_ir *b, const struct pair *both)
+{
+	const struct rs_ir_group *g = both->a;
+	size_t i = first_cell(a, g), k = first_cell(b, g);
+
+	if (!loosens(a, g->profile, b, both->b->profile))
+		return true;
+	for (; i < a->n_cells && a->cells[i].dir == g->dir && a->cells[i].group == g->group; i++) {
+		while (k < b->n_cells && rs_ir_cell_cmp(&b->cells[k], &a->cells[i]) < 0)
+			k++;
+		if (k < b->n_cells && !rs_ir_cell_cmp(&b->cells[k], &a->cells[i]) &&
+		    !loosens(a, a->cells[i].profile, b, b->cells[k].profile))
+			return true;
+	}
+	return false;
+}
+
+static bool one_loosens(struct step *s, const struct pair *g)
+{
+	bool same = group_same(s->a, s->b, g);
+
+	if (!group_loosens(s, g, &s->added))
+		return false;
+	if (same && s->same_ranges)
+		return true;
+	other_paths(s);
+	if (same)
+		return group_loosens(s, g, &s->moved);
+	return group_loosens(s, g, &s->plain) && group_loosens(s, g, &s->old);
+}
+
 static bool all_loosen(struct step *s)
 {
 	size_t n = 0, i;
 	rs_autofree struct pair *groups = pair_groups(s->a, s->b, &n);
-	bool proven = groups && all_paths(s);
 
-	for (i = 0; proven && i < n; i++) {
-		const struct pair *g = &groups[i];
-
-		proven = group_loosens(s, g, &s->added) && group_loosens(s, g, &s->moved);
-		if (proven && !group_same(s->a, s->b, g))
-			proven = group_loosens(s, g, &s->plain) && group_loosens(s, g, &s->old);
-	}
-	return proven;
+	for (i = 0; groups && i < n; i++)
+		if (group_tightens(s->a, s->b, &groups[i]))
+			return false;
+	if (!groups || !added_paths(s))
+		return false;
+	for (i = 0; i < n; i++)
+		if (!one_loosens(s, &groups[i]))
+			return false;
+	return true;
 }
 
 bool rs_ir_may_refuse(const struct rs_ir *a, const struct rs_ir *b)
 {
-	struct step s = { .a = a, .b = b };
+	struct step s = { .a = a, .b = b, .same_ranges = same_ranges(a, b) };
 	bool proven = rs_ir_same_node_ranges(a, b) && same_locals(a, b) && guards_kept(a, b) &&
 		      all_loosen(&s);
 

@@ -15,10 +15,9 @@ static void match_atoms(struct rs_renaming *r)
 	size_t i;
 
 	for (i = 0; i < c->atoms.n; i++)
-		rs_intern_put(&by_hash, &c->atoms.v[i].hash, sizeof(struct rs_hash), NULL);
+		rs_intern_put_digest(&by_hash, &c->atoms.v[i].hash, NULL);
 	for (i = 0; i < r->old->atoms.n; i++) {
-		r->atoms[i] =
-			rs_intern_find(&by_hash, &r->old->atoms.v[i].hash, sizeof(struct rs_hash));
+		r->atoms[i] = rs_intern_find_digest(&by_hash, &r->old->atoms.v[i].hash);
 		if (r->atoms[i] != RS_NONE)
 			had[r->atoms[i]] = true;
 	}

@@ -172,6 +172,7 @@ static int run(struct random *r)
 	struct stage *s = &r->p->s;
 
 	rs_reconcile_run(s->rec, s->now_ms);
+	rs_registry_save_labels(s->reg);
 	/* An ADD that failed takes everything back; one that waits still is left alone. */
 	for (size_t i = 0; !s->unsynced && i < PLACES; i++)
 		if (r->places[i].waits)

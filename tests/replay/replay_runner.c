@@ -83,6 +83,7 @@ static int do_advance(struct player *p)
 static int do_run(struct player *p)
 {
 	rs_reconcile_run(p->s.rec, p->s.now_ms);
+	rs_registry_save_labels(p->s.reg); /* as the loop does, behind the answers */
 	return 0;
 }
 

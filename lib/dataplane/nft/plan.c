@@ -2,7 +2,6 @@
 /* plan.c - turns an IR into the elements and profile chains of our table. Pure. */
 #include "dataplane/nft/plan.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,37 +65,80 @@ const char *rs_nft_comment(const struct rs_nft_plan *p, enum rs_nft_set_id id, s
 	return at && at < pool->len ? pool->s + at : NULL;
 }
 
-static void grow(struct rs_nft_elems *e, size_t stride)
+static void make_room(struct rs_nft_elems *e, size_t stride, size_t cap)
 {
-	if (e->n < e->cap)
-		return;
-	e->cap = e->cap ? e->cap * 2 : 16;
+	e->cap = cap;
 	e->keys = rs_reallocarray(e->keys, e->cap, stride);
 	e->data = rs_reallocarray(e->data, e->cap, sizeof(*e->data));
 	e->text = rs_reallocarray(e->text, e->cap, sizeof(*e->text));
 	e->hash = rs_reallocarray(e->hash, e->cap, sizeof(*e->hash));
 }
 
-/* Copies at most RS_NFT_COMMENT_MAX bytes; what could end the quotes or steer a terminal becomes
- * '?'. */
+static void grow(struct rs_nft_elems *e, size_t stride)
+{
+	if (e->n == e->cap)
+		make_room(e, stride, e->cap ? e->cap * 2 : 16);
+}
+
+/* ---- comments: one for every pod of the cluster, so by words of eight bytes ------------------ */
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (uint8_t)(byte))
+
+static uint64_t zero_bytes(uint64_t w)
+{
+	return (w - EACH(1)) & ~w & EACH(0x80);
+}
+
+/* Whether none of its bytes could end the quotes of a listing or steer a terminal. */
+static bool plain(uint64_t w)
+{
+	uint64_t low = (w - EACH(0x20)) & ~w, high = w;
+
+	return !(((low | high) & EACH(0x80)) | zero_bytes(w ^ EACH(0x7f)) |
+		 zero_bytes(w ^ EACH('"')) | zero_bytes(w ^ EACH('\\')));
+}
+
+static void make_plain(char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (text[i] < 0x20 || text[i] > 0x7e || text[i] == '"' || text[i] == '\\')
+			text[i] = '?';
+}
+
+/* Of n bytes, and of the spaces behind them in the last word. False: they are not plain. The hash
+ * is written down nowhere, so any will do; 0 stands for none. */
+static bool hash_plain(const char *text, size_t n, uint32_t *hash)
+{
+	uint64_t h = n, word;
+
+	for (size_t i = 0; i < n; i += sizeof(word)) {
+		memcpy(&word, text + i, sizeof(word));
+		if (!plain(word))
+			return false;
+		h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 29;
+	}
+	*hash = (uint32_t)(h ^ h >> 32);
+	*hash += !*hash;
+	return true;
+}
+
+/* Copies at most RS_NFT_COMMENT_MAX bytes; what is not plain becomes '?'. */
 static uint32_t put_comment(struct rs_strbuf *pool, const char *text, uint32_t *hash)
 {
-	char safe[RS_NFT_COMMENT_MAX + 1];
-	size_t at = pool->len, n = 0;
+	static const char spaces[sizeof(uint64_t)] = "        ";
+	size_t at = pool->len, n = strnlen(text, RS_NFT_COMMENT_MAX);
+	char *copy;
 
-	*hash = 2166136261u; /* FNV-1a */
-	for (; text[n] && n < RS_NFT_COMMENT_MAX; n++) {
-		char c = text[n];
-
-		if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
-			c = '?';
-		safe[n] = c;
-		*hash = (*hash ^ (uint8_t)c) * 16777619u;
+	rs_strbuf_add(pool, text, n);
+	rs_strbuf_add(pool, spaces, sizeof(spaces));
+	copy = pool->s + at;
+	if (!hash_plain(copy, n, hash)) {
+		make_plain(copy, n);
+		hash_plain(copy, n, hash);
 	}
-	safe[n] = '\0';
-	rs_strbuf_add(pool, safe, n + 1);
-	if (!*hash)
-		*hash = 1;
+	copy[n] = copy[n + 1] = '\0';
+	pool->len = at + n + 1;
 	return (uint32_t)at;
 }
 
@@ -199,8 +241,23 @@ static bool is4(const struct rs_addr *a)
 	return a->family == RS_AF_IP4;
 }
 
+/* Both families at their number, as they come sorted. */
+static void make_room_for_addrs(struct rs_nft_plan *p, const struct rs_ir *ir)
+{
+	size_t n4 = 0;
+
+	while (n4 < ir->n_addrs && is4(&ir->addrs[n4].addr))
+		n4++;
+	if (n4)
+		make_room(&p->set[SET_CLS4], rs_nft_stride(&rs_nft_sets[SET_CLS4]), n4);
+	if (ir->n_addrs > n4)
+		make_room(&p->set[SET_CLS6], rs_nft_stride(&rs_nft_sets[SET_CLS6]),
+			  ir->n_addrs - n4);
+}
+
 static void put_addrs(struct rs_nft_plan *p, const struct rs_ir *ir)
 {
+	make_room_for_addrs(p, ir);
 	for (size_t i = 0; i < ir->n_addrs; i++) {
 		const struct rs_ir_addr *a = &ir->addrs[i];
 
@@ -265,17 +322,33 @@ void rs_nft_plan_local(struct rs_nft_plan *p, const struct rs_ir *ir, const stru
 		rs_nft_plan_add(p, v4 ? SET_FREE4 : SET_FREE6, l->addr.b, 0, NULL);
 }
 
-/* Comment of a guard element: "rs3a91c0 02:00:00:00:00:02 fe80::1"; lift.c reads it back. */
+/* "rs3a91c0 02:00:00:00:00:02 fe80::1"; lift.c reads it back. By hand: there are many, and all of
+ * them are compared with those of the kernel at every commit. */
+static void guard_text(const struct rs_ir_guard *g, char text[RS_NFT_COMMENT_MAX + 1])
+{
+	static const char hex[] = "0123456789abcdef";
+	const char *name = g->ifname && *g->ifname ? g->ifname : "-";
+	size_t n = strnlen(name, 32);
+
+	memcpy(text, name, n);
+	text[n++] = ' ';
+	for (int i = 0; i < 6; i++) {
+		text[n++] = hex[g->mac[i] >> 4];
+		text[n++] = hex[g->mac[i] & 15];
+		text[n++] = i < 5 ? ':' : ' ';
+	}
+	text[n] = '-';
+	text[n + 1] = '\0';
+	if (g->ll.family == RS_AF_IP6)
+		rs_addr_str(&g->ll, text + n);
+}
+
 void rs_nft_plan_guard(struct rs_nft_plan *p, const struct rs_ir_guard *g)
 {
-	char text[RS_NFT_COMMENT_MAX + 1], ll[RS_ADDR_STRLEN] = "-";
+	char text[RS_NFT_COMMENT_MAX + 1];
 	uint8_t key[20];
 
-	if (g->ll.family == RS_AF_IP6)
-		rs_addr_str(&g->ll, ll);
-	snprintf(text, sizeof(text), "%s %02x:%02x:%02x:%02x:%02x:%02x %s",
-		 g->ifname && *g->ifname ? g->ifname : "-", g->mac[0], g->mac[1], g->mac[2],
-		 g->mac[3], g->mac[4], g->mac[5], ll);
+	guard_text(g, text);
 	memcpy(key, &g->ifindex, 4);
 	memcpy(key + 4, g->addr.b, rs_addr_bytes(g->addr.family));
 	rs_nft_plan_add(p, is4(&g->addr) ? SET_GUARD4 : SET_GUARD6, key, 0, text);

@@ -338,6 +338,31 @@ static void test_front_door(void **state)
 	rs_ir_free(ir);
 }
 
+/* Whatever stands where: a listing's quotes stay closed, and nothing reaches a terminal. */
+static void test_comments_are_harmless(void **state)
+{
+	static const char bad[] = { '"', '\\', '\n', '\x1b', '\x1f', '\x7f', '\x80', '\xff' };
+
+	(void)state;
+	for (size_t n = 1; n <= RS_NFT_COMMENT_MAX + 20; n++)
+		for (size_t i = 0; i < n; i++) {
+			rs_auto_plan struct rs_nft_plan *p = rs_nft_plan_new();
+			char text[RS_NFT_COMMENT_MAX + 21], want[sizeof(text)];
+			uint32_t key[2] = { 1, 2 };
+
+			memset(text, '~' - (char)(n % 2 * ('~' - ' ')), n);
+			text[n] = '\0';
+			memcpy(want, text, sizeof(text));
+			text[i] = bad[(n + i) % sizeof(bad)];
+			want[i] = '?';
+			want[n < RS_NFT_COMMENT_MAX ? n : RS_NFT_COMMENT_MAX] = '\0';
+			rs_nft_plan_add(p, SET_CLS4, &key[0], 1, text);
+			rs_nft_plan_add(p, SET_CLS4, &key[1], 1, want);
+			assert_string_equal(rs_nft_comment(p, SET_CLS4, 0), want);
+			assert_int_equal(p->set[SET_CLS4].hash[0], p->set[SET_CLS4].hash[1]);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_profile_names),
 		cmocka_unit_test(test_mark_masks),
 		cmocka_unit_test(test_front_door),
+		cmocka_unit_test(test_comments_are_harmless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
