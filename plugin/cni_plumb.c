@@ -11,7 +11,7 @@
 
 int cni_plumb_open(struct cni_plumb *p, const struct cni_call *c, struct rs_err *err)
 {
-	struct rs_link taken;
+	uint32_t taken;
 	int rc;
 
 	p->netns_fd = -1;
@@ -22,7 +22,7 @@ int cni_plumb_open(struct cni_plumb *p, const struct cni_call *c, struct rs_err 
 		rc = rs_nl_open_netns(p->netns_fd, &p->pod, err);
 	if (rc < 0 || c->env.verb != CNI_ADD)
 		return rc;
-	rc = rs_link_get(p->pod, c->env.ifname, &taken, err);
+	rc = rs_link_index(p->pod, c->env.ifname, &taken, err);
 	if (rc == -ENODEV) {
 		rs_err_clear(err);
 		return 0;

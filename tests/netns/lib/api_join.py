@@ -2,7 +2,7 @@
 """api_join.py - what an ADD waits for: its pod's object, the right one, and its namespace's policies as they stand."""
 import time
 
-from apibed import ALWAYS, NS, Add, expect, never, passes, test, until
+from apibed import ALWAYS, NS, Add, expect, never, passes, recorded, test, until
 from probe import Flood, Flow
 
 STATIC = "0123456789abcdef0123456789abcdef"
@@ -69,7 +69,7 @@ def test_add_waits_for_an_object_that_comes_later(bed):
     bed.pod_object("web", uid="uid-web")
     pod = add.good()
     passes(bed.world, pod)
-    expect(pod.record()["labels"] == {"app": "web"}, pod.record())
+    recorded(pod, {"app": "web"})
 
 
 @test
@@ -99,7 +99,7 @@ def test_a_predecessors_object_does_not_count(bed):
     bed.liar.delete("Pod", "db-0", NS)
     bed.pod_object("db-0", uid="uid-second", labels={"app": "tame"})
     pod = add.good()
-    expect(pod.record()["labels"] == {"app": "tame"}, pod.record())
+    recorded(pod, {"app": "tame"})
     never(bed.world, pod)
 
 
@@ -117,7 +117,7 @@ def test_a_static_pod_is_its_mirror_by_config_hash(bed):
     meta = {"annotations": {"kubernetes.io/config.hash": STATIC, "kubernetes.io/config.mirror": STATIC}}
     bed.pod_object("etcd-n1", uid="uid-mirror", labels={"app": "etcd"}, meta=meta)
     pod = bed.add("etcd-n1", uid=STATIC).good()
-    expect(pod.record()["labels"] == {"app": "etcd"}, pod.record())
+    recorded(pod, {"app": "etcd"})
     bed.add("etcd-n1", uid="f" * 32, timeout=4).refused(11, "uid-mirror", "f" * 32)
 
 
@@ -184,7 +184,7 @@ def test_labels_of_the_runtime_are_not_used(bed):
     bed.policy("web", subject="web", ingress=[])
     bed.pod_object("web", uid="uid-web", labels={"app": "web"})
     pod = bed.add("web", labels={"app": "free"}).good()
-    expect(pod.record()["labels"] == {"app": "web"}, pod.record())
+    recorded(pod, {"app": "web"})
     never(bed.world, pod)
     log = [line for line in bed.nodes[1].log().splitlines() if "labels of the runtime are not used" in line]
     expect(len(log) == 1 and "web" in log[0] and NS in log[0], log)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """api_objects.py - objects as they may come: nodes without ranges or with each other's, pods with each other's
 addresses, finished, unreadable and huge ones."""
-from apibed import NS, Add, expect, explained, never, passes, test, test_with, until
+from apibed import NS, Add, expect, explained, never, passes, recorded, test, test_with, until
 from api_outage import never_in_the_end
 
 FRIENDS = [{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}]}]
@@ -258,7 +258,7 @@ def test_a_label_change_is_met_at_once(bed):
     never_in_the_end(friend, web)
     bed.pod_object("web", labels={"app": "free"}, ips=web.ips, phase="Running")
     passes(friend, web)
-    expect(web.record()["labels"] == {"app": "free"}, web.record())
+    recorded(web, {"app": "free"})
 
 
 @test

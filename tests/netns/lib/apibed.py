@@ -44,6 +44,11 @@ def until(what, why, seconds=60):
         time.sleep(0.03)
 
 
+def recorded(pod, labels):
+    """Its record gets them once the ADD has been answered."""
+    until(lambda: pod.record()["labels"] == labels, lambda: "its record says %s" % pod.record(), 5)
+
+
 def kinds(node):
     """How the source of a node stands with each kind."""
     return {k["kind"]: k for k in node.ctl("status")["source"]["kinds"]}
