@@ -20,7 +20,7 @@
 #define ALONE_ROUNDS 25u
 #define ALONE_PODS 2u
 #define QUIET_US 1100000
-#define ALONE_SHARE 0.65 /* of the time, at most */
+#define ALONE_SHARE 0.8 /* of the time, at most */
 #define MANY 64u
 #define AT_ONCE_ROUNDS 25u
 #define DRAIN_COSTS 3 /* times what a round of 64 does */
