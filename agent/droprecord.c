@@ -155,14 +155,6 @@ static struct json_object *workload_json(const struct rs_pod *pod)
 	return list;
 }
 
-static bool in_ranges(const struct rs_cidr *v, size_t n, const struct rs_addr *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (rs_cidr_contains(&v[i], a))
-			return true;
-	return false;
-}
-
 static struct json_object *end_json(const struct rs_world *w, const struct end *e, bool forged)
 {
 	struct json_object *o = json_object_new_object(), *labels = NULL;
@@ -178,7 +170,8 @@ static struct json_object *end_json(const struct rs_world *w, const struct end *
 	else if (e->node)
 		json_object_array_add(labels = json_object_new_array(),
 				      json_object_new_string("reserved:host"));
-	else if (e->addr->family && !forged && !in_ranges(w->pod_ranges, w->n_pod_ranges, e->addr))
+	else if (e->addr->family && !forged &&
+		 !rs_cidrs_contain(w->pod_ranges, w->n_pod_ranges, e->addr))
 		json_object_array_add(labels = json_object_new_array(),
 				      json_object_new_string("reserved:world"));
 	if (labels)

@@ -288,7 +288,6 @@ static uint32_t find_pod(const struct lookup *l, const struct record_end *e)
 bool lookup_end(const struct lookup *l, const struct record_end *e, uint32_t *end)
 {
 	uint32_t at;
-	size_t i;
 
 	*end = UINT32_MAX;
 	if (e->pod) {
@@ -302,8 +301,5 @@ bool lookup_end(const struct lookup *l, const struct record_end *e, uint32_t *en
 		*end = l->of_addr.v[at];
 		return true;
 	}
-	for (i = 0; i < l->cw->w.n_pod_ranges; i++)
-		if (rs_cidr_contains(&l->cw->w.pod_ranges[i], &e->addr))
-			return false;
-	return true;
+	return !rs_cidrs_contain(l->cw->w.pod_ranges, l->cw->w.n_pod_ranges, &e->addr);
 }

@@ -84,6 +84,8 @@ static inline int rs_addr_cmp(const struct rs_addr *a, const struct rs_addr *b)
 int rs_cidr_cmp(const struct rs_cidr *a, const struct rs_cidr *b);
 
 bool rs_cidr_contains(const struct rs_cidr *c, const struct rs_addr *a);
+/* Whether any of the @n blocks contains @a. */
+bool rs_cidrs_contain(const struct rs_cidr *v, size_t n, const struct rs_addr *a);
 bool rs_cidr_covers(const struct rs_cidr *outer, const struct rs_cidr *inner);
 bool rs_cidr_overlaps(const struct rs_cidr *a, const struct rs_cidr *b);
 

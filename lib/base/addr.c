@@ -129,6 +129,14 @@ bool rs_cidr_contains(const struct rs_cidr *c, const struct rs_addr *a)
 	return rs_addr_cmp(&net, &c->addr) == 0;
 }
 
+bool rs_cidrs_contain(const struct rs_cidr *v, size_t n, const struct rs_addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rs_cidr_contains(&v[i], a))
+			return true;
+	return false;
+}
+
 bool rs_cidr_covers(const struct rs_cidr *outer, const struct rs_cidr *inner)
 {
 	return outer->len <= inner->len && rs_cidr_contains(outer, &inner->addr);

@@ -178,19 +178,12 @@ static int no_ranges(struct rs_err *err)
 	return rc;
 }
 
-static bool in_ranges(const struct pick_ranges *r, const struct rs_addr *a)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (rs_cidr_contains(&r->v[i], a))
-			return true;
-	return false;
-}
-
 /* Where a damaged file keeps one of our addresses, it is what a person can do something about. */
 static int all_held(const struct rs_ipam *ipam, struct lease_table *t, struct rs_err *err)
 {
 	for (size_t i = 0; t->damage.num && i < t->files.n; i++) {
-		if (!t->files.v[i].damaged || !in_ranges(&ipam->ranges, &t->files.v[i].lease.addr))
+		if (!t->files.v[i].damaged ||
+		    !rs_cidrs_contain(ipam->ranges.v, ipam->ranges.n, &t->files.v[i].lease.addr))
 			continue;
 		rs_err_move(err, &t->damage);
 		rs_err_wrap(err, "no address is left");

@@ -193,16 +193,6 @@ static int cmp_cidr(const void *a, const void *b)
 	return rs_cidr_cmp(a, b);
 }
 
-static bool in_node_ranges(const struct rs_world *w, const struct rs_addr *a)
-{
-	size_t i;
-
-	for (i = 0; i < w->n_node_ranges; i++)
-		if (rs_cidr_contains(&w->node_ranges[i], a))
-			return true;
-	return false;
-}
-
 /* A pod whose address came from elsewhere (an external IPAM plugin) must not be forged either. */
 static size_t add_outsiders(const struct rs_cc *c, struct rs_ir *ir, size_t n)
 {
@@ -211,7 +201,7 @@ static size_t add_outsiders(const struct rs_cc *c, struct rs_ir *ir, size_t n)
 	for (i = 0; i < ir->n_locals; i++) {
 		const struct rs_addr *a = &ir->locals[i].addr;
 
-		if (in_node_ranges(c->w, a))
+		if (rs_cidrs_contain(c->w->node_ranges, c->w->n_node_ranges, a))
 			continue;
 		ir->node_ranges[n].addr = *a;
 		ir->node_ranges[n++].len = (uint8_t)rs_addr_bits(a->family);
@@ -227,11 +217,14 @@ static void report_outsiders(const struct rs_cc *c)
 
 	/* Without ranges there is nothing to be outside of. */
 	for (i = 0; c->w->n_node_ranges && i < c->w->n_locals; i++)
-		for (j = 0; j < c->w->locals[i].n_ips; j++)
-			if (!in_node_ranges(c->w, &c->w->locals[i].ips[j]) && !n++) {
-				first = &c->w->locals[i];
-				rs_addr_str(&first->ips[j], text);
-			}
+		for (j = 0; j < c->w->locals[i].n_ips; j++) {
+			const struct rs_addr *a = &c->w->locals[i].ips[j];
+
+			if (rs_cidrs_contain(c->w->node_ranges, c->w->n_node_ranges, a) || n++)
+				continue;
+			first = &c->w->locals[i];
+			rs_addr_str(a, text);
+		}
 	if (first)
 		rs_conditions_add(c->conditions, "PodAddressOutsideRanges",
 				  "%zu addresses of this node's pods lie outside its pod ranges "

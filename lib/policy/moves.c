@@ -291,22 +291,12 @@ static bool arrive(struct placing *p, size_t n)
 
 /* ---- pods of this node that come ------------------------------------------------------------- */
 
-static bool in_node_ranges(const struct rs_world *w, const struct rs_addr *a)
-{
-	size_t i;
-
-	for (i = 0; i < w->n_node_ranges; i++)
-		if (rs_cidr_contains(&w->node_ranges[i], a))
-			return true;
-	return false;
-}
-
 static bool join_address(struct placing *p, const struct rs_local_pod *l, const struct rs_addr *a,
 			 uint32_t facet)
 {
 	struct touch *t;
 
-	if (!in_node_ranges(p->w, a) || claim(p, a, true) != 1)
+	if (!rs_cidrs_contain(p->w->node_ranges, p->w->n_node_ranges, a) || claim(p, a, true) != 1)
 		return false;
 	t = touch(p, a);
 	if (!class_of(p, a, facet, &t->to))

@@ -64,16 +64,6 @@ bool rs_pod_is_peer(const struct rs_pod *p)
 	return !p->host_network && !rs_pod_finished(p);
 }
 
-static bool inside(const struct rs_cidr *v, size_t n, const struct rs_addr *a)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (rs_cidr_contains(&v[i], a))
-			return true;
-	return false;
-}
-
 bool rs_pod_ip_counts(const struct rs_world *w, const struct rs_pod *p, const struct rs_addr *ip)
 {
 	const struct rs_node *node = p->node ? rs_store_node(w->store, p->node) : NULL;
@@ -81,10 +71,10 @@ bool rs_pod_ip_counts(const struct rs_world *w, const struct rs_pod *p, const st
 	if (ip->family == RS_AF_NONE)
 		return false;
 	if (node && node->n_pod_cidrs)
-		return inside(node->pod_cidrs, node->n_pod_cidrs, ip);
+		return rs_cidrs_contain(node->pod_cidrs, node->n_pod_cidrs, ip);
 	if (!node && w->complete)
 		return false;
-	return !w->n_pod_ranges || inside(w->pod_ranges, w->n_pod_ranges, ip);
+	return !w->n_pod_ranges || rs_cidrs_contain(w->pod_ranges, w->n_pod_ranges, ip);
 }
 
 static bool holds(const struct rs_addr *ips, size_t n, const struct rs_addr *a)

@@ -105,14 +105,6 @@ static int decode(json_object *objects, struct pv_scene *s, struct rs_err *err)
 	return 0;
 }
 
-static bool in_ranges(const struct pv_node *n, const struct rs_addr *a)
-{
-	for (size_t i = 0; i < n->ranges.n; i++)
-		if (rs_cidr_contains(&n->ranges.v[i], a))
-			return true;
-	return false;
-}
-
 /* A pod lives where its addresses say and, if it names a node, where that says as well: a claim to
  * an address of another node is only a claim. */
 static bool lives_on(const struct pv_node *n, const struct rs_pod *pod)
@@ -122,7 +114,7 @@ static bool lives_on(const struct pv_node *n, const struct rs_pod *pod)
 	if (pod->node && strcmp(pod->node, n->at.name) != 0)
 		return false;
 	for (size_t i = 0; i < pod->n_ips; i++)
-		if (in_ranges(n, &pod->ips[i]))
+		if (rs_cidrs_contain(n->ranges.v, n->ranges.n, &pod->ips[i]))
 			return true;
 	return false;
 }
