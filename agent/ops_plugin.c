@@ -68,15 +68,17 @@ static void log_call(const struct call *c, const struct rs_outcome *o)
 /* Rules and link go at the same time; the answer comes when both have. */
 static void answer(struct call *c)
 {
-	if (c->reaping)
+	if (c->reaping || !c->req)
 		return;
-	if (c->req) {
-		if (c->link_gone)
-			json_object_object_add(c->result, "linkGone",
-					       json_object_new_boolean(true));
-		rs_request_answer(c->req, rs_steal_ptr(&c->result));
-	}
-	call_free(c);
+	if (c->link_gone)
+		json_object_object_add(c->result, "linkGone", json_object_new_boolean(true));
+	rs_request_answer(rs_steal_ptr(&c->req), rs_steal_ptr(&c->result));
+}
+
+static void leave(struct call *c)
+{
+	if (!c->reaping)
+		call_free(c);
 }
 
 static void reaped(void *arg, bool gone)
@@ -85,30 +87,38 @@ static void reaped(void *arg, bool gone)
 
 	c->reaping = false;
 	c->link_gone = gone;
-	if (c->result || !c->req)
-		answer(c);
+	if (c->req && !c->result)
+		return;
+	answer(c);
+	leave(c);
+}
+
+static int failure(const struct rs_outcome *o)
+{
+	if (!o->err)
+		return 0;
+	return o->err->cni ? o->err->cni : RS_CNI_INTERNAL;
 }
 
 static void done(void *arg, const struct rs_outcome *o)
 {
 	struct call *c = arg;
 
-	log_call(c, o);
+	/* Somebody waits for the answer, nobody for the log. */
 	if (o->err) {
-		/* A failed ADD comes back as the plugin's report, and is counted there. */
-		if (c->command != RS_CNI_ADD)
-			rs_metrics_cni(&c->a->metrics, c->command,
-				       o->err->cni ? o->err->cni : RS_CNI_INTERNAL,
-				       (double)o->ms / 1000);
 		rs_request_fail(rs_steal_ptr(&c->req), o->err);
+	} else {
+		c->result = json_object_new_object();
+		json_object_object_add(c->result, "generation",
+				       json_object_new_uint64(o->generation));
+		rs_json_add_str(c->result, "dataplane", c->a->dp->ops->name);
 		answer(c);
-		return;
 	}
-	rs_metrics_cni(&c->a->metrics, c->command, 0, (double)o->ms / 1000);
-	c->result = json_object_new_object();
-	json_object_object_add(c->result, "generation", json_object_new_uint64(o->generation));
-	rs_json_add_str(c->result, "dataplane", c->a->dp->ops->name);
-	answer(c);
+	log_call(c, o);
+	/* A failed ADD comes back as the plugin's report, and is counted there. */
+	if (!o->err || c->command != RS_CNI_ADD)
+		rs_metrics_cni(&c->a->metrics, c->command, failure(o), (double)o->ms / 1000);
+	leave(c);
 }
 
 /* The plugin has put the link down and would have it deleted with others. What the record says of

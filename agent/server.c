@@ -33,7 +33,7 @@ struct client {
 	bool close;	    /* once its answer is written */
 	int64_t quiet_ms;   /* since when nothing is asked */
 	int64_t partial_ms; /* since when a frame is incomplete; 0: none is */
-	int64_t answer_ms;  /* since when an answer waits to be read; 0: none does */
+	int64_t answer_ms;  /* since when an answer is on its way; 0: none is */
 };
 
 struct rs_request {
@@ -52,11 +52,6 @@ struct rs_server {
 static struct evbuffer *input(const struct client *c)
 {
 	return bufferevent_get_input(c->bev);
-}
-
-static struct evbuffer *output(const struct client *c)
-{
-	return bufferevent_get_output(c->bev);
 }
 
 static void drop(struct client *c)
@@ -85,7 +80,23 @@ static void refuse(struct client *c, const char *why)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* Queue one answer; an answer that does not fit a frame becomes an error that says so. */
+/* At once, as far as the socket takes it: whoever waits need not wait for what this turn of the
+ * loop has yet to do. on_written() follows in a turn of its own either way. */
+static void hand_over(struct client *c, const char *frame, size_t len)
+{
+	bool first = !evbuffer_get_length(bufferevent_get_output(c->bev));
+	int fd = bufferevent_getfd(c->bev);
+	ssize_t n = first ? send(fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+	size_t gone = n > 0 ? (size_t)n : 0;
+
+	if (gone < len)
+		bufferevent_write(c->bev, frame + gone, len - gone);
+	else
+		bufferevent_trigger(c->bev, EV_WRITE,
+				    BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
+/* Send one answer; an answer that does not fit a frame becomes an error that says so. */
 static void send_object(struct client *c, struct json_object *o)
 {
 	rs_autofree char *frame = NULL;
@@ -105,7 +116,7 @@ static void send_object(struct client *c, struct json_object *o)
 			return;
 	}
 	c->answer_ms = rs_mono_ms();
-	bufferevent_write(c->bev, frame, len);
+	hand_over(c, frame, len);
 }
 
 static void send_error(struct client *c, const struct rs_err *err)
@@ -226,14 +237,13 @@ static int next_frame(struct client *c, struct rs_err *err)
 	return 1;
 }
 
-/* In order, one at a time: the next question is looked at when the last answer is
- * on its way out. */
+/* In order, one at a time: the next question is looked at when the last answer has gone. */
 static void work(struct client *c)
 {
 	rs_auto_err err = { 0 };
 	int rc = 1;
 
-	while (rc > 0 && !c->pending && !c->close && !evbuffer_get_length(output(c)))
+	while (rc > 0 && !c->pending && !c->close && !c->answer_ms)
 		rc = next_frame(c, &err);
 	if (rc < 0) {
 		c->server->agent->metrics.refused_clients++;
@@ -281,7 +291,7 @@ static void on_written(struct bufferevent *bev, void *arg)
 		return;
 	}
 	work(c);
-	if (c->eof && !c->pending && !evbuffer_get_length(output(c)))
+	if (c->eof && !c->pending && !c->answer_ms)
 		drop(c);
 }
 
@@ -291,7 +301,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	struct client *c = arg;
 
 	(void)bev;
-	if ((what & BEV_EVENT_EOF) && (c->pending || evbuffer_get_length(output(c)))) {
+	if ((what & BEV_EVENT_EOF) && (c->pending || c->answer_ms)) {
 		c->eof = true;
 		bufferevent_disable(c->bev, EV_READ);
 		return;
@@ -339,7 +349,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	s->n++;
 	bufferevent_setwatermark(c->bev, EV_READ, 0, RS_CTL_MAX_FRAME + PREFIX);
 	bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
-	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+	bufferevent_enable(c->bev, EV_READ); /* writing is from the start */
 }
 
 /* Out of descriptors: stop asking for a second instead of spinning. */

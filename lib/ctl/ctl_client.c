@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/aside.h"
 #include "base/base.h"
 #include "base/jsonio.h"
 
@@ -229,6 +230,16 @@ static int read_answer(const struct call *c, const char *body, size_t len, bool 
 	return 0;
 }
 
+/* Both work now, if there is a processor for each. */
+static void make_room(int fd)
+{
+	struct ucred agent = { 0 };
+	socklen_t size = sizeof(agent);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &agent, &size) == 0)
+		rs_step_aside(agent.pid);
+}
+
 /* The caller's own work, once: while the agent does its own, or is not there yet. */
 static int work_meanwhile(struct call *c, struct rs_err *err)
 {
@@ -254,6 +265,8 @@ static int call_once(struct call *c, const char *frame, size_t len, bool *answer
 	rc = fd = open_socket(c, err);
 	if (rc >= 0)
 		rc = send_all(c, fd, frame, len, err);
+	if (rc >= 0 && c->meanwhile)
+		make_room(fd);
 	if (rc >= 0)
 		rc = work_meanwhile(c, err);
 	if (rc >= 0)

@@ -677,6 +677,23 @@ def slow_and_many_clients(bed):
 
 
 @test
+def questions_that_do_not_wait_for_answers(bed):
+    """In one write and the sending side closed: every one is answered, in order, though the answers fill the socket."""
+    bed.start()
+    asked = [{"op": "status" if i % 3 else "version"} for i in range(400)]
+    with bed.connect() as s:
+        s.settimeout(10)
+        s.sendall(b"".join(frame(json.dumps({"protocol": 1, **q}).encode()) for q in asked))
+        s.shutdown(socket.SHUT_WR)
+        expect(bed.status()["ready"], "others wait")
+        answers = [receive(s) for _ in asked]
+        expect(all(a and a["ok"] for a in answers), [i for i, a in enumerate(answers) if not a or not a["ok"]][:5])
+        expect(sum(len(json.dumps(a)) for a in answers) > 300000, "the socket took them all at once")
+        expect(["ready" in a["result"] for a in answers] == [q["op"] == "status" for q in asked], "out of order")
+        expect(s.recv(1) == b"", "the agent keeps the connection")
+
+
+@test
 def socket_and_state_are_private_XG1_XG8(bed):
     bed.start()
     expect(os.stat(bed.state).st_mode & 0o777 == 0o700, oct(os.stat(bed.state).st_mode))
