@@ -78,11 +78,9 @@ static void skip(const struct entry *e, const char *why)
 	}
 }
 
-/* One call, or several at once. False: it failed, which is told and is no sample. */
-static bool timed(struct entry *e, bool add, size_t first, size_t n, size_t round, const char *what)
+/* A call, or several at once, took so long. False: negative, it failed, which is told and is no sample. Consumes why. */
+static bool took(struct entry *e, double ms, char *why, size_t round, const char *what)
 {
-	rs_autofree char *why = NULL;
-	double ms = cb_run(&e->c, add, first, n, &why);
 	char series[64];
 
 	e->done++;
@@ -90,6 +88,7 @@ static bool timed(struct entry *e, bool add, size_t first, size_t n, size_t roun
 		e->failed++;
 		if (!e->why)
 			e->why = rs_steal_ptr(&why);
+		free(why);
 		return false;
 	}
 	if (what) {
@@ -97,6 +96,14 @@ static bool timed(struct entry *e, bool add, size_t first, size_t n, size_t roun
 		bench_value(series, (int)round, ms, "ms");
 	}
 	return true;
+}
+
+static bool timed(struct entry *e, bool add, size_t first, size_t n, size_t round, const char *what)
+{
+	char *why = NULL;
+	double ms = cb_run(&e->c, add, first, n, &why);
+
+	return took(e, ms, why, round, what);
 }
 
 /* Quiet before each: nothing that an agent did just before, and no warm cache, is of help. */
@@ -153,8 +160,15 @@ static void alone(struct entry *e, size_t round)
 
 static void at_once(struct entry *e, size_t round)
 {
+	char *why = NULL;
+	double ms;
+
 	if (timed(e, true, 0, MANY, round, "add64"))
 		timed(e, false, 0, MANY, round, "del64");
+	if (e->c.kind != CB_FLOOR)
+		return;
+	ms = cb_run_nothing(&e->c, MANY, &why);
+	took(e, ms, why, round, "none64");
 }
 
 static void drain(struct entry *e, size_t round)

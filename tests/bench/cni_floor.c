@@ -5,6 +5,7 @@
  *
  *	cni_floor ADD NETNS HOSTIF ADDRESS	link, addresses, neighbours, routes, both ends up
  *	cni_floor DEL HOSTIF			the link goes
+ *	cni_floor NOTHING			ends at once: what a process costs
  *
  * It reads no configuration, keeps no record, chooses no address, asks nobody and prints nothing. One request makes
  * the pair with its far end inside the pod's namespace; all that is left to do on a side goes in one datagram of which
@@ -256,8 +257,9 @@ int main(int argc, char **argv)
 		add(argv[2], argv[3], argv[4]);
 	} else if (argc == 3 && !strcmp(argv[1], "DEL")) {
 		del(argv[2]);
-	} else {
-		fprintf(stderr, "usage: cni_floor ADD NETNS HOSTIF ADDRESS | DEL HOSTIF\n");
+	} else if (argc != 2 || strcmp(argv[1], "NOTHING") != 0) {
+		fprintf(stderr,
+			"usage: cni_floor ADD NETNS HOSTIF ADDRESS | DEL HOSTIF | NOTHING\n");
 		return 2;
 	}
 	return 0;

@@ -260,6 +260,29 @@ double cb_run(struct cb_contestant *c, bool add, size_t first, size_t n, char **
 	return -1;
 }
 
+double cb_run_nothing(const struct cb_contestant *c, size_t n, char **why)
+{
+	static struct cc_call calls[CB_PODS];
+	double t0, ms;
+
+	for (size_t i = 0; i < n; i++) {
+		cc_arg(&calls[i], "%s/%s", c->dir, c->program);
+		cc_arg(&calls[i], "NOTHING");
+		cc_env(&calls[i], PATH_ENV);
+		cc_prepare(&calls[i], NULL);
+	}
+	t0 = bk_now();
+	for (size_t i = 0; i < n; i++)
+		cc_start(&calls[i]);
+	for (size_t i = 0; i < n; i++)
+		if (!cc_wait(&calls[i]) && !*why)
+			*why = cc_said(&calls[i]);
+	ms = (bk_now() - t0) * 1e3;
+	for (size_t i = 0; i < n; i++)
+		cc_clear(&calls[i]);
+	return *why ? -1 : ms;
+}
+
 bool cb_talk(const struct cb_contestant *c, unsigned int port)
 {
 	rs_autoclose int client = open(pods[0].path, O_RDONLY | O_CLOEXEC);

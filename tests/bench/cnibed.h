@@ -64,6 +64,9 @@ void cb_expect(const struct cb_contestant *c, size_t n);
  * link is there when it has returned has failed. */
 double cb_run(struct cb_contestant *c, bool add, size_t first, size_t n, char **why);
 
+/* The floor's program n times at once, and it does nothing: what processes alone cost. As cb_run(). */
+double cb_run_nothing(const struct cb_contestant *c, size_t n, char **why);
+
 /* Whether the contestant's pods 0 and 1 talk to each other on that port. */
 bool cb_talk(const struct cb_contestant *c, unsigned int port);
 
