@@ -9,7 +9,9 @@
  * kernel's part of it alone:
  *	control.full.SIZE			a compiler that knows nothing and an empty kernel
  *	control.join|relabel|leave.SIZE		a pod of another node
- *	control.join-here|leave-here|relabel-here.SIZE	a pod of this node
+ *	control.join-here|leave-here|relabel-here.SIZE	a pod of this node, which was expected
+ *	control.expect-here.SIZE		its object comes, bound to this node, where that brings rules
+ *	control.join-cold.SIZE			a pod of this node of which nobody had heard
  *	control.policy-add|-change|-del.SIZE	a policy that selects a pod of this node
  *	control.crowd.SIZE			a namespace of 5,000 pods gets another label
  *	control.bump.50|5000			every live flow is to be judged again, at so many profiles
@@ -17,6 +19,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base.h"
 #include "tests/bench/bench_say.h"
@@ -48,16 +51,24 @@ static void tell(const char *what, const char *size, int round, const struct cos
 		bench_value("control.grace", round, c->grace, "ms");
 }
 
-static void step(struct bed *b, const char *what, int round)
+/* False: nothing was sent, so nothing was measured. */
+static bool may_step(struct bed *b, const char *what, int round)
 {
 	struct cost c;
 
 	bed_step(b, &c);
 	if (!c.messages)
-		bench_die("%s at %s: nothing was sent, so nothing was measured", what, b->name);
+		return false;
 	n_steps++;
 	n_moves += c.moves;
 	tell(what, b->name, round, &c);
+	return true;
+}
+
+static void step(struct bed *b, const char *what, int round)
+{
+	if (!may_step(b, what, round))
+		bench_die("%s at %s: nothing was sent, so nothing was measured", what, b->name);
 }
 
 /* ---- full builds ----------------------------------------------------------------------------- */
@@ -135,18 +146,79 @@ static void relabel_first(struct bed *b, size_t like, int round)
 	step(b, "relabel-here", round);
 }
 
-/* As the registry has it: the last of the records comes and goes. */
+static int cmp_local(const void *a, const void *b)
+{
+	const struct rs_local_pod *x = a, *y = b;
+	int d = strcmp(x->ns, y->ns);
+
+	return d ? d : strcmp(x->name, y->name);
+}
+
+/* The first n records, sorted as the registry has them. */
+static void show_locals(struct worldw *w, size_t n)
+{
+	static struct rs_local_pod sorted[WORLDW_LOCAL];
+
+	memcpy(sorted, w->locals, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), cmp_local);
+	w->w.locals = sorted;
+	w->w.n_locals = w->w.n_sorted = n;
+}
+
+/* Shown as W has them again, to all that follows. */
+static void show_plainly(struct bed *b)
+{
+	struct worldw *w = b->w;
+	struct cost c;
+
+	w->w.locals = w->locals;
+	w->w.n_locals = w->n_locals;
+	w->w.n_sorted = 0;
+	bed_step(b, &c);
+}
+
+/* The last of the records comes and goes. */
+static void leave_here(struct bed *b, int round)
+{
+	show_locals(b->w, b->w->n_locals - 1);
+	worldw_del_pod(b->w, b->w->n_locals - 1);
+	step(b, "leave-here", round);
+}
+
+static void join_here(struct bed *b, const char *what, int round)
+{
+	b->w->locals[b->w->n_locals - 1].stamp = rs_local_stamp();
+	show_locals(b->w, b->w->n_locals);
+	step(b, what, round);
+}
+
+/* As the agent: the object is there before the ADD. */
+static void expect_here(struct bed *b, int round)
+{
+	struct worldw *w = b->w;
+	struct rs_local_pod pod = w->locals[w->n_locals - 1];
+
+	worldw_put_pending(w, w->n_locals - 1);
+	pod.ips = NULL;
+	pod.n_ips = 0;
+	w->w.expected = &pod;
+	w->w.n_expected = 1;
+	may_step(b, "expect-here", round);
+	w->w.expected = NULL;
+	w->w.n_expected = 0;
+}
+
 static void here(struct bed *b, int round)
 {
 	struct worldw *w = b->w;
-	size_t last = w->n_locals - 1;
 
-	worldw_del_pod(w, last);
-	w->w.n_locals = last;
-	step(b, "leave-here", round);
-	worldw_put_pod(w, last, 0);
-	w->w.n_locals = last + 1;
-	step(b, "join-here", round);
+	leave_here(b, round);
+	expect_here(b, round);
+	join_here(b, "join-here", round);
+	leave_here(b, round);
+	worldw_put_pod(w, w->n_locals - 1, 0);
+	join_here(b, "join-cold", round);
+	show_plainly(b);
 	if (round >= MIN_SLOW)
 		return;
 	relabel_first(b, w->n_namespaces, round);

@@ -71,7 +71,7 @@ static struct rs_container_port *pod_ports(size_t *n)
 	return p;
 }
 
-static void put_pod(struct worldw *w, size_t i, size_t like, unsigned int version)
+static void put_pod(struct worldw *w, size_t i, size_t like, unsigned int version, bool pending)
 {
 	struct rs_pod *p = rs_new(struct rs_pod);
 	rs_autofree char *id = rs_asprintf("pod-%zu", i);
@@ -81,22 +81,27 @@ static void put_pod(struct worldw *w, size_t i, size_t like, unsigned int versio
 	pod_labels(w, &p->meta.labels, like, version);
 	rs_labels_set(&p->meta.labels, "id", id);
 	p->node = rs_strdup(i < WORLDW_LOCAL ? "here" : "elsewhere");
-	p->phase = RS_PHASE_RUNNING;
+	p->phase = pending ? RS_PHASE_PENDING : RS_PHASE_RUNNING;
 	p->ips = rs_new0(struct rs_addr, 1);
 	p->ips[0] = worldw_addr(i);
-	p->n_ips = 1;
+	p->n_ips = !pending;
 	p->ports = pod_ports(&p->n_ports);
 	rs_store_put_pod(w->store, p);
 }
 
 void worldw_put_pod(struct worldw *w, size_t i, unsigned int version)
 {
-	put_pod(w, i, i, version);
+	put_pod(w, i, i, version, false);
+}
+
+void worldw_put_pending(struct worldw *w, size_t i)
+{
+	put_pod(w, i, i, 0, true);
 }
 
 void worldw_put_pod_like(struct worldw *w, size_t i, size_t like)
 {
-	put_pod(w, i, like, 0);
+	put_pod(w, i, like, 0, false);
 }
 
 void worldw_del_pod(struct worldw *w, size_t i)

@@ -30,6 +30,8 @@ void worldw_free(struct worldw *w);
 
 /* Put pod i anew (i may be n_pods and more: a pod that comes); version other than 0 gives another tier. */
 void worldw_put_pod(struct worldw *w, size_t i, unsigned int version);
+/* The same as it is before its ADD: without an address. */
+void worldw_put_pending(struct worldw *w, size_t i);
 /* The same with the labels of another pod of its namespace, all but its own id. */
 void worldw_put_pod_like(struct worldw *w, size_t i, size_t like);
 void worldw_del_pod(struct worldw *w, size_t i);
