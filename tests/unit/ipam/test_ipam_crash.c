@@ -48,9 +48,13 @@ static int teardown(void **arg)
 static struct rs_ipam *open_pool(const char *dir, uint32_t rest_s, struct rs_err *err)
 {
 	struct rs_cidr range;
-	struct rs_ipam_config cfg = {
-		.state_dir = dir, .ranges = &range, .n_ranges = 1, .rest_s = rest_s, .boot_id = BOOT
-	};
+	/* Patient: fifty writers of a loaded machine may wait long, and the lock is not tested. */
+	struct rs_ipam_config cfg = { .state_dir = dir,
+				      .ranges = &range,
+				      .n_ranges = 1,
+				      .rest_s = rest_s,
+				      .boot_id = BOOT,
+				      .lock_ms = 120000 };
 	struct rs_ipam *ipam = NULL;
 
 	rs_cidr_parse(POOL, &range, NULL, NULL);
