@@ -153,10 +153,11 @@ static void close_all(struct rs_agent *a)
 	rs_masquerade_free(a->masq);
 	rs_cnifiles_free(a->cnifiles);
 	rs_dropwatch_free(a->drops);
+	/* Its answers are requests to the reconciler, whose answers go to the server. */
+	rs_reaper_free(a->reaper);
 	rs_reconcile_free(a->rec);
 	rs_server_stop(a->server);
 	rs_httpd_stop(a->httpd);
-	rs_reaper_free(a->reaper);
 	rs_loop_stop(a);
 	rs_events_free(a->events);
 	if (a->src)

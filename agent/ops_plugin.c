@@ -19,14 +19,12 @@ struct call {
 	enum rs_cni_command command;
 	char *container_id;
 	char *ifname;
-	struct json_object *result; /* of the commit, while the link is not gone yet */
-	bool reaping;		    /* the link is to be deleted, and that has not ended */
-	bool link_gone;
+	int64_t begun_ms, deadline_ms;
+	bool link_gone; /* it was wished, and the reaper has deleted it */
 };
 
 static void call_free(struct call *c)
 {
-	json_object_put(c->result);
 	free(c->container_id);
 	free(c->ifname);
 	free(c);
@@ -65,34 +63,6 @@ static void log_call(const struct call *c, const struct rs_outcome *o)
 	       o->err ? rs_err_str(o->err) : NULL, NULL);
 }
 
-/* Rules and link go at the same time; the answer comes when both have. */
-static void answer(struct call *c)
-{
-	if (c->reaping || !c->req)
-		return;
-	if (c->link_gone)
-		json_object_object_add(c->result, "linkGone", json_object_new_boolean(true));
-	rs_request_answer(rs_steal_ptr(&c->req), rs_steal_ptr(&c->result));
-}
-
-static void leave(struct call *c)
-{
-	if (!c->reaping)
-		call_free(c);
-}
-
-static void reaped(void *arg, bool gone)
-{
-	struct call *c = arg;
-
-	c->reaping = false;
-	c->link_gone = gone;
-	if (c->req && !c->result)
-		return;
-	answer(c);
-	leave(c);
-}
-
 static int failure(const struct rs_outcome *o)
 {
 	if (!o->err)
@@ -100,69 +70,107 @@ static int failure(const struct rs_outcome *o)
 	return o->err->cni ? o->err->cni : RS_CNI_INTERNAL;
 }
 
+static void answer(struct call *c, uint64_t generation)
+{
+	struct json_object *result = json_object_new_object();
+
+	json_object_object_add(result, "generation", json_object_new_uint64(generation));
+	rs_json_add_str(result, "dataplane", c->a->dp->ops->name);
+	if (c->link_gone)
+		json_object_object_add(result, "linkGone", json_object_new_boolean(true));
+	rs_request_answer(rs_steal_ptr(&c->req), result);
+}
+
 static void done(void *arg, const struct rs_outcome *o)
 {
 	struct call *c = arg;
 
 	/* Somebody waits for the answer, nobody for the log. */
-	if (o->err) {
+	if (o->err)
 		rs_request_fail(rs_steal_ptr(&c->req), o->err);
-	} else {
-		c->result = json_object_new_object();
-		json_object_object_add(c->result, "generation",
-				       json_object_new_uint64(o->generation));
-		rs_json_add_str(c->result, "dataplane", c->a->dp->ops->name);
-		answer(c);
-	}
+	else
+		answer(c, o->generation);
 	log_call(c, o);
 	/* A failed ADD comes back as the plugin's report, and is counted there. */
 	if (!o->err || c->command != RS_CNI_ADD)
 		rs_metrics_cni(&c->a->metrics, c->command, failure(o), (double)o->ms / 1000);
-	leave(c);
+	call_free(c);
 }
 
-/* The plugin has put the link down and would have it deleted with others. What the record says of
- * it counts; without one the plugin knows better. */
-static void reap(struct call *c, int64_t now_ms)
+static void detach(struct call *c)
+{
+	rs_reconcile_detach(c->a->rec, c->container_id, c->ifname, c->begun_ms, c->deadline_ms,
+			    done, c);
+	rs_loop_kick(c->a);
+}
+
+/* A link that stays keeps its rules; the plugin puts it down, and asks again without it. */
+static void reaped(void *arg, bool gone)
+{
+	struct call *c = arg;
+	rs_auto_err err = { 0 };
+
+	c->link_gone = gone;
+	if (gone) {
+		detach(c);
+		return;
+	}
+	rs_err_set(&err, EBUSY, "the link of container %s is not gone: left to the plugin",
+		   c->container_id);
+	rs_request_fail(rs_steal_ptr(&c->req), &err);
+	call_free(c);
+}
+
+/* The link first, with others that go now: its rules are there for as long as it is. What the
+ * agent's own record says of it counts. False: it knows of none. */
+static bool reap(struct call *c)
 {
 	const struct rs_attached *e = rs_registry_find(c->a->reg, c->container_id, c->ifname);
 
-	if (!e || !e->rec->host_ifindex || !c->a->reaper)
-		return;
-	c->reaping = true;
-	rs_reaper_wish(c->a->reaper, e->rec->host_ifindex, e->rec->host_ifname, now_ms, reaped, c);
+	if (!e || !e->rec->host_ifindex)
+		return false;
+	rs_reaper_wish(c->a->reaper, e->rec, c->begun_ms, reaped, c);
+	return true;
+}
+
+static int read_call(struct call *c, struct json_object *body, bool *take_link, struct rs_err *err)
+{
+	int64_t left = DEADLINE_MS;
+	int rc = read_key(body, &c->container_id, &c->ifname, err);
+
+	if (rc == 0)
+		rc = rs_json_opt_int(body, "deadlineMs", 0, INT32_MAX, &left, err);
+	if (rc == 0)
+		rc = rs_json_opt_bool(body, "takeLink", take_link, err);
+	if (left > DEADLINE_MAX_MS)
+		left = DEADLINE_MAX_MS;
+	c->begun_ms = rs_mono_ms();
+	c->deadline_ms = c->begun_ms + left;
+	return rc;
 }
 
 static void start(struct rs_agent *a, struct rs_request *req, struct json_object *body,
 		  enum rs_cni_command command)
 {
 	struct call *c = rs_new(struct call);
-	int64_t left = DEADLINE_MS, now = rs_mono_ms();
 	bool take_link = false;
 	rs_auto_err err = { 0 };
-	int rc = read_key(body, &c->container_id, &c->ifname, &err);
 
-	if (rc == 0)
-		rc = rs_json_opt_int(body, "deadlineMs", 0, INT32_MAX, &left, &err);
-	if (rc == 0)
-		rc = rs_json_opt_bool(body, "takeLink", &take_link, &err);
-	if (rc < 0) {
+	c->a = a;
+	c->req = req;
+	c->command = command;
+	if (read_call(c, body, &take_link, &err) < 0) {
 		rs_request_fail(req, &err);
 		call_free(c);
 		return;
 	}
-	if (left > DEADLINE_MAX_MS)
-		left = DEADLINE_MAX_MS;
-	c->a = a;
-	c->req = req;
-	c->command = command;
-	if (command == RS_CNI_DEL && take_link)
-		reap(c, now);
-	if (command == RS_CNI_ADD)
-		rs_reconcile_attach(a->rec, c->container_id, c->ifname, now, now + left, done, c);
-	else
-		rs_reconcile_detach(a->rec, c->container_id, c->ifname, now, now + left, done, c);
-	rs_loop_kick(a);
+	if (command == RS_CNI_ADD) {
+		rs_reconcile_attach(a->rec, c->container_id, c->ifname, c->begun_ms, c->deadline_ms,
+				    done, c);
+		rs_loop_kick(a);
+	} else if (!take_link || !reap(c)) {
+		detach(c);
+	}
 }
 
 void rs_op_attach(struct rs_agent *a, struct rs_request *req, struct json_object *body)

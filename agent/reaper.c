@@ -25,9 +25,12 @@
 struct wish {
 	uint32_t ifindex;
 	char name[RS_NL_IFNAME_LEN];
-	bool take; /* it is a pod's link, to be deleted now */
+	uint8_t mac[6];
+	bool take;  /* it is a pod's link, to be deleted now */
+	bool moved; /* into the condemned group */
 	bool gone;
 	/* The loop's alone, also while the thread works. */
+	bool told; /* that it is gone, by the kernel */
 	int64_t since_ms;
 	rs_reaped_fn *fn; /* NULL: answered already */
 	void *arg;
@@ -42,7 +45,9 @@ struct hand {
 	struct rs_reaper *reaper;
 	struct rs_nl *nl;
 	struct wishes round;
-	struct rs_err why; /* what went wrong in it */
+	struct rs_err why;   /* what went wrong in it */
+	bool together;	     /* nothing forbids to delete the condemned group */
+	atomic_size_t going; /* links that the thread is about to delete; 0: not known yet */
 	bool busy;
 	atomic_bool over; /* the thread has done with the round */
 	bool started;
@@ -71,16 +76,17 @@ static const struct rs_link *find(const struct rs_link *v, size_t n, uint32_t if
 	return NULL;
 }
 
-static bool is_pods(const struct rs_reaper *r, const struct rs_link *l, const char *name)
+static bool is_pods(const struct rs_reaper *r, const struct rs_link *l, const struct wish *w)
 {
-	return !strcmp(l->name, name) && !strcmp(l->kind, "veth") &&
+	return !strcmp(l->name, w->name) && !strcmp(l->kind, "veth") &&
+	       !memcmp(l->mac, w->mac, sizeof(l->mac)) &&
 	       (l->group == r->group || l->group == (r->group ^ 1));
 }
 
 static void judge(const struct rs_reaper *r, struct wish *w, const struct rs_link *l)
 {
 	w->gone = !l;
-	w->take = l && is_pods(r, l, w->name);
+	w->take = l && is_pods(r, l, w);
 }
 
 static int look_at_one(struct hand *h, struct wish *w)
@@ -95,6 +101,29 @@ static int look_at_one(struct hand *h, struct wish *w)
 	return 0;
 }
 
+static bool is_taken(const struct hand *h, uint32_t ifindex)
+{
+	for (size_t i = 0; i < h->round.w.n; i++)
+		if (h->round.w.v[i].take && h->round.w.v[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+/* A link in the condemned group that is none of these? Then it is not deleted as a whole. */
+static bool has_stranger(struct hand *h, const struct rs_link *v, size_t n)
+{
+	uint32_t condemned = h->reaper->group ^ 1;
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].group == condemned && !is_taken(h, v[i].ifindex)) {
+			rs_err_set(&h->why, EBUSY,
+				   "link %s is in group %u, which is for links of pods that leave",
+				   v[i].name, v[i].group);
+			return true;
+		}
+	return false;
+}
+
 static int look_at_all(struct hand *h)
 {
 	rs_autofree struct rs_link *v = NULL;
@@ -103,6 +132,7 @@ static int look_at_all(struct hand *h)
 
 	for (size_t i = 0; rc == 0 && i < h->round.w.n; i++)
 		judge(h->reaper, &h->round.w.v[i], find(v, n, h->round.w.v[i].ifindex));
+	h->together = rc == 0 && !has_stranger(h, v, n);
 	return rc;
 }
 
@@ -117,34 +147,27 @@ static int look(struct hand *h, size_t *n_take)
 	return rc;
 }
 
-static bool is_taken(const struct hand *h, uint32_t ifindex)
-{
-	for (size_t i = 0; i < h->round.w.n; i++)
-		if (h->round.w.v[i].take && h->round.w.v[i].ifindex == ifindex)
-			return true;
-	return false;
-}
-
-/* Into the condemned group with them; then nothing else may be in it. */
-static bool gather(struct hand *h)
+/* What is to be deleted into the condemned group, and that is deleted. What could not be moved is
+ * left. */
+static void delete_together(struct hand *h)
 {
 	uint32_t condemned = h->reaper->group ^ 1;
-	rs_autofree struct rs_link *v = NULL;
 	size_t n = 0;
 
-	for (size_t i = 0; i < h->round.w.n; i++)
-		if (h->round.w.v[i].take)
-			rs_link_set_group(h->nl, h->round.w.v[i].ifindex, condemned, NULL);
-	if (rs_link_list(h->nl, &v, &n, &h->why) < 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (v[i].group == condemned && !is_taken(h, v[i].ifindex)) {
-			rs_err_set(&h->why, EBUSY,
-				   "link %s is in group %u, which is for links of pods that leave",
-				   v[i].name, v[i].group);
-			return false;
-		}
-	return true;
+	for (size_t i = 0; i < h->round.w.n; i++) {
+		struct wish *w = &h->round.w.v[i];
+
+		w->moved = w->take && rs_link_set_group(h->nl, w->ifindex, condemned, NULL) == 0;
+		n += w->moved;
+	}
+	if (!n || rs_link_del_group(h->nl, condemned, &h->why) < 0)
+		return;
+	for (size_t i = 0; i < h->round.w.n; i++) {
+		struct wish *w = &h->round.w.v[i];
+
+		w->gone = w->gone || w->moved;
+		w->take = w->take && !w->moved;
+	}
 }
 
 static void delete_each(struct hand *h)
@@ -157,16 +180,16 @@ static void delete_each(struct hand *h)
 	}
 }
 
-/* After a group delete: a link that could not be moved into it is still there. */
 static void work(struct hand *h)
 {
 	size_t n = 0;
 
+	h->together = false;
 	if (look(h, &n) < 0 || !n)
 		return;
-	if (n > 1 && gather(h) && rs_link_del_group(h->nl, h->reaper->group ^ 1, &h->why) == 0 &&
-	    (look(h, &n) < 0 || !n))
-		return;
+	h->going = n;
+	if (n > 1 && h->together)
+		delete_together(h);
 	delete_each(h);
 }
 
@@ -272,7 +295,7 @@ static void answer_all(struct wishes *all)
 	/* Who is answered may wish anew. */
 	memset(all, 0, sizeof(*all));
 	for (size_t i = 0; i < mine.w.n; i++)
-		answer(&mine.w.v[i], mine.w.v[i].gone);
+		answer(&mine.w.v[i], mine.w.v[i].gone || mine.w.v[i].told);
 	rs_vec_free(&mine.w);
 }
 
@@ -313,6 +336,7 @@ static void start_round(struct rs_reaper *r)
 	listen_while(r, true);
 	h->round = r->waiting;
 	memset(&r->waiting, 0, sizeof(r->waiting));
+	h->going = 0;
 	h->busy = true;
 	if (is_started(h)) {
 		tell(h->go_fd);
@@ -323,13 +347,16 @@ static void start_round(struct rs_reaper *r)
 	tell(r->done_fd);
 }
 
-void rs_reaper_wish(struct rs_reaper *r, uint32_t ifindex, const char *name, int64_t now_ms,
+void rs_reaper_wish(struct rs_reaper *r, const struct rs_endpoint *rec, int64_t now_ms,
 		    rs_reaped_fn *fn, void *arg)
 {
 	struct wish *w = rs_vec_push(&r->waiting.w);
 
-	*w = (struct wish){ .ifindex = ifindex, .since_ms = now_ms, .fn = fn, .arg = arg };
-	memcpy(w->name, name, strnlen(name, sizeof(w->name) - 1));
+	*w = (struct wish){
+		.ifindex = rec->host_ifindex, .since_ms = now_ms, .fn = fn, .arg = arg
+	};
+	memcpy(w->name, rec->host_ifname, strnlen(rec->host_ifname, sizeof(w->name) - 1));
+	memcpy(w->mac, rec->host_mac, sizeof(w->mac));
 	start_round(r);
 }
 
@@ -338,14 +365,31 @@ int rs_reaper_fd(const struct rs_reaper *r)
 	return r->both_fd;
 }
 
+/* Those whose links have gone, once all have that are going. */
+static void answer_told(struct hand *h)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->round.w.n; i++)
+		n += h->round.w.v[i].told;
+	for (size_t i = 0; n && n >= h->going && i < h->round.w.n; i++)
+		if (h->round.w.v[i].told)
+			answer(&h->round.w.v[i], true);
+}
+
 static void on_gone(void *arg, uint32_t ifindex)
 {
 	struct rs_reaper *r = arg;
 
-	for (size_t i = 0; i < HANDS; i++)
-		for (size_t k = 0; r->hands[i].busy && k < r->hands[i].round.w.n; k++)
-			if (r->hands[i].round.w.v[k].ifindex == ifindex)
-				answer(&r->hands[i].round.w.v[k], true);
+	for (size_t i = 0; i < HANDS; i++) {
+		struct hand *h = &r->hands[i];
+
+		for (size_t k = 0; h->busy && k < h->round.w.n; k++)
+			if (h->round.w.v[k].ifindex == ifindex)
+				h->round.w.v[k].told = true;
+		if (h->busy)
+			answer_told(h);
+	}
 }
 
 static void end_round(struct hand *h)
@@ -379,7 +423,7 @@ static void sweep(struct wishes *all, int64_t now_ms)
 {
 	for (size_t i = 0; i < all->w.n; i++)
 		if (now_ms - all->w.v[i].since_ms > PATIENCE_MS)
-			answer(&all->w.v[i], false);
+			answer(&all->w.v[i], all->w.v[i].told);
 }
 
 void rs_reaper_sweep(struct rs_reaper *r, int64_t now_ms)

@@ -4,11 +4,14 @@
  *
  * Who deletes a link waits in the kernel until its memory is free, some 20 ms, whether it is one
  * link or a hundred; gone it is in less than one, and the kernel tells so whoever listens. So it is
- * done on threads, while the loop takes the pods' rules away, and the answer comes with the news.
+ * done on threads, and the answer comes with the news. No packet of the link is on its way in the
+ * kernel by then (unregister_netdevice_many() has waited for them), so its pod's rules may go.
+ *
  * What is wished while links are going is the next round. Of several links each is moved into the
- * condemned group (the neighbour of the pods' own, which the guard matches too); the group is read
- * back, and only if it holds nothing else it is deleted as one. An agent that dies in between
- * leaves links that are down and that any DEL still finds.
+ * condemned group (the neighbour of the pods' own, which the guard matches too), and if it held
+ * nothing else it is deleted as one. Those who wished in one round are told together, when the last
+ * of its links has gone: what they do next is one commit. An agent that dies in between leaves
+ * links that any DEL still finds.
  *
  * All functions are the loop's; threads are started when they are needed.
  */
@@ -18,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <ripstop/endpoint.h>
 #include <ripstop/error.h>
 
 struct rs_reaper;
@@ -30,8 +34,9 @@ int rs_reaper_new(uint32_t link_group, struct rs_reaper **out, struct rs_err *er
 /* Whoever waits is answered: not gone. */
 void rs_reaper_free(struct rs_reaper *r);
 
-/* fn is called once, never before this returns. */
-void rs_reaper_wish(struct rs_reaper *r, uint32_t ifindex, const char *name, int64_t now_ms,
+/* The link that the record names, by index, name and hardware address, if it is a veth of the pods'
+ * group; another is left alone. fn is called once, never before this returns. */
+void rs_reaper_wish(struct rs_reaper *r, const struct rs_endpoint *rec, int64_t now_ms,
 		    rs_reaped_fn *fn, void *arg);
 
 /* Readable when a link has gone or a round is over: then rs_reaper_round(). */

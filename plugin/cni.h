@@ -227,7 +227,8 @@ int cni_sysctl_pod_link(int netns_fd, const struct rs_endpoint *e, struct rs_err
  * *nobody: at no try was there anybody at the socket; no agent has heard of the pod. */
 int cni_agent_attach(struct cni_call *c, int (*fn)(void *arg, struct rs_err *err), void *arg,
 		     bool *nobody, struct rs_err *err);
-/* *link: there is one, down, which the agent may delete with others; false when it has. */
+/* *link: there is one, which the agent is to delete with others before it takes the rules away;
+ * false when it has. -EBUSY: it could not, and took no rule away. */
 int cni_agent_detach(const struct cni_config *conf, const char *container_id, const char *ifname,
 		     int timeout_ms, bool *link, bool *nobody, struct rs_err *err);
 /* -ENOTCONN when there is nobody to ask. */
@@ -248,10 +249,11 @@ struct cni_release {
 };
 
 /*
- * Link down, agent (which deletes links that leave together as one), link away, record, lease; goes
- * on after a fault and reports the first one. When the agent does not answer, the record becomes a
- * tombstone and the lease stays, which is no fault. What no agent ever heard of needs no tombstone
- * while there is none: its record goes at once.
+ * The agent deletes the link (those that leave together as one) and then takes its rules away. A
+ * link that it does not delete goes here: down before the rules go, then away. Then record, then
+ * lease; goes on after a fault and reports the first one. When the agent does not answer, the
+ * record becomes a tombstone and the lease stays, which is no fault. What no agent ever heard of
+ * needs no tombstone while there is none: its record goes at once.
  */
 int cni_release(const struct cni_release *r, struct rs_err *err);
 /* The group of pod links' host ends: node.json's, else RS_LINK_GROUP. */

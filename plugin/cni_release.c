@@ -60,22 +60,32 @@ static bool is_unheard(const struct cni_release *r, const struct rs_endpoint *e)
 	return r->unheard || (e && e->state == RS_ENDPOINT_LIVE && !e->n_ips && !e->host_ifindex);
 }
 
-/* *link: there is one, and after this whether it is still there. */
-static bool ask_agent(const struct cni_release *r, bool unheard, bool *link)
+/* What came of asking the agent to take the rules away. */
+enum said {
+	NOT_ASKED,
+	DETACHED,
+	REFUSED,   /* or nobody answered: the agent does it when it finds the tombstone */
+	LINK_LEFT, /* it could not delete the link, and took nothing away */
+};
+
+/* *link: the agent is to delete it before; after this whether it may be there. */
+static enum said ask_agent(const struct cni_release *r, bool unheard, bool *link)
 {
 	rs_auto_err err = { 0 };
-	bool nobody;
+	bool asked = *link, nobody;
+	int rc;
 
 	if (!r->ask_agent)
-		return true;
-	if (cni_agent_detach(r->conf, r->container_id, r->ifname, r->timeout_ms, link, &nobody,
-			     &err) == 0)
-		return true;
-	if (unheard && nobody)
-		return true;
+		return DETACHED;
+	rc = cni_agent_detach(r->conf, r->container_id, r->ifname, r->timeout_ms, link, &nobody,
+			      &err);
+	if (rc == 0 || (unheard && nobody))
+		return DETACHED;
+	if (asked && rc == -EBUSY && !nobody)
+		return LINK_LEFT;
 	cni_warn("container %s: its rules are left to the agent to remove: %s", r->container_id,
 		 rs_err_str(&err));
-	return false;
+	return REFUSED;
 }
 
 static void set_tombstone(struct rs_endpoint *e, void *arg)
@@ -118,22 +128,40 @@ static int entomb(const struct cni_release *r, struct rs_err *err)
 	return rc;
 }
 
-static int drop_link(const struct cni_release *r, const struct rs_endpoint *e, bool known,
-		     bool *detached, struct rs_err *err)
+/* Without an agent that deletes it: down, then its rules, then away. */
+static int drop_link_here(const struct cni_release *r, const struct rs_endpoint *e, bool known,
+			  enum said *said, struct rs_err *err)
 {
 	rs_cleanup(cni_cleanup_nl) struct rs_nl *nl = NULL;
+	bool found, none = false;
 	struct rs_link link;
-	bool found, there;
 	int rc = rs_nl_open(&nl, err);
 
 	if (rc < 0)
 		return rc;
-	found = there = find_link(r, e, nl, &link);
+	found = find_link(r, e, nl, &link);
 	/* A link that will not go down may still be deleted. */
 	if (found)
 		rs_link_set_up(nl, link.ifindex, false, NULL);
-	*detached = (!known && !found) || ask_agent(r, is_unheard(r, e), &there);
-	return there ? rs_link_del(nl, link.ifindex, err) : 0;
+	if (*said == NOT_ASKED || *said == LINK_LEFT)
+		*said = !known && !found ? DETACHED : ask_agent(r, is_unheard(r, e), &none);
+	return found ? rs_link_del(nl, link.ifindex, err) : 0;
+}
+
+/* The agent deletes it with others that go now, and then their rules, for which no link is left. */
+static int drop_link(const struct cni_release *r, const struct rs_endpoint *e, bool known,
+		     bool *detached, struct rs_err *err)
+{
+	enum said said = NOT_ASKED;
+	bool link = e && e->host_ifindex && r->ask_agent;
+	int rc = 0;
+
+	if (link)
+		said = ask_agent(r, is_unheard(r, e), &link);
+	if (said == NOT_ASKED || link)
+		rc = drop_link_here(r, e, known, &said, err);
+	*detached = said == DETACHED;
+	return rc;
 }
 
 /* Its record names what it holds, once it has addresses at all; else it is looked for. */
@@ -168,7 +196,7 @@ int cni_release(const struct cni_release *r, struct rs_err *err)
 	 * An agent that starts reads the records and only then listens. One that read ours before
 	 * it went either hears this, or looks at the records again once it listens.
 	 */
-	if (rc == 0 && is_unheard(r, e) && !ask_agent(r, true, &none))
+	if (rc == 0 && is_unheard(r, e) && ask_agent(r, true, &none) != DETACHED)
 		return entomb(r, err);
 	return rc == 0 && r->ipam ? release_lease(r, e, err) : rc;
 }

@@ -7,8 +7,9 @@
 The last line is "N passed, N failed, N skipped". Names of tests carry the failure classes they check (XA4).
 """
 import argparse
-import fcntl
 import difflib
+import errno
+import fcntl
 import json
 import os
 import re
@@ -323,7 +324,7 @@ def del_without_agent_leaves_a_tombstone_that_the_next_buries(bed):
 
 # ---- links of pods that leave -----------------------------------------------------------------------
 
-CONDEMNED = "21064"
+GROUP, CONDEMNED = "21065", "21064"
 
 
 class Crowd:
@@ -435,6 +436,27 @@ def DELs_survive_an_agent_that_dies_under_them(bed):
             crowd.left(dels)
             p = bed.start()
             expect(until(lambda: all_gone(bed)), i, links(), os.listdir(bed.state + "/endpoints"), bed.logs())
+
+
+@test
+def a_link_that_cannot_be_deleted_keeps_its_rules(bed):
+    bed.write("a.yaml", DENY)
+    bed.start()
+    with Crowd(bed, 2) as crowd:
+        crowd.add()
+        name, rules = crowd.names["crowd0"], bed.rules()
+        # Not in the pods' group: none of the agent's to delete.
+        node("ip", "link", "set", name, "group", "7")
+        answer = bed.ask({"op": "detach", "containerID": "crowd0", "ifname": "eth0", "takeLink": True})
+        expect(not answer["ok"] and answer["error"]["errno"] == errno.EBUSY, answer)
+        expect(name in links() and bed.rules() == rules, difference(rules, bed.rules()))
+        node("ip", "link", "set", name, "address", "02:00:00:00:00:01", "group", GROUP)
+        answer = bed.ask({"op": "detach", "containerID": "crowd0", "ifname": "eth0", "takeLink": True})
+        expect(not answer["ok"] and name in links(), "not the hardware address of the record", answer)
+        expect(bed.rules() == rules, difference(rules, bed.rules()))
+        node("ip", "link", "set", name, "address", bed.record("crowd0")["hostMac"], "group", "7")
+        crowd.left(crowd.all("DEL"))
+        expect(all_gone(bed), links(), os.listdir(bed.state + "/endpoints"))
 
 
 @test

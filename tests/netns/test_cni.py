@@ -738,18 +738,48 @@ def XF6_del_never_touches_the_namespace_it_is_told(bed):
     expect(list(r["containerID"] for r in bed.records().values()) == ["cb"], bed.records(), ra)
 
 
-@test
-def order_of_del(bed):
+def asked_to_detach(bed, then):
+    """A DEL of a new pod: what the agent sees whenever it is asked. then: what it does and answers, given the request
+    and the name of the link."""
     pod = bed.pod("a")
     add(bed, "ca", pod)
-    seen = {}
+    name, seen = list(bed.links())[0], []
 
-    def hook(_):
-        seen["link"] = list(bed.links().values())[0]["flags"]
-        seen["record"], seen["held"] = len(bed.records()), len(bed.held())
+    def hook(o):
+        link = bed.links().get(name)
+        seen.append((o.get("takeLink", False), link and "UP" in link["flags"], len(bed.records()), len(bed.held())))
+        bed.agent.answers["detach"] = then(o, name)
     bed.agent.hooks["detach"] = hook
     ok(bed.call("DEL", "ca", pod))
-    expect("UP" not in seen["link"] and seen["record"] == 1 and seen["held"] == 2, seen)
+    return seen
+
+
+@test
+def order_of_del(bed):
+    """The agent takes the link: nothing has gone before it is asked, and the link is not looked for after it."""
+    def take(o, name):
+        sh("ip", "link", "del", name, ns=bed.ns)
+        sh("ip", "link", "add", name, "type", "veth", "peer", "name", "other0", ns=bed.ns)
+        return {"ok": True, "result": {"linkGone": True}}
+    expect(asked_to_detach(bed, take) == [(True, True, 1, 2)])
+    expect(len(bed.links()) == 1 and not bed.records() and not bed.held(), bed.left_over())
+    sh("ip", "link", "del", list(bed.links())[0], ns=bed.ns)
+
+
+@test
+def order_of_del_with_an_agent_that_leaves_the_link(bed):
+    """Its rules are gone then: the link goes at once."""
+    seen = asked_to_detach(bed, lambda o, name: {"ok": True, "result": {}})
+    expect(seen == [(True, True, 1, 2)], seen)
+    expect(not bed.left_over(), bed.left_over())
+
+
+@test
+def order_of_del_with_an_agent_that_cannot_delete_the_link(bed):
+    """It has taken nothing away: the link is put down first, then the rules, then the link."""
+    seen = asked_to_detach(bed, lambda o, name: {"ok": False, "error": {"errno": 16, "message": "not gone"}} \
+        if "takeLink" in o else {"ok": True, "result": {}})
+    expect(seen == [(True, True, 1, 2), (False, False, 1, 2)], seen)
     expect(not bed.left_over(), bed.left_over())
 
 

@@ -108,13 +108,25 @@ static void wait_for(struct rs_reaper *r, const struct end *ends, size_t n)
 		}
 }
 
+/* Of a record that has the hardware address of the link which there is. */
+static void wish(struct rs_reaper *r, uint32_t ifindex, const char *name, struct end *end)
+{
+	struct rs_endpoint rec = { .host_ifindex = ifindex };
+	struct rs_link l = { 0 };
+
+	rs_link_get_index(nl, ifindex, &l, NULL);
+	memcpy(rec.host_mac, l.mac, sizeof(l.mac));
+	snprintf(rec.host_ifname, sizeof(rec.host_ifname), "%s", name);
+	rs_reaper_wish(r, &rec, 1000, ended, end);
+}
+
 static void wish_all(struct rs_reaper *r, const uint32_t index[PODS], struct end ends[PODS])
 {
 	for (int i = 0; i < PODS; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "rs%d", i);
-		rs_reaper_wish(r, index[i], name, 1000, ended, &ends[i]);
+		wish(r, index[i], name, &ends[i]);
 	}
 }
 
@@ -141,6 +153,33 @@ static void test_all_that_wait_go(void **state)
 	rs_reaper_free(r);
 }
 
+/* The first is a round of its own; the others gather meanwhile, and are told when the last of them has gone. */
+static void test_a_round_is_told_as_one(void **state)
+{
+	struct end ends[PODS] = { { 0 } };
+	uint32_t index[PODS];
+	struct rs_reaper *r;
+	int n = 0;
+
+	(void)state;
+	NEED_ROOT();
+	r = new_reaper();
+	make_pods(index);
+	wish_all(r, index, ends);
+	while (n < PODS - 1) {
+		struct pollfd p = { .fd = rs_reaper_fd(r), .events = POLLIN };
+
+		assert_int_equal(poll(&p, 1, 30000), 1);
+		rs_reaper_round(r);
+		for (int i = n = 0; i < PODS; i++) {
+			n += i && ends[i].answers;
+			assert_true(!ends[i].answers || !is_there(index[i]));
+		}
+		assert_true(n == 0 || n == PODS - 1);
+	}
+	rs_reaper_free(r);
+}
+
 /* The answer does not wait until the kernel has freed the link: that comes, as a round, later. */
 static void test_gone_is_told_when_it_is(void **state)
 {
@@ -157,7 +196,7 @@ static void test_gone_is_told_when_it_is(void **state)
 		uint32_t index = make_link("rs0", GROUP);
 		struct end end = { 0 };
 
-		rs_reaper_wish(r, index, "rs0", 1000, ended, &end);
+		wish(r, index, "rs0", &end);
 		wait_for(r, &end, 1);
 		assert_true(end.gone && !is_there(index));
 		told_before = poll(&p, 1, 2000) == 1;
@@ -189,10 +228,12 @@ static void test_a_stranger_in_the_group_stays(void **state)
 	rs_reaper_free(r);
 }
 
-/* Gone already; of another name; in another group: only the first counts as gone, none is deleted. */
+/* Gone already; of another name; in another group; with another hardware address: only the first counts as gone, none
+ * is deleted. */
 static void test_only_what_is_the_pods(void **state)
 {
-	struct end ends[3] = { { 0 } };
+	struct rs_endpoint other = { .host_ifname = "rsother", .host_mac = { 2, 9 } };
+	struct end ends[4] = { { 0 } };
 	struct rs_reaper *r;
 	uint32_t named, grouped;
 
@@ -201,21 +242,26 @@ static void test_only_what_is_the_pods(void **state)
 	r = new_reaper();
 	named = make_link("rsnamed", GROUP);
 	grouped = make_link("rsgrouped", 7);
+	other.host_ifindex = make_link("rsother", GROUP);
 	for (int twice = 0; twice < 2; twice++) {
 		memset(ends, 0, sizeof(ends));
-		rs_reaper_wish(r, 999999, "rs0", 1000, ended, &ends[0]);
+		wish(r, 999999, "rs0", &ends[0]);
 		/* Each alone, then all in one round. */
 		if (!twice)
 			wait_for(r, ends, 1);
-		rs_reaper_wish(r, named, "rs1", 1000, ended, &ends[1]);
+		wish(r, named, "rs1", &ends[1]);
 		if (!twice)
 			wait_for(r, ends, 2);
-		rs_reaper_wish(r, grouped, "rsgrouped", 1000, ended, &ends[2]);
-		wait_for(r, ends, 3);
+		wish(r, grouped, "rsgrouped", &ends[2]);
+		if (!twice)
+			wait_for(r, ends, 3);
+		rs_reaper_wish(r, &other, 1000, ended, &ends[3]);
+		wait_for(r, ends, 4);
 		assert_true(ends[0].gone);
-		assert_true(!ends[1].gone && !ends[2].gone);
-		assert_true(is_there(named) && is_there(grouped));
+		assert_true(!ends[1].gone && !ends[2].gone && !ends[3].gone);
+		assert_true(is_there(named) && is_there(grouped) && is_there(other.host_ifindex));
 	}
+	rs_link_del(nl, other.host_ifindex, NULL);
 	rs_link_del(nl, named, NULL);
 	rs_link_del(nl, grouped, NULL);
 	rs_reaper_free(r);
@@ -273,6 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_that_wait_go),
+		cmocka_unit_test(test_a_round_is_told_as_one),
 		cmocka_unit_test(test_gone_is_told_when_it_is),
 		cmocka_unit_test(test_a_stranger_in_the_group_stays),
 		cmocka_unit_test(test_only_what_is_the_pods),
