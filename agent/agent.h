@@ -176,5 +176,6 @@ int rs_loop_run(struct rs_agent *a, struct rs_err *err);
 void rs_loop_stop(struct rs_agent *a);
 void rs_loop_follow(struct rs_agent *a); /* another dataplane is open: listen to that one */
 void rs_loop_kick(struct rs_agent *a);	 /* run the reconciler as soon as it is due */
+void rs_loop_settle(struct rs_agent *a); /* run it now if it is */
 
 #endif

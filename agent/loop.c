@@ -103,6 +103,12 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 	rs_loop_kick(a);
 }
 
+void rs_loop_settle(struct rs_agent *a)
+{
+	if (a->loop && rs_reconcile_due(a->rec, rs_mono_ms()) == 0)
+		on_run(-1, 0, a->loop);
+}
+
 static void on_after(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;

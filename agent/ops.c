@@ -9,12 +9,15 @@
 #include "answer/answer.h"
 #include "base/jsonio.h"
 
+/* attach and detach share a commit with all that comes in the same turn of the loop. */
 static const struct rs_ctl_op ops[] = {
-	{ "attach", rs_op_attach },	{ "detach", rs_op_detach },   { "check", rs_op_check },
-	{ "report", rs_op_report },	{ "status", rs_op_status },   { "pods", rs_op_pods },
-	{ "policies", rs_op_policies }, { "rules", rs_op_rules },     { "explain", rs_op_explain },
-	{ "version", rs_op_version },	{ "objects", rs_op_objects }, { "verify", rs_op_verify },
-	{ "ipam", rs_op_ipam },		{ "records", rs_op_records },
+	{ "attach", rs_op_attach, false },    { "detach", rs_op_detach, false },
+	{ "check", rs_op_check, true },	      { "report", rs_op_report, false },
+	{ "status", rs_op_status, true },     { "pods", rs_op_pods, true },
+	{ "policies", rs_op_policies, true }, { "rules", rs_op_rules, true },
+	{ "explain", rs_op_explain, true },   { "version", rs_op_version, false },
+	{ "objects", rs_op_objects, true },   { "verify", rs_op_verify, true },
+	{ "ipam", rs_op_ipam, false },	      { "records", rs_op_records, true },
 };
 
 const struct rs_ctl_op *rs_op_find(const char *name)

@@ -412,6 +412,9 @@ void rs_reconcile_run(struct rs_reconcile *rc, int64_t now_ms)
 		run_synced(rc, now_ms);
 	else
 		rs_waiters_unsynced(rc, now_ms);
+	/* All who can be are answered. */
+	if (rc->cfg.dp->ops->prepare)
+		rc->cfg.dp->ops->prepare(rc->cfg.dp);
 }
 
 int64_t rs_reconcile_due(const struct rs_reconcile *rc, int64_t now_ms)

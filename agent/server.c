@@ -194,6 +194,8 @@ static int start_op(struct client *c, struct json_object *body, struct rs_err *e
 	if (!op)
 		return *name ? rs_err_set(err, EOPNOTSUPP, "no operation '%.40s'", name)
 			     : rs_err_set(err, EBADMSG, "request: op is missing");
+	if (op->told)
+		rs_loop_settle(c->server->agent);
 	c->pending = rs_new(struct rs_request);
 	c->pending->client = c;
 	op->run(c->server->agent, c->pending, body);

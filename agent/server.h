@@ -23,6 +23,7 @@ void rs_request_fail(struct rs_request *req, const struct rs_err *err);
 struct rs_ctl_op {
 	const char *name;
 	void (*run)(struct rs_agent *a, struct rs_request *req, struct json_object *body);
+	bool told; /* of what is in force: what was heard before it is committed first */
 };
 
 int rs_server_start(struct rs_agent *a, struct rs_err *err);

@@ -50,13 +50,12 @@ static void add_cuts(const struct rs_ir *ir, int family, struct cuts *c)
 
 static bool in_pod_ranges(struct cli_world *const worlds[SIDES], const struct rs_addr *a)
 {
-	size_t i;
 	int side;
 
 	for (side = 0; side < SIDES; side++)
-		for (i = 0; worlds[side] && i < worlds[side]->w.n_pod_ranges; i++)
-			if (rs_cidr_contains(&worlds[side]->w.pod_ranges[i], a))
-				return true;
+		if (worlds[side] &&
+		    rs_cidrs_contain(worlds[side]->w.pod_ranges, worlds[side]->w.n_pod_ranges, a))
+			return true;
 	return false;
 }
 

@@ -196,6 +196,12 @@ struct rs_dp_ops {
 		     struct rs_dp_commit *done, struct rs_err *err);
 	bool joins; /* shift() takes moves with pods of this node that come */
 
+	/*
+	 * Nobody waits for the answer to a commit any more: what the next one needs of it is made
+	 * ready, on a thread. Without this call the next one takes longer. NULL: nothing to do.
+	 */
+	void (*prepare)(struct rs_dp *dp);
+
 	/* The text of what commit() would install for ir from nothing: the golden file. Pure;
 	 * dp may be NULL (then cfg of rs_dp_config_default is used). Caller frees. */
 	char *(*print)(struct rs_dp *dp, const struct rs_ir *ir);

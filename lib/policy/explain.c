@@ -402,14 +402,11 @@ static void note_end(struct rs_strbuf *b, const struct end *e)
 static void note_unheld(struct rs_strbuf *b, const struct rs_world *w, const struct end *e)
 {
 	char addr[RS_ADDR_STRLEN];
-	size_t i;
 
-	for (i = 0; i < w->n_pod_ranges && !e->claims.n && !e->asked->node; i++)
-		if (rs_cidr_contains(&w->pod_ranges[i], &e->addr)) {
-			put_note(b, rs_addr_str(&e->addr, addr),
-				 " lies in the pod ranges, but no pod that is known here holds it");
-			return;
-		}
+	if (!e->claims.n && !e->asked->node &&
+	    rs_cidrs_contain(w->pod_ranges, w->n_pod_ranges, &e->addr))
+		put_note(b, rs_addr_str(&e->addr, addr),
+			 " lies in the pod ranges, but no pod that is known here holds it");
 }
 
 static char *make_note(const struct rs_world *w, const struct end *src, const struct end *dst,

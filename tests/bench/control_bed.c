@@ -145,6 +145,8 @@ void bed_step(struct bed *b, struct cost *c)
 		whole(b, &done);
 	c->grace = grace_ms;
 	c->total = bench_now_ms() - t0 - grace_ms;
+	/* As the agent does behind its answers. */
+	b->dp->ops->prepare(b->dp);
 	c->commit = done.ms;
 	c->bumped = done.bumped;
 	c->messages = done.messages;

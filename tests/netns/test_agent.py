@@ -716,6 +716,28 @@ def questions_that_do_not_wait_for_answers(bed):
 
 
 @test
+def who_asks_is_told_of_what_is_in_force(bed):
+    """A policy that an answer names is in force by then, also where the question came while the folder was read."""
+    many = "---\n".join(DENY.replace("default-deny", "other-%d" % i).replace("shop", "elsewhere") for i in range(300))
+    bed.write("a.yaml", DENY)
+    bed.start()
+    rc, out = bed.cni("ADD")
+    expect(rc == 0, out)
+    before = bed.ask({"op": "policies"})["result"]["metadata"]["generation"]
+    for i in range(4):
+        name = "more-%d" % i
+        with bed.connect() as s:
+            bed.write("b.yaml", DENY.replace("default-deny", name) + "---\n" + many)
+            while True:
+                send(s, {"op": "policies", "namespace": "shop"})
+                answer = receive(s)["result"]
+                if name in [item["name"] for item in answer["items"]]:
+                    break
+        expect(answer["metadata"]["generation"] > before, answer["metadata"], before)
+        before = bed.ask({"op": "policies"})["result"]["metadata"]["generation"]
+
+
+@test
 def socket_and_state_are_private_XG1_XG8(bed):
     bed.start()
     expect(os.stat(bed.state).st_mode & 0o777 == 0o700, oct(os.stat(bed.state).st_mode))

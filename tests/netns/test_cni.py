@@ -1153,12 +1153,14 @@ def XF10_killed_at_any_moment(bed):
 
 
 def ok_seconds(bed, pod, stdin):
-    took = {}
-    for verb in ("ADD", "DEL"):
-        a = bed.call(verb, "warm", pod, stdin=stdin)
-        ok(a)
-        took[verb] = a.seconds
-    return took
+    """How long they take as a rule, on a machine that stands still at times."""
+    took = {"ADD": [], "DEL": []}
+    for _ in range(5):
+        for verb, all_of_it in took.items():
+            a = bed.call(verb, "warm", pod, stdin=stdin)
+            ok(a)
+            all_of_it.append(a.seconds)
+    return {verb: sorted(s)[1] for verb, s in took.items()}
 
 
 @test

@@ -148,12 +148,9 @@ static int no_drift(struct hist *h)
 /* What comes from there, or goes there from a pod, is dropped by the guard. */
 static bool forged(const struct rs_ir *ir, const struct pv_end *e)
 {
-	if (rs_addr_is_loopback(&e->addr))
-		return true;
-	for (size_t i = 0; e->kind == PV_END_HOST && i < ir->n_node_ranges; i++)
-		if (rs_cidr_contains(&ir->node_ranges[i], &e->addr))
-			return true;
-	return false;
+	return rs_addr_is_loopback(&e->addr) ||
+	       (e->kind == PV_END_HOST &&
+		rs_cidrs_contain(ir->node_ranges, ir->n_node_ranges, &e->addr));
 }
 
 /* A pod of this node, or an address that some relation speaks of, or one beside. */

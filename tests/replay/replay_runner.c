@@ -83,6 +83,12 @@ static int do_advance(struct player *p)
 static int do_run(struct player *p)
 {
 	rs_reconcile_run(p->s.rec, p->s.now_ms);
+	if (p->s.unprepared || p->s.n_answers != p->s.n_answers_then)
+		return play_fail(p, "%s",
+				 p->s.unprepared
+					 ? "the dataplane was not told that all are answered"
+					 : "somebody was answered when the dataplane had been told "
+					   "that all are");
 	rs_registry_save_labels(p->s.reg); /* as the loop does, behind the answers */
 	return 0;
 }

@@ -187,6 +187,7 @@ static int counted_commit(struct rs_dp *dp, const struct rs_ir *next, struct rs_
 			  struct rs_err *err)
 {
 	on_stage->commits++;
+	on_stage->unprepared = true;
 	if (on_stage->commit_fails)
 		return rs_err_set(err, EPERM, "the story says no");
 	if (on_stage->refused.family && rs_ir_local(next, &on_stage->refused))
@@ -203,7 +204,15 @@ static int counted_shift(struct rs_dp *dp, const struct rs_ir *now, const struct
 	if (on_stage->commit_fails)
 		return rs_err_set(err, EPERM, "the story says no");
 	on_stage->commits++;
+	on_stage->unprepared = true;
 	return rs_dp_null.shift(dp, now, moves, done, err);
+}
+
+static void counted_prepare(struct rs_dp *dp)
+{
+	(void)dp;
+	on_stage->unprepared = false;
+	on_stage->n_answers_then = on_stage->n_answers;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -225,6 +234,7 @@ int stage_open(struct stage *s, struct rs_err *err)
 	counted = rs_dp_null;
 	counted.commit = counted_commit;
 	counted.shift = counted_shift;
+	counted.prepare = counted_prepare;
 	on_stage = s;
 	rc = rs_dp_null.open(&cfg, &s->dp, err);
 	if (rc == 0) {

@@ -40,6 +40,8 @@ struct stage {
 	char *own_addr;
 	unsigned int commits; /* calls, of which some change nothing */
 	bool commit_fails;
+	bool unprepared;	/* a commit, and no prepare() since */
+	size_t n_answers_then;	/* when prepare() came */
 	struct rs_addr refused; /* no commit with a pod of that address; family 0: none */
 	bool groups_refused;	/* nor one with a group that isolates */
 	bool unsynced;		/* a kind is not known (random events) */

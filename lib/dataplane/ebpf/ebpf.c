@@ -446,14 +446,19 @@ static int ebpf_remove(struct rs_dp *dp, struct rs_err *err)
 	return rc;
 }
 
+static void ebpf_prepare(struct rs_dp *dp)
+{
+	rs_nft_grace_go(&rs_ebpf_of(dp)->grace);
+}
+
 /* What both have. */
-#define EBPF_OPS                                                                                  \
-	.read = ebpf_read, .commit = rs_ebpf_commit, .shift = rs_ebpf_shift, .print = ebpf_print, \
-	.audit = rs_ebpf_audit, .holding = rs_ebpf_holding, .stats = rs_ebpf_stats,               \
-	.watch_fd = rs_ebpf_watch_fd, .watch_read = rs_ebpf_watch_read,                           \
-	.conditions = ebpf_conditions, .remove = ebpf_remove, .close = ebpf_close,                \
-	.is_open = ebpf_is_open, .log_open = rs_ebpf_log_open, .log_fd = rs_ebpf_log_fd,          \
-	.log_read = rs_ebpf_log_read, .log_counts = rs_ebpf_log_counts
+#define EBPF_OPS                                                                                \
+	.read = ebpf_read, .commit = rs_ebpf_commit, .shift = rs_ebpf_shift,                    \
+	.prepare = ebpf_prepare, .print = ebpf_print, .audit = rs_ebpf_audit,                   \
+	.holding = rs_ebpf_holding, .stats = rs_ebpf_stats, .watch_fd = rs_ebpf_watch_fd,       \
+	.watch_read = rs_ebpf_watch_read, .conditions = ebpf_conditions, .remove = ebpf_remove, \
+	.close = ebpf_close, .is_open = ebpf_is_open, .log_open = rs_ebpf_log_open,             \
+	.log_fd = rs_ebpf_log_fd, .log_read = rs_ebpf_log_read, .log_counts = rs_ebpf_log_counts
 
 const struct rs_dp_ops rs_dp_ebpf = {
 	.name = "ebpf",

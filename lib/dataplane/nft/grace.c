@@ -176,6 +176,14 @@ void rs_nft_grace_begin(struct rs_nft_grace *g)
 	if (!g->w)
 		return;
 	g->owed = false; /* one that was owed before is over when this one is */
+	g->due = true;
+}
+
+void rs_nft_grace_go(struct rs_nft_grace *g)
+{
+	if (!g->due)
+		return;
+	g->due = false;
 	pthread_mutex_lock(&g->w->lock);
 	g->w->asked++;
 	pthread_cond_signal(&g->w->news);
@@ -203,6 +211,7 @@ void rs_nft_grace_wait(struct rs_nft_grace *g)
 	if (!g->since_ms || since >= LONG_MS)
 		return;
 	g->waited++;
+	rs_nft_grace_go(g);
 	if (g->owed ? wait_one() : !g->w || thread_done(g->w)) {
 		g->owed = false;
 		return;
@@ -219,4 +228,5 @@ void rs_nft_grace_end(struct rs_nft_grace *g)
 	pthread_mutex_lock(&g->w->lock);
 	leave(g->w);
 	g->w = NULL;
+	g->due = false;
 }

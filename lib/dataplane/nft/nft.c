@@ -300,6 +300,11 @@ static int nft_log_open(struct rs_dp *dp, struct rs_err *err)
 	return rc < 0 ? rs_err_wrap(err, "drop records") : 0;
 }
 
+static void nft_prepare(struct rs_dp *dp)
+{
+	rs_nft_grace_go(&rs_nft_of(dp)->grace);
+}
+
 static int nft_log_fd(const struct rs_dp *dp)
 {
 	const struct rs_nft *n = (const struct rs_nft *)dp;
@@ -321,6 +326,7 @@ const struct rs_dp_ops rs_dp_nft = {
 	.commit = rs_nft_commit,
 	.shift = rs_nft_shift,
 	.joins = true,
+	.prepare = nft_prepare,
 	.print = nft_print,
 	.audit = rs_nft_audit,
 	.untouched = rs_nft_untouched,
