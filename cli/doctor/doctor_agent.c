@@ -170,11 +170,13 @@ static void libraries(struct doctor *d)
 {
 	static const char why[] = "an agent on the host takes them from the host; an image brings "
 				  "its own";
-	static const char *const names[] = { "libnftnl.so.11", "libmnl.so.0",
-					     "libnl-3.so.200", "libnl-route-3.so.200",
-					     "libjson-c.so.5", "libyaml-0.so.2",
-					     "libssl.so.3",    "libbpf.so.1",
-					     "libelf.so.1",    "libz.so.1" };
+	/* libelf is libbpf's. */
+	static const char *const names[] = { "libevent-2.1.so.7", "libssl.so.3",
+					     "libcrypto.so.3",	  "libz.so.1",
+					     "libyaml-0.so.2",	  "libjson-c.so.5",
+					     "libnftnl.so.11",	  "libmnl.so.0",
+					     "libbpf.so.1",	  "libelf.so.1",
+					     "libnl-3.so.200" };
 	rs_auto_strbuf missing = { 0 };
 
 	if (!doctor_exists(d, "usr/bin/ripstop-agent")) {

@@ -35,8 +35,8 @@ RA = ("%s 00 %s 00 fe800000000000000000000000000001 00000400 00000001 00000000 0
 ROUTE = ("Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
          "eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
 DPKG = "Package: zlib1g\nStatus: install ok installed\nVersion: 1.2\n\nPackage: containerd\nStatus: install ok installed\nVersion: %s\n\n"
-LIBS = ["libnftnl.so.11", "libmnl.so.0", "libnl-3.so.200", "libnl-route-3.so.200", "libjson-c.so.5", "libyaml-0.so.2", "libssl.so.3",
-        "libbpf.so.1", "libelf.so.1", "libz.so.1"]
+LIBS = ["libevent-2.1.so.7", "libssl.so.3", "libcrypto.so.3", "libz.so.1", "libyaml-0.so.2", "libjson-c.so.5", "libnftnl.so.11",
+        "libmnl.so.0", "libbpf.so.1", "libelf.so.1", "libnl-3.so.200"]
 
 
 def config(without=(), builtin=()):
@@ -254,6 +254,19 @@ class Runner:
             code, items, _, err = self.lines(empty)
             self.check("empty folder", code in (0, 1) and len(items) > 8 and not err, f"{code} {err}")
 
+    def libraries(self):
+        """Those that an agent as released is linked with, no more and no less; libelf is libbpf's."""
+        p = subprocess.run(["readelf", "-d", os.path.join(os.path.dirname(self.program), "ripstop-agent")], capture_output=True, text=True,
+                           check=True, env={"PATH": os.environ["PATH"], "LC_ALL": "C"})
+        linked = set(re.findall(r"\(NEEDED\).*\[(.*)\]", p.stdout)) - {"libc.so.6"}
+        if any(name.startswith(("libasan", "libcurl")) for name in linked):
+            return
+        self.check("libraries: what the agent is linked with", linked | {"libelf.so.1"} == set(LIBS), f"{linked ^ set(LIBS)}")
+        with self.machine({f"usr/lib/x86_64-linux-gnu/{lib}": None for lib in LIBS}) as m:
+            _, items, _, _ = self.lines(m.root)
+            found = [i["found"] for i in items if i["check"] == "libraries"]
+            self.check("libraries: all missing", found and set(found[0].split(": ", 1)[1].split(", ")) == set(LIBS), f"{found}")
+
     def real_rules(self):
         """Tables of others in a network namespace of its own, made by nft."""
         def run(script, want):
@@ -330,6 +343,7 @@ def main():
     r.agents()
     r.dataplanes()
     r.forms()
+    r.libraries()
     r.real_rules()
     print(f"{r.passed} passed, {r.failed} failed, {r.skipped} skipped")
     return 1 if r.failed else 0
