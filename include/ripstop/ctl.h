@@ -19,9 +19,11 @@
  *	detach	{containerID, ifname, takeLink?}	remove its elements (unknown key is fine);
  *						result {generation}; the record is the plugin's to
  *						remove.
- *						takeLink: the host link is down and may be deleted
- *						with those of others; where the result says
- *						linkGone it is, else it is the plugin's
+ *						takeLink: the host link first, with others', then
+ *						the elements. Where the result says linkGone it is;
+ *						else the agent knows of none, and it is the
+ *						plugin's. EBUSY: it could not be deleted, and the
+ *						elements are still there
  *	check	{containerID, ifname}		its elements are in the kernel as they should be
  *	report	{verb, containerID, ifname, pod, cni, message, ms}	one line for the agent's log
  *	status | pods {namespace?, all?} | policies {namespace?, name?} | rules {pod}
@@ -35,7 +37,8 @@
  *						`next` is the `after` of the next page. Another
  *						revision than that of the first page: begin again
  * The CLI operations answer with the same object that `-o json` prints
- * ({"apiVersion":"ripstop.dev/v1","kind":...}).
+ * ({"apiVersion":"ripstop.dev/v1","kind":...}). What they tell of policies and pods is in force:
+ * objects that the agent has heard of are committed before it answers, if they can be.
  */
 #ifndef RIPSTOP_CTL_H
 #define RIPSTOP_CTL_H
