@@ -103,12 +103,6 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
 	rs_loop_kick(a);
 }
 
-void rs_loop_settle(struct rs_agent *a)
-{
-	if (a->loop && rs_reconcile_due(a->rec, rs_mono_ms()) == 0)
-		on_run(-1, 0, a->loop);
-}
-
 static void on_after(evutil_socket_t fd, short what, void *arg)
 {
 	struct rs_loop *l = arg;
@@ -121,6 +115,21 @@ static void on_after(evutil_socket_t fd, short what, void *arg)
 	rs_registry_save_labels(l->agent->reg);
 	rs_otherplane_leave(l->agent, false);
 	rs_nodefile_update(l->agent, rs_mono_ms());
+}
+
+/* What a run leaves to be done counts too: who is told that a node is ready finds its node.json. */
+void rs_loop_settle(struct rs_agent *a)
+{
+	struct rs_loop *l = a->loop;
+
+	if (!l)
+		return;
+	if (rs_reconcile_due(a->rec, rs_mono_ms()) == 0)
+		on_run(-1, 0, l);
+	if (evtimer_pending(l->after, NULL)) {
+		evtimer_del(l->after);
+		on_after(-1, 0, l);
+	}
 }
 
 static void arm_source(struct rs_loop *l)
