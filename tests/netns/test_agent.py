@@ -738,6 +738,28 @@ def who_asks_is_told_of_what_is_in_force(bed):
 
 
 @test
+def who_is_told_that_the_node_is_ready_finds_it_so(bed):
+    """The plugin reads node.json: who begins with pods as soon as status says ready is not refused for its age."""
+    many = "---\n".join(DENY.replace("default-deny", "other-%d" % i) for i in range(300))
+    for _ in range(4):
+        bed.write("a.yaml", BAD)
+        p = bed.start(ready=False)
+        expect(not bed.status()["ready"])
+        with bed.connect() as s:
+            bed.write("a.yaml", many)
+            answer = {"ready": False}
+            while not answer["ready"]:
+                send(s, {"op": "status"})
+                answer = receive(s)["result"]
+            with open(bed.state + "/node.json") as f:
+                node_file = json.load(f)
+        expect(node_file["ready"], node_file)
+        p.kill()
+        p.wait()
+        node("nft", "delete", "table", "inet", "ripstop")
+
+
+@test
 def socket_and_state_are_private_XG1_XG8(bed):
     bed.start()
     expect(os.stat(bed.state).st_mode & 0o777 == 0o700, oct(os.stat(bed.state).st_mode))
